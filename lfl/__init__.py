@@ -1,0 +1,37 @@
+"""Loss function learning: a small network learns the loss while the model trains."""
+
+from importlib.metadata import version as _version
+
+from .errors import Failure, LflError, UserError
+from .loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
+from .model import draw_masks, functional, mask_specs
+from .optimiser import Optimiser, adam, adamw, sgd
+from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step
+from .task import Task
+
+__version__ = _version("lfl")
+
+__all__ = [
+    "Carry",
+    "Failure",
+    "Info",
+    "LearnedLoss",
+    "LflError",
+    "Optimiser",
+    "Task",
+    "UserError",
+    "adam",
+    "adamw",
+    "base_step",
+    "cross_entropy",
+    "draw_masks",
+    "error_rate",
+    "fresh_carry",
+    "functional",
+    "loss_network",
+    "mask_specs",
+    "meta_step",
+    "offline_step",
+    "sgd",
+    "squared_error",
+]

@@ -1,0 +1,1 @@
+"""Raw data as tensors, how they are split and scaled, and how batches are drawn."""

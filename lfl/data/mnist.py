@@ -1,0 +1,80 @@
+"""MNIST through torchvision: downloaded once, checked byte for byte, read without network afterwards."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import Failure, UserError
+from .arrays import Split
+
+MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+def mnist(data_dir: Path) -> tuple[Split, Split]:
+    """The original 60,000 + 10,000 images, `[n, 1, 28, 28]` with pixels from 0 to 255, and classes 0 to 9.
+
+    Args:
+        data_dir: folder that holds, or will hold, `MNIST/raw`.
+
+    Returns:
+        The train and the test partition.
+
+    Raises:
+        UserError: a file there is not MNIST's (truncated, corrupt, another data set).
+        Failure: the download failed, or torchvision cannot be imported.
+    """
+    datasets = _torchvision_datasets()
+    raw = data_dir / "MNIST" / "raw"
+    if not all((raw / name).is_file() for name in MD5):
+        _download(datasets, data_dir, raw)
+    for name, expected in MD5.items():
+        found = hashlib.md5((raw / name).read_bytes(), usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise UserError(
+                f"{raw / name} is not MNIST's file: MD5 {found}, expected {expected}. "
+                "Delete it and run again to download it anew."
+            )
+    return _read(datasets, data_dir, train=True), _read(datasets, data_dir, train=False)
+
+
+def _read(datasets: Any, data_dir: Path, *, train: bool) -> Split:
+    images = datasets.MNIST(data_dir, train=train, download=False)
+    return Split(images.data[:, None].to(torch.float32), images.targets.to(torch.int64))
+
+
+def _torchvision_datasets() -> Any:
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError) as error:
+        raise Failure(
+            f"mnist needs torchvision, which does not import beside torch {torch.__version__} ({error}). "
+            "Install the two together: pip install torch torchvision"
+        ) from error
+    return datasets
+
+
+def _download(datasets: Any, data_dir: Path, raw: Path) -> None:
+    """Fetch into a folder beside the target, then rename: an interrupted download leaves nothing."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".mnist-") as scratch:
+            datasets.MNIST(scratch, download=True)
+            raw.mkdir(parents=True, exist_ok=True)
+            for name in MD5:
+                os.replace(Path(scratch) / "MNIST" / "raw" / name, raw / name)
+    except (OSError, RuntimeError, shutil.Error) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Failure(
+            f"could not download MNIST into {data_dir} ({reason}). "
+            f"Check the network and the folder, or put the four IDX files into {raw}."
+        ) from error

@@ -1,0 +1,23 @@
+"""The two kinds of trouble that lfl reports: the user's mistake, and a failure of something outside."""
+
+
+class LflError(Exception):
+    """Anything that lfl reports in words: what was wrong, what came, what to do next."""
+
+    exit_status = 1
+
+
+class UserError(LflError, ValueError):
+    """The input cannot be used as it is; another input can."""
+
+    exit_status = 2
+
+
+class Failure(LflError, RuntimeError):
+    """The input was sound, but the world did not go along: a download, a disk, a diverged run."""
+
+
+def one_of(what: str, name: str, known: "dict[str, object] | list[str]") -> None:
+    """Raise `UserError` unless `name` is one of `known`, and say which there are."""
+    if name not in known:
+        raise UserError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")

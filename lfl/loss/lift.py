@@ -1,0 +1,60 @@
+"""From a loss of two numbers to a loss of a batch: the same function for every output of every example."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import UserError
+from .handcrafted import one_hot, same_shape
+
+Kind = Literal["classification", "regression"]
+Reduction = Literal["mean", "sum"]
+Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
+"""`pointwise(phi, target, output) -> loss`, all three scalar tensors."""
+
+
+@dataclass(frozen=True)
+class LearnedLoss:
+    """M_phi: `pointwise` evaluated at each output with `torch.func.vmap`, and reduced over the outputs.
+
+    Args:
+        pointwise: the loss l_phi(y_i, f_i) of two numbers.
+        kind: what outputs and targets are: logits and class ids, or real values.
+        reduction: over the outputs of an example.
+    """
+
+    pointwise: Pointwise
+    kind: Kind
+    reduction: Reduction = "mean"
+
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Loss of each example.
+
+        Args:
+            phi: parameters of `pointwise`.
+            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`.
+            targets: class ids `[batch]`, or real values of the outputs' shape.
+
+        Returns:
+            Losses `[batch]`.
+
+        Raises:
+            UserError: outputs and targets do not fit each other.
+        """
+        if self.kind == "classification":
+            if outputs.dim() != 2 or targets.shape[:1] != outputs.shape[:1]:
+                raise UserError(
+                    f"classification wants outputs [batch, classes] and targets [batch], but "
+                    f"{list(outputs.shape)} and {list(targets.shape)} came."
+                )
+            y = one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+            f = F.softmax(outputs, -1)
+        else:
+            same_shape(outputs, targets)
+            y, f = (t.reshape(outputs.shape[0], -1) for t in (targets, outputs))
+        over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
+        losses = torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
+        return losses.mean(-1) if self.reduction == "mean" else losses.sum(-1)

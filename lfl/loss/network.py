@@ -1,0 +1,130 @@
+"""The loss network l_phi of the paper: a small network of two numbers, the target and the output."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..errors import UserError, one_of
+from ..types import Tensors
+from .lift import Kind, LearnedLoss, Reduction
+
+Activation = Callable[[torch.Tensor], torch.Tensor]
+Initialiser = Callable[..., torch.Tensor]
+
+
+def slrelu(x: torch.Tensor, slope: float = 0.01, sharpness: float = 10.0) -> torch.Tensor:
+    """Smooth leaky ReLU.
+
+        (1 - g)/b log(1 + exp(b x)) + g x        g = slope, b = sharpness
+
+    Args:
+        x: any shape.
+        slope: g, the slope far to the left; it is 1 far to the right.
+        sharpness: b, how fast one passes into the other.
+
+    Returns:
+        The same shape.
+
+    Example:
+        >>> slrelu(torch.tensor([-10.0, 10.0]))
+        tensor([-0.1000, 10.0000])
+
+    Source: Raymond et al. (2025), eq. 4.
+    """
+    return (1.0 - slope) * F.softplus(x, beta=sharpness, threshold=40.0) + slope * x
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "slrelu": slrelu,
+    "relu": F.relu,
+    "tanh": torch.tanh,
+    "softplus": F.softplus,
+    "identity": lambda x: x,
+}
+
+INITIALISERS: dict[str, Initialiser] = {
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "kaiming_uniform": nn.init.kaiming_uniform_,
+    "kaiming_normal": nn.init.kaiming_normal_,
+}
+
+
+def loss_network(
+    kind: Kind,
+    *,
+    width: int = 40,
+    depth: int = 2,
+    activation: str | Activation = "slrelu",
+    output_activation: str | Activation = "identity",
+    bias: bool = False,
+    init: str | Initialiser = "xavier_uniform",
+    reduction: Reduction = "mean",
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensors, LearnedLoss]:
+    """Draw the learned loss of the paper.
+
+        M_phi(y, f) = 1/C sum_i l_phi(y_i, f_i)        l_phi: 2 -> width -> ... -> width -> 1
+
+    For classification f_i is the softmax probability of class i and y_i its one-hot target; for regression
+    both are raw values. The same l_phi serves every output, so phi fits any number of them.
+
+    Args:
+        kind: `"classification"` or `"regression"`.
+        width: units of each hidden layer.
+        depth: number of hidden layers.
+        activation: of the hidden layers: a name in `ACTIVATIONS`, or a function of a tensor.
+        output_activation: the same for the output.
+        bias: whether layers have biases; they start at zero.
+        init: how weights are drawn: a name in `INITIALISERS`, or a function like those of `torch.nn.init`
+            that takes `(tensor, generator=...)`.
+        reduction: `"mean"` or `"sum"` over the outputs.
+        generator: source of the draws; phi lives on its device.
+        dtype: of phi.
+
+    Returns:
+        `phi`, weights by name; `loss_fn(phi, outputs, targets) -> [batch]`.
+
+    Raises:
+        UserError: an unknown name, or a width or depth below one.
+
+    Example:
+        >>> phi, loss_fn = loss_network("classification", generator=torch.Generator().manual_seed(0))
+        >>> loss_fn(phi, torch.zeros(5, 3), torch.tensor([0, 1, 2, 0, 1])).shape
+        torch.Size([5])
+
+    Source: Raymond et al. (2025), eqs. 3 and 4, Algorithm 1.
+    """
+    one_of("kind", kind, ["classification", "regression"])
+    one_of("reduction", reduction, ["mean", "sum"])
+    if width < 1 or depth < 1:
+        raise UserError(f"a loss network needs width and depth of at least 1, but {width} and {depth} came.")
+    hidden, last = (_resolve("activation", name, ACTIVATIONS) for name in (activation, output_activation))
+    draw = _resolve("init", init, INITIALISERS)
+
+    sizes = [2, *[width] * depth, 1]
+    phi: Tensors = {}
+    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        weight = torch.empty(fan_out, fan_in, dtype=dtype, device=generator.device)
+        phi[f"{i}.weight"] = draw(weight, generator=generator)
+        if bias:
+            phi[f"{i}.bias"] = torch.zeros(fan_out, dtype=dtype, device=generator.device)
+
+    def pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        x = torch.stack((target, output))
+        for i in range(depth + 1):
+            x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
+            x = hidden(x) if i < depth else last(x)
+        return x[0]
+
+    return phi, LearnedLoss(pointwise, kind, reduction)
+
+
+def _resolve(what: str, given: str | Callable[..., torch.Tensor], known: dict[str, Callable[..., torch.Tensor]]) -> Callable[..., torch.Tensor]:
+    if not isinstance(given, str):
+        return given
+    one_of(what, given, list(known))
+    return known[given]

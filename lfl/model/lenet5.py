@@ -1,0 +1,34 @@
+"""LeNet-5 (LeCun et al. 1998): tanh, average pooling, no padding; 44,426 parameters on 28x28 pixels."""
+
+from torch import nn
+
+from ..errors import UserError
+
+
+def lenet5(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+    """Two convolutions with average pooling, then 120, 84 and `num_outputs` units.
+
+    Raises:
+        UserError: the input is not an image of at least 16x16 pixels.
+    """
+    if len(input_shape) != 3 or min(input_shape[1:]) < 16:
+        raise UserError(
+            f"lenet5 needs images [channels, height, width] of at least 16x16 pixels, but inputs here are "
+            f"{list(input_shape)}; choose --model mlp or logistic."
+        )
+    channels, *pixels = input_shape
+    height, width = (((size - 4) // 2 - 4) // 2 for size in pixels)
+    return nn.Sequential(
+        nn.Conv2d(channels, 6, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * height * width, 120),
+        nn.Tanh(),
+        nn.Linear(120, 84),
+        nn.Tanh(),
+        nn.Linear(84, num_outputs),
+    )

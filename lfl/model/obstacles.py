@@ -1,0 +1,96 @@
+"""Name the module behind an operation that the transforms cannot differentiate twice, and the way out."""
+
+import copy
+import re
+import traceback
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..errors import UserError
+from ..types import ApplyFn, Tensors
+from .functional import PureModule
+
+_NO_DERIVATIVE = re.compile(r"derivative for '?(?:aten::)?(\w+?)(?:_backward)?'? is not implemented")
+
+_WAYS_OUT = {
+    "scaled_dot_product": "run the step inside torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)",
+    "cudnn_rnn": "run the step inside torch.backends.cudnn.flags(enabled=False)",
+    "mkldnn_rnn": "run the step inside torch.backends.mkldnn.flags(enabled=False)",
+}
+
+
+def explain(error: BaseException, apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, x: Any) -> UserError | None:
+    """Put torch's refusal to differentiate into words.
+
+    Args:
+        error: what a step raised.
+        apply_fn, theta, buffers, x: the model and the input that it was raised for.
+
+    Returns:
+        An error that names the module and the way out; None where `error` is about something else.
+    """
+    if not isinstance(apply_fn, PureModule):
+        return None
+    message = str(error)
+    if "saved tensor hooks" in message:
+        return UserError(
+            f"{_raised_in(error, apply_fn)} uses activation checkpointing (or other saved-tensor hooks), which "
+            "does not run under torch.func; switch it off for that module."
+        )
+    if "setup_context" in message:
+        return UserError(
+            f"{_raised_in(error, apply_fn)} uses reentrant activation checkpointing or a torch.autograd.Function "
+            "without setup_context, which does not run under torch.func; switch checkpointing off there, or give "
+            "the Function a setup_context."
+        )
+    refused = _NO_DERIVATIVE.search(message)
+    if refused is None:
+        return None
+    operation = refused[1]
+    way_out = next(
+        (way for part, way in _WAYS_OUT.items() if part in operation), "write it with differentiable operations"
+    )
+    where = _calls(operation, apply_fn, theta, buffers, x)
+    return UserError(f"{where} uses {operation.strip('_')}, which torch cannot differentiate twice; {way_out}.")
+
+
+def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
+    """The innermost of the model's modules on the error's traceback."""
+    names = {id(module): name for name, module in apply_fn.training_code.named_modules()}
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        found = names.get(id(frame.f_locals.get("self")), found)
+    return _describe(apply_fn.training_code, found)
+
+
+def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensors, x: Any) -> str:
+    """The first module in which a forward pass reaches `operation`."""
+    code = copy.deepcopy(apply_fn.training_code)
+    inside: list[str] = []
+    for name, module in code.named_modules():
+        module.register_forward_pre_hook(lambda _module, _args, name=name: inside.append(name))
+        module.register_forward_hook(lambda _module, _args, _output: _leave(inside), always_call=True)
+    found: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if str(func).removeprefix("aten.").startswith(operation):
+                found.append(inside[-1])
+            return func(*args, **(kwargs or {}))
+
+    theta = {name: t.detach().clone().requires_grad_() for name, t in theta.items()}
+    with torch.random.fork_rng(), Watch():
+        PureModule({}, code, code, ())(theta, buffers, x)
+    return _describe(code, found[0]) if found else "the model"
+
+
+def _leave(inside: list[str]) -> None:
+    inside.pop()
+
+
+def _describe(code: nn.Module, name: str) -> str:
+    kind = type(code.get_submodule(name)).__name__
+    return f"module '{name}' ({kind})" if name else f"the model ({kind}) itself"

@@ -1,0 +1,126 @@
+"""Adam and AdamW."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+
+from ..trees import leaves, map_tree
+from .optimiser import Optimiser, Rate, check
+
+
+class AdamState(NamedTuple):
+    """Slots of Adam.
+
+    Args:
+        count: updates made so far, an int64 scalar.
+        mean, square: running means of the gradient and of its square, like theta.
+    """
+
+    count: torch.Tensor
+    mean: Any
+    square: Any
+
+
+def adam(
+    lr: Rate,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+    weight_decay: float = 0.0,
+) -> Optimiser:
+    """Adam; weight decay is an L2 penalty, added to the gradient.
+
+        m' = b1 m + (1 - b1) g          v' = b2 v + (1 - b2) g^2
+        theta' = theta - lr m'/(1 - b1^t) / (sqrt(v'/(1 - b2^t) + eps_root) + eps)
+
+    Args:
+        lr: learning rate, per step; a float or a scalar tensor.
+        betas: b1 and b2, how much of the running means is kept.
+        eps: added to the root.
+        eps_root: added under the root; 0 equals `torch.optim`.
+        weight_decay: strength of the penalty.
+
+    Returns:
+        An `Optimiser`; equal to `torch.optim.Adam` to rounding. Its derivative at a zero gradient takes the
+        root's derivative as 0 where the running square is 0, instead of infinity.
+
+    Raises:
+        UserError: a negative or non-finite setting, or a beta of 1 or more.
+
+    Example:
+        >>> init, update = adam(0.1)
+        >>> theta = {"w": torch.tensor([1.0])}
+        >>> update({"w": torch.tensor([3.0])}, init(theta), theta)[0]
+        {'w': tensor([0.9000])}
+
+    Source: Kingma and Ba (2015), Algorithm 1.
+    """
+    return _adam(lr, betas, eps, eps_root, penalty=weight_decay, decay=0.0)
+
+
+def adamw(
+    lr: Rate,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+    weight_decay: float = 0.01,
+) -> Optimiser:
+    """Adam with decoupled weight decay: theta is first multiplied by `1 - lr weight_decay`.
+
+    Args, Returns and Raises are those of `adam`; equal to `torch.optim.AdamW` to rounding.
+
+    Example:
+        >>> init, update = adamw(0.1, weight_decay=0.5)
+        >>> theta = {"w": torch.tensor([1.0])}
+        >>> update({"w": torch.tensor([3.0])}, init(theta), theta)[0]
+        {'w': tensor([0.8500])}
+
+    Source: Loshchilov and Hutter (2019), Algorithm 2.
+    """
+    return _adam(lr, betas, eps, eps_root, penalty=0.0, decay=weight_decay)
+
+
+def _adam(
+    default_lr: Rate, betas: tuple[float, float], eps: float, eps_root: float, *, penalty: float, decay: float
+) -> Optimiser:
+    b1, b2 = betas
+    check(lr=default_lr, eps=eps, eps_root=eps_root, weight_decay=penalty or decay)
+    for name, beta in (("betas[0]", b1), ("betas[1]", b2)):
+        check(**{name: beta if beta < 1.0 else float("inf")})
+
+    def init(theta: Any) -> AdamState:
+        device = leaves(theta)[0].device
+        zeros = map_tree(torch.zeros_like, theta)
+        return AdamState(torch.zeros((), dtype=torch.int64, device=device), zeros, zeros)
+
+    def update(grads: Any, state: AdamState, theta: Any, lr: Rate | None = None) -> tuple[Any, AdamState]:
+        rate = default_lr if lr is None else lr
+        count = state.count + 1
+        if penalty:
+            grads = map_tree(lambda g, p: g + penalty * p, grads, theta)
+        mean = map_tree(lambda m, g: b1 * m + (1.0 - b1) * g, state.mean, grads)
+        square = map_tree(lambda v, g: b2 * v + (1.0 - b2) * g * g, state.square, grads)
+
+        def step(p: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            root = _safe_sqrt(v / _bias_correction(b2, count, v) + eps_root)
+            return p * (1.0 - rate * decay) - rate * (m / _bias_correction(b1, count, m)) / (root + eps)
+
+        return map_tree(step, theta, mean, square), AdamState(count, mean, square)
+
+    return Optimiser(init, update)
+
+
+def _bias_correction(beta: float, count: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """1 - beta^count, without the cancellation that float32 suffers where beta is near 1."""
+    if beta == 0.0:
+        return torch.ones_like(count, dtype=like.dtype)
+    return -torch.expm1(count.to(like.dtype) * math.log(beta))
+
+
+def _safe_sqrt(x: torch.Tensor) -> torch.Tensor:
+    """Square root whose derivative at 0 is 0."""
+    positive = x > 0.0
+    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)

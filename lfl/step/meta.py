@@ -1,0 +1,83 @@
+"""One step of AdaLFL: theta descends the learned loss, and phi the validation loss that this led to."""
+
+from typing import Any
+
+from ..optimiser import Optimiser
+from ..optimiser.optimiser import Rate
+from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from .carry import Carry, Info
+from .lookahead import lookahead_step
+
+
+def meta_step(
+    theta: Tensors,
+    phi: Any,
+    batch_tr: Batch,
+    batch_val: Batch,
+    carry: Carry | None = None,
+    *,
+    apply_fn: ApplyFn,
+    loss_fn: LossFn,
+    task_loss: TaskLoss,
+    inner: Optimiser,
+    outer: Optimiser,
+    inner_lr: Rate | None = None,
+    outer_lr: Rate | None = None,
+) -> tuple[Tensors, Any, Carry, Info]:
+    """One online step of AdaLFL: a step of theta, then one of phi.
+
+        theta' = theta - alpha grad_theta M_phi(y, f_theta(x))         train batch
+        phi'   = phi   - eta   grad_phi   L_T(y, f_theta'(x))          validation batch, through theta'(phi)
+
+    A pure function: it writes to none of its inputs, draws no random numbers, and can be vmapped and compiled.
+
+    Args:
+        theta: parameters of the model by name.
+        phi: parameters of the learned loss, a pytree.
+        batch_tr: train batch `(x, y)`, or `(x, y, masks)` for a model with dropout.
+        batch_val: validation batch in the same form.
+        carry: from the step before. When omitted, momentum, Adam's slots and running statistics start afresh:
+            right for a single step or the first one, wrong in a loop.
+        apply_fn: the model, `apply_fn(theta, buffers, x) -> (outputs, buffers)`, as from `lfl.functional`.
+        loss_fn: the learned loss, `loss_fn(phi, outputs, targets) -> [batch]`; the step takes its mean.
+        task_loss: the task's own loss, `task_loss(outputs, targets) -> [batch]`; likewise.
+        inner: optimiser of theta, such as `lfl.sgd(0.01)`.
+        outer: optimiser of phi, such as `lfl.adam(1e-5)`.
+        inner_lr, outer_lr: rates of this step in place of the optimisers' own; as tensors they change without
+            recompiling.
+
+    Returns:
+        `theta`, `phi` and `carry` after the step, and `info`, an `lfl.Info` of losses and gradient norms.
+
+    Raises:
+        UserError: the model has an operation that cannot be differentiated twice, lacks dropout masks, or
+            draws random numbers itself; outputs and targets do not fit.
+
+    Example:
+        >>> import torch, lfl
+        >>> g = torch.Generator().manual_seed(0)
+        >>> theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 2))
+        >>> phi, loss_fn = lfl.loss_network("classification", generator=g)
+        >>> batch = torch.randn(8, 3, generator=g), torch.randint(2, (8,), generator=g)
+        >>> theta, phi, carry, info = lfl.meta_step(
+        ...     theta, phi, batch, batch, apply_fn=apply_fn, loss_fn=loss_fn,
+        ...     task_loss=lfl.cross_entropy, inner=lfl.sgd(0.01), outer=lfl.adam(1e-5))
+        >>> info.phi_grad_norm > 0
+        tensor(True)
+
+    Source: Raymond et al. (2025), Algorithm 2, eqs. 6 to 9.
+    """
+    return lookahead_step(
+        theta,
+        phi,
+        (batch_tr,),
+        batch_val,
+        carry,
+        apply_fn=apply_fn,
+        loss_fn=loss_fn,
+        task_loss=task_loss,
+        inner=inner,
+        outer=outer,
+        inner_lr=inner_lr,
+        outer_lr=outer_lr,
+    )

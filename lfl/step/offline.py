@@ -1,0 +1,83 @@
+"""One step of the offline initialisation: phi learns from short runs that all start again at theta_0."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import UserError
+from ..optimiser import Optimiser
+from ..optimiser.optimiser import Rate
+from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from .carry import Carry, Info
+from .lookahead import lookahead_step
+
+
+def offline_step(
+    theta_0: Tensors,
+    phi: Any,
+    batches_tr: Sequence[Batch],
+    batch_val: Batch,
+    outer_state: Any = None,
+    *,
+    apply_fn: ApplyFn,
+    loss_fn: LossFn,
+    task_loss: TaskLoss,
+    inner: Optimiser,
+    outer: Optimiser,
+    inner_lr: Rate | None = None,
+    outer_lr: Rate | None = None,
+) -> tuple[Any, Any, Info]:
+    """One step of the offline initialisation (ML3's meta-training).
+
+        theta_k+1 = theta_k - alpha grad_theta M_phi(theta_k)      k = 0 .. S_inner-1, one train batch each
+        phi'      = phi     - eta   grad_phi   L_T(theta_S_inner(phi))
+
+    Args:
+        theta_0: where the inner steps start; the caller redraws it at each step, or keeps it.
+        phi: parameters of the learned loss.
+        batches_tr: S_inner train batches.
+        batch_val: the validation batch.
+        outer_state: slots of phi's optimiser from the step before; empty when omitted.
+        apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr: as in `lfl.meta_step`. Theta's slots
+            and the model's buffers start afresh at each call.
+
+    Returns:
+        `phi`, `outer_state` and `info`; the theta that was reached is thrown away.
+
+    Raises:
+        UserError: no train batch came, or what `lfl.meta_step` raises.
+
+    Example:
+        >>> import torch, lfl
+        >>> g = torch.Generator().manual_seed(0)
+        >>> theta_0, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 1))
+        >>> phi, loss_fn = lfl.loss_network("regression", generator=g)
+        >>> batch = torch.randn(8, 3, generator=g), torch.randn(8, 1, generator=g)
+        >>> phi, outer_state, info = lfl.offline_step(
+        ...     theta_0, phi, [batch, batch], batch, apply_fn=apply_fn, loss_fn=loss_fn,
+        ...     task_loss=lfl.squared_error, inner=lfl.sgd(0.001), outer=lfl.adam(1e-3))
+        >>> int(outer_state.count)
+        1
+
+    Source: Raymond et al. (2025), Algorithm 1; Bechtle et al. (2021).
+    """
+    if not len(batches_tr):
+        raise UserError("offline_step wants at least one train batch (S_inner >= 1), but none came.")
+    carry = None
+    if outer_state is not None:
+        buffers = dict(getattr(apply_fn, "buffers", {}))
+        carry = Carry(inner.init(theta_0), outer_state, buffers)
+    _, phi, carry, info = lookahead_step(
+        theta_0,
+        phi,
+        batches_tr,
+        batch_val,
+        carry,
+        apply_fn=apply_fn,
+        loss_fn=loss_fn,
+        task_loss=task_loss,
+        inner=inner,
+        outer=outer,
+        inner_lr=inner_lr,
+        outer_lr=outer_lr,
+    )
+    return phi, carry.outer, info
