@@ -1,0 +1,7 @@
+"""Methods: what is done with a problem, phase by phase."""
+
+from .methods import METHODS, Plan, plan
+from .phases import Phase
+from .problem import Problem, State
+
+__all__ = ["METHODS", "Phase", "Plan", "Problem", "State", "plan"]

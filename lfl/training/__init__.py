@@ -1,0 +1,20 @@
+"""Training: settings, what they amount to, and the loop."""
+
+from .build import ERRORS, build_functional, build_problem
+from .evaluate import evaluate
+from .loop import Progress, train
+from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "DEFAULT_MODEL",
+    "DEFAULT_TASK",
+    "ERRORS",
+    "Progress",
+    "Settings",
+    "build_functional",
+    "build_problem",
+    "evaluate",
+    "resolve",
+    "train",
+]

@@ -1,0 +1,28 @@
+"""The error of a model on a whole split."""
+
+import torch
+
+from ..data.arrays import Split
+from ..types import ApplyFn, TaskLoss, Tensors
+
+
+@torch.no_grad()
+def evaluate(
+    apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, error: TaskLoss, chunk: int = 1000
+) -> float:
+    """Mean error over a split, in evaluation mode (running statistics, no dropout).
+
+    Args:
+        apply_fn, theta, buffers: the model.
+        split: all its examples count once.
+        error: `error(outputs, targets) -> [batch]`.
+        chunk: examples a pass; the result does not depend on it beyond rounding.
+
+    Returns:
+        Error rate from 0 to 1, or mean squared error.
+    """
+    total = torch.zeros((), dtype=torch.float64)
+    for x, y in zip(split.x.split(chunk), split.y.split(chunk), strict=True):
+        outputs, _ = apply_fn(theta, buffers, x, training=False)
+        total += error(outputs, y).sum().cpu().double()
+    return float(total / len(split.y))

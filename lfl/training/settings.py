@@ -1,0 +1,93 @@
+"""Every setting of a run, resolved: what was asked for, and the task's defaults for the rest."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import UserError
+from ..task import Defaults
+
+DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines a run, beside its data.
+
+    Args:
+        task, model, method: names.
+        seed: of theta_0, phi_0, batches and dropout masks.
+        steps, init_steps, inner_steps: S_train, S_init, S_inner.
+        batch_size: examples a batch, in train and valid batches alike.
+        inner_lr, init_lr, outer_lr: alpha, and the offline and online eta.
+        redraw_theta: whether each offline step starts at another theta_0.
+        log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
+    """
+
+    task: str
+    model: str
+    method: str
+    seed: int
+    steps: int
+    init_steps: int
+    inner_steps: int
+    batch_size: int
+    inner_lr: float
+    init_lr: float
+    outer_lr: float
+    redraw_theta: bool
+    log_every: int
+    eval_every: int
+
+    def __post_init__(self) -> None:
+        at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1}
+        for name, least in {**at_least, "log_every": 1, "eval_every": 1}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
+        for name in ("inner_lr", "init_lr", "outer_lr"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0.0 <= value < float("inf"):
+                raise UserError(f"{_flag(name)} must be a finite rate of at least 0, but {value!r} came.")
+
+
+def resolve(
+    defaults: Defaults,
+    *,
+    task: str = DEFAULT_TASK,
+    model: str = DEFAULT_MODEL,
+    method: str = DEFAULT_METHOD,
+    seed: int = 0,
+    **asked: Any,
+) -> Settings:
+    """Fill what was not asked for (None) from the task's defaults.
+
+    Args:
+        defaults: of the task.
+        task, model, method, seed: as in `Settings`.
+        asked: other fields of `Settings`; None stands for the default.
+
+    Returns:
+        The settings of the run.
+
+    Raises:
+        UserError: a setting is out of range.
+    """
+    asked = {name: value for name, value in asked.items() if value is not None}
+    steps = asked.get("steps", defaults.steps)
+    values = {
+        "steps": steps,
+        "init_steps": defaults.init_steps,
+        "inner_steps": 1,
+        "batch_size": defaults.batch_size,
+        "inner_lr": defaults.inner_lr,
+        "init_lr": defaults.init_lr,
+        "outer_lr": defaults.outer_lr,
+        "redraw_theta": True,
+        "log_every": max(1, steps // 200),
+        "eval_every": max(1, steps // 50),
+    }
+    return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
