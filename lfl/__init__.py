@@ -1,6 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
-from importlib.metadata import version as _version
+
 
 from .errors import Failure, LflError, UserError
 from .loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
@@ -8,8 +8,9 @@ from .model import draw_masks, functional, mask_specs
 from .optimiser import Optimiser, adam, adamw, sgd
 from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step
 from .task import Task
+from .version import VERSION
 
-__version__ = _version("lfl")
+__version__ = VERSION
 
 __all__ = [
     "Carry",

@@ -1,0 +1,76 @@
+"""The command line: subcommands, and errors in a line or two. Heavy imports wait until a command runs."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+
+from .commands import evaluate, listing, train
+
+app = typer.Typer(
+    name="lfl",
+    help="Loss function learning: a small network learns the loss while the model trains.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train)
+app.command("eval")(evaluate)
+app.command("list")(listing)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if show_version:
+        print(f"lfl {version('lfl')}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+    else:
+        return
+    raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for failures."""
+    try:
+        status: Any = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        _leave("interrupted before there was anything to save", 130)
+    except Exception as error:
+        status = _status(error)
+        if status is None:
+            raise
+        _leave(_words(error), status)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _status(error: Exception) -> int | None:
+    """The exit status of an error that is told in words; None for a fault of ours."""
+    if hasattr(error, "exit_status"):  # lfl's own errors, without importing lfl for the others
+        return int(error.exit_status)
+    if hasattr(error, "format_message"):  # the command-line parser's
+        return 2
+    if isinstance(error, (OSError, MemoryError)) or type(error).__name__ == "OutOfMemoryError":
+        return 1
+    if isinstance(error, RuntimeError) and "not enough memory" in str(error):
+        return 1
+    return None
+
+
+def _words(error: Exception) -> str:
+    if hasattr(error, "format_message"):
+        return f"{str(error.format_message()).rstrip('.')}; see lfl --help or lfl COMMAND --help"
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "memory" in text.lower() and not hasattr(error, "exit_status"):
+        return f"out of memory ({text[:120]}); lower --batch-size or choose a smaller --model"
+    return text
+
+
+def _leave(message: str, status: int) -> None:
+    print(f"lfl: error: {message}" if status != 130 else f"lfl: {message}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.exit(status)
+

@@ -1,0 +1,23 @@
+"""What can be chosen, with a line each: known without importing torch, for help, lists and completion."""
+
+TASKS = {
+    "digits": "8x8 handwritten digits, 10 classes, inside scikit-learn (the default)",
+    "diabetes": "disease progression of 442 patients, regression, inside scikit-learn",
+    "mnist": "28x28 handwritten digits, 10 classes, downloaded by torchvision on first use",
+}
+MODELS = {
+    "logistic": "one linear layer",
+    "mlp": "two hidden layers of 1000 ReLU units (the default)",
+    "lenet5": "LeNet-5 with tanh and average pooling, for images of at least 16x16 pixels",
+}
+METHODS = {
+    "baseline": "train on the task's own loss: cross-entropy or squared error",
+    "ml3": "learn a loss offline, then train on it as it stands",
+    "adalfl": "learn a loss offline, and go on learning it while the model trains (the default)",
+}
+DEVICES = {
+    "auto": "cuda, mps or cpu, the first that is there (the default)",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA GPU",
+    "mps": "an Apple GPU",
+}

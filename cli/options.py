@@ -1,0 +1,41 @@
+"""Options that several commands share, with their completion."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import names
+
+
+def _complete(choices: dict[str, str]) -> Callable[[str], list[tuple[str, str]]]:
+    def matches(incomplete: str) -> list[tuple[str, str]]:
+        return [(name, line) for name, line in choices.items() if name.startswith(incomplete)]
+
+    return matches
+
+
+def _choice(choices: dict[str, str], what: str, flag: str) -> object:
+    text = f"{what}: {', '.join(choices)}."
+    return typer.Option(flag, help=text, autocompletion=_complete(choices))
+
+
+TaskName = Annotated[str, _choice(names.TASKS, "What to learn", "--task")]
+ModelName = Annotated[str, _choice(names.MODELS, "What learns it", "--model")]
+MethodName = Annotated[str, _choice(names.METHODS, "How", "--method")]
+DeviceName = Annotated[str, _choice(names.DEVICES, "Where to compute", "--device")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", envvar="LFL_DATA", help="Folder of downloaded data.", show_default="~/.cache/lfl"
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="torch's choice")
+]
+
+
+def data_folder(given: Path | None) -> Path:
+    """The data folder: as given, or the user's cache."""
+    return (given or Path("~/.cache/lfl")).expanduser()

@@ -1,0 +1,71 @@
+"""The run folder: its name, and files that are either whole or not there."""
+
+import json
+import os
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+
+from ..errors import Failure, UserError
+from ..types import Tensors
+
+
+def create_folder(out: Path | None, stem: str) -> Path:
+    """Make a run folder that was not there before.
+
+    Args:
+        out: the folder itself; `runs/STEM-N`, N counting up, when omitted.
+        stem: what the run is, such as `"digits-mlp-adalfl"`.
+
+    Returns:
+        The new, empty folder.
+
+    Raises:
+        UserError: it exists, or lies beneath something that is not a folder.
+        Failure: the system refuses.
+    """
+    if out is not None:
+        return _make(out)
+    for n in count(1):
+        folder = Path("runs") / f"{stem}-{n}"
+        if not folder.exists():
+            return _make(folder)
+    raise AssertionError("counting never ends")
+
+
+def _make(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise UserError(f"{folder} exists already; choose another --out, or remove it.") from error
+    except NotADirectoryError as error:
+        raise UserError(f"{folder} lies beneath a file that is not a folder; choose another --out.") from error
+    except OSError as error:
+        raise Failure(f"cannot make {folder} ({error.strerror}); choose another --out.") from error
+    return folder
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write under a temporary name, flush to disk, then rename: whole or not there."""
+    scratch = path.with_name(f".{path.name}.partial")
+    try:
+        with scratch.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file, indented."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_tensors(path: Path, tensors: Tensors) -> None:
+    """A safetensors file: names, shapes and values, nothing that could run."""
+    write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))

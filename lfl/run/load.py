@@ -1,0 +1,111 @@
+"""Read a run folder back."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from ..errors import UserError
+from ..model import PureModule
+from ..task import Task, load_task
+from ..training import ERRORS, Settings, build_functional, evaluate
+from ..types import Tensors
+
+
+class Run(NamedTuple):
+    """A trained model with the task it was trained on.
+
+    Args:
+        settings: of the run.
+        task: its data.
+        theta, buffers, apply_fn: the trained model.
+        completed: whether training ran to its end.
+    """
+
+    settings: Settings
+    task: Task
+    theta: Tensors
+    buffers: Tensors
+    apply_fn: PureModule
+    completed: bool
+
+
+def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -> Run:
+    """Load what `execute` left behind.
+
+    Args:
+        folder: the run folder.
+        data_dir: folder of the data sets.
+        device: where the model and the data will live.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        UserError: no run is there, or a file of it is missing, corrupt or of another model.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
+    config = read_json(folder / "config.json")
+    result = read_json(folder / "result.json")
+    names = {field.name for field in fields(Settings)}
+    missing = sorted(names - config.keys())
+    if missing:
+        raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
+    settings = Settings(**{name: config[name] for name in names})
+    task = load_task(settings.task, data_dir).to(torch.device(device))
+    shapes, apply_fn = build_functional(task, settings.model, settings.seed)
+    theta = _read_tensors(folder / "theta.safetensors", shapes)
+    buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
+    return Run(
+        settings,
+        task,
+        {name: t.to(device) for name, t in theta.items()},
+        {name: t.to(device) for name, t in buffers.items()},
+        apply_fn,
+        bool(result.get("completed")),
+    )
+
+
+def test_error(run: Run) -> float:
+    """The test error of a run's model: error rate from 0 to 1, or mean squared error."""
+    return evaluate(run.apply_fn, run.theta, run.buffers, run.task.test, ERRORS[run.task.kind])
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; `UserError` where there is none."""
+    content = _read(path)
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}); the run cannot be used.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds a {type(value).__name__}, not settings; the run cannot be used.")
+    return value
+
+
+def _read_tensors(path: Path, like: Tensors) -> Tensors:
+    content = _read(path)
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError) as error:
+        raise UserError(f"{path} is corrupt ({error}); the run cannot be used.") from error
+    expected, found = ({name: list(t.shape) for name, t in ts.items()} for ts in (like, tensors))
+    if expected != found:
+        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise UserError(
+            f"{path} does not fit the model of config.json: {odd[0]} should be "
+            f"{expected.get(odd[0], 'absent')}, but is {found.get(odd[0], 'absent')}."
+        )
+    return tensors
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}); name a folder that lfl train made.") from error
