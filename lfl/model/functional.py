@@ -86,7 +86,10 @@ def functional(module: nn.Module) -> tuple[Tensors, Tensors, PureModule]:
     theta = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
     frozen = {name: p.detach().clone() for name, p in module.named_parameters() if not p.requires_grad}
     buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
-    code = copy.deepcopy(module).to("meta")
+    # Copied with stand-ins without storage, one for each tensor, so that what was tied stays tied.
+    stand_ins: dict[int, object] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
+    stand_ins |= {id(b): b.to("meta") for b in module.buffers()}
+    code = copy.deepcopy(module, stand_ins)
     if not module.training:
         code.train()
     apply_fn = PureModule(frozen | buffers, code, copy.deepcopy(code).eval(), dropout_layers(code))

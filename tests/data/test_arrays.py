@@ -1,0 +1,42 @@
+"""Splits and scaling: nothing lost, nothing leaked."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lfl.data.arrays import Split, hold_out, standardise, to_unit_range
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(40, 300), st.floats(0.1, 0.5), st.booleans())
+def test_hold_out_parts_every_row_once_and_the_same_way_each_time(n: int, fraction: float, stratified: bool) -> None:
+    rows = Split(torch.arange(n)[:, None].float(), torch.arange(n) % 4)
+    kept, held = hold_out(rows, fraction, stratified=stratified)
+    assert sorted(torch.cat([kept.x, held.x]).flatten().tolist()) == list(range(n))
+    assert len(held.y) == int(np.ceil(n * fraction))
+    again = hold_out(rows, fraction, stratified=stratified)
+    assert torch.equal(again[1].x, held.x)
+    if stratified:
+        shares = torch.bincount(held.y, minlength=4) / len(held.y)
+        assert float((shares - torch.bincount(rows.y) / n).abs().max()) <= 1.5 / len(held.y)
+
+
+def test_standardise_uses_train_alone() -> None:
+    g = torch.Generator().manual_seed(0)
+    train, test = 3.0 + 2.0 * torch.randn(500, 3, generator=g), torch.full((4, 3), 100.0)
+    train[:, 2] = 7.0
+    scaled, scaled_test = standardise(train, test, per_column=True)
+    torch.testing.assert_close(scaled[:, :2].mean(0), torch.zeros(2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(scaled[:, :2].std(0, correction=0), torch.ones(2))
+    assert not scaled[:, 2].any()  # constant in train: centred, not divided by zero
+    assert float(scaled_test[0, 2]) == 93.0
+    images = torch.rand(50, 1, 4, 4, generator=g)
+    (one_pair,) = standardise(images, per_column=False)
+    torch.testing.assert_close(one_pair, (images - images.mean()) / images.std(correction=0))
+
+
+def test_unit_range_spans_train_and_may_be_left_by_others() -> None:
+    train, test = to_unit_range(torch.tensor([[2.0], [6.0], [4.0]]), torch.tensor([[8.0]]))
+    assert train.flatten().tolist() == [0.0, 1.0, 0.5]
+    assert test.item() == 1.5

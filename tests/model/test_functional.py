@@ -1,0 +1,166 @@
+"""A module taken apart must compute what the module computed, and leave the module alone."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import lfl
+
+X = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+
+
+def small() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3))
+
+
+def test_computes_what_the_module_computes_and_carries_running_statistics() -> None:
+    module = small()
+    theta, buffers, apply_fn = lfl.functional(module)
+    reference = copy.deepcopy(module)
+    for _ in range(3):
+        expected = reference(X)
+        outputs, buffers = apply_fn(theta, buffers, X)
+        torch.testing.assert_close(outputs, expected.detach())
+    for name, value in reference.named_buffers():
+        torch.testing.assert_close(buffers[name], value)
+    assert int(buffers["1.num_batches_tracked"]) == 3
+
+    evaluated, same = apply_fn(theta, buffers, X, training=False)
+    torch.testing.assert_close(evaluated, reference.eval()(X).detach())
+    assert all(torch.equal(same[name], buffers[name]) for name in buffers)
+
+
+def test_leaves_the_module_and_its_inputs_alone() -> None:
+    module = small().eval()
+    before = copy.deepcopy(module.state_dict())
+    theta, buffers, apply_fn = lfl.functional(module)
+    given = {name: t.clone() for name, t in buffers.items()}
+    apply_fn(theta, buffers, X)
+    assert not module.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert all(torch.equal(given[name], buffers[name]) for name in buffers)
+    theta["0.weight"].zero_()
+    assert module[0].weight.any()
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode, self.decode = nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False)
+        self.decode.weight = self.encode.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decode(torch.tanh(self.encode(x)))
+
+
+def test_tied_parameters_stay_tied() -> None:
+    module = Tied()
+    theta, buffers, apply_fn = lfl.functional(module)
+    assert list(theta) == ["encode.weight"]
+    module(X).sum().backward()
+    gradient = torch.func.grad(lambda th: apply_fn(th, buffers, X)[0].sum())(theta)
+    torch.testing.assert_close(gradient["encode.weight"], module.encode.weight.grad)
+
+
+def test_frozen_parameters_travel_with_the_buffers() -> None:
+    module = small()
+    module[0].requires_grad_(False)
+    theta, buffers, apply_fn = lfl.functional(module)
+    assert sorted(theta) == ["1.bias", "1.weight", "3.bias", "3.weight"]
+    assert {"0.weight", "0.bias"} < set(buffers)
+    torch.testing.assert_close(apply_fn(theta, buffers, X)[0], module(X).detach())
+
+
+def test_submodules_frozen_in_evaluation_mode_stay_so() -> None:
+    module = small()
+    module[1].eval()
+    theta, buffers, apply_fn = lfl.functional(module)
+    _, after = apply_fn(theta, buffers, X)
+    assert int(after["1.num_batches_tracked"]) == 0
+
+
+def test_several_inputs_by_position_and_by_name() -> None:
+    module = nn.Bilinear(5, 5, 2)
+    theta, buffers, apply_fn = lfl.functional(module)
+    expected = module(X, 2 * X).detach()
+    torch.testing.assert_close(apply_fn(theta, buffers, (X, 2 * X))[0], expected)
+    torch.testing.assert_close(apply_fn(theta, buffers, {"input1": X, "input2": 2 * X})[0], expected)
+
+
+def test_lazy_modules_are_refused() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some versions of torch call lazy modules experimental
+        module = nn.LazyLinear(3)
+    with pytest.raises(lfl.UserError, match="run the module once"):
+        lfl.functional(module)
+
+
+class Droppy(nn.Module):
+    """One dropout layer used twice, and one by function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.line = nn.Dropout(0.5), nn.Linear(5, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.drop(self.line(self.drop(x)))
+        return F.dropout(x, 0.25, self.training)
+
+
+def test_dropout_uses_the_given_masks_in_call_order() -> None:
+    theta, buffers, apply_fn = lfl.functional(Droppy())
+    specs = lfl.mask_specs(apply_fn, theta, X)
+    assert [(s.shape, s.p) for s in specs] == [((6, 5), 0.5), ((6, 5), 0.5), ((6, 5), 0.25)]
+    masks = lfl.draw_masks(specs, torch.Generator().manual_seed(0))
+    outputs, _ = apply_fn(theta, buffers, X, masks=masks)
+    a, b, c = (mask / (1 - s.p) for mask, s in zip(masks, specs, strict=True))
+    hidden = F.linear(X * a, theta["line.weight"], theta["line.bias"])
+    torch.testing.assert_close(outputs, hidden * b * c)
+    torch.testing.assert_close(
+        apply_fn(theta, buffers, X, training=False)[0], F.linear(X, theta["line.weight"], theta["line.bias"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "mask_shape"),
+    [
+        (nn.Dropout1d(0.5), (8, 3, 4), (8, 3, 1)),
+        (nn.Dropout2d(0.5), (8, 3, 4, 5), (8, 3, 1, 1)),
+        (nn.Dropout2d(0.5), (3, 4, 5), (3, 1, 1)),
+        (nn.Dropout3d(0.5), (8, 3, 2, 2, 2), (8, 3, 1, 1, 1)),
+        (nn.AlphaDropout(0.3), (400, 50), (400, 50)),
+        (nn.FeatureAlphaDropout(0.3), (400, 50, 3), (400, 50, 1)),
+    ],
+)
+def test_other_kinds_of_dropout(layer: nn.Module, shape: tuple[int, ...], mask_shape: tuple[int, ...]) -> None:
+    _, buffers, apply_fn = lfl.functional(layer)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    specs = lfl.mask_specs(apply_fn, {}, x)
+    assert [s.shape for s in specs] == [mask_shape]
+    masks = lfl.draw_masks(specs, torch.Generator().manual_seed(1))
+    outputs, _ = apply_fn({}, buffers, x, masks=masks)
+    if "Alpha" in type(layer).__name__:  # keeps mean 0 and variance 1, as published
+        assert float(outputs.mean()) == pytest.approx(0.0, abs=0.05)
+        assert float(outputs.var()) == pytest.approx(1.0, abs=0.1)
+    else:
+        torch.testing.assert_close(outputs, x * masks[0] * 2.0)
+
+
+def test_masks_keep_with_the_right_probability() -> None:
+    (mask,) = lfl.draw_masks((lfl.model.dropout.MaskSpec((1000, 100), 0.2),), torch.Generator().manual_seed(0))
+    assert float(mask.double().mean()) == pytest.approx(0.8, abs=0.005)
+
+
+def test_missing_and_misshapen_masks_are_named() -> None:
+    theta, buffers, apply_fn = lfl.functional(Droppy())
+    with pytest.raises(lfl.UserError, match=r"\(drop\) has no mask"):
+        apply_fn(theta, buffers, X)
+    masks = tuple(torch.ones(5, 5, dtype=torch.bool) for _ in range(3))
+    with pytest.raises(lfl.UserError, match=r"mask 1 has shape \[5, 5\], the layer wants \[6, 5\]"):
+        apply_fn(theta, buffers, X, masks=masks)
