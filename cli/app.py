@@ -53,18 +53,23 @@ def _status(error: Exception) -> int | None:
         return int(error.exit_status)
     if hasattr(error, "format_message"):  # the command-line parser's
         return 2
-    if isinstance(error, (OSError, MemoryError)) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, OSError):
         return 1
-    if isinstance(error, RuntimeError) and "not enough memory" in str(error):
-        return 1
-    return None
+    return 1 if _out_of_memory(error) else None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Torch has a class for this on a GPU only; on the CPU it is a RuntimeError with these words."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    named = any(phrase in str(error).lower() for phrase in words)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and named)
 
 
 def _words(error: Exception) -> str:
     if hasattr(error, "format_message"):
         return f"{str(error.format_message()).rstrip('.')}; see lfl --help or lfl COMMAND --help"
     text = " ".join(str(error).split()) or type(error).__name__
-    if "memory" in text.lower() and not hasattr(error, "exit_status"):
+    if _out_of_memory(error):
         return f"out of memory ({text[:120]}); lower --batch-size or choose a smaller --model"
     return text
 
@@ -73,4 +78,3 @@ def _leave(message: str, status: int) -> None:
     print(f"lfl: error: {message}" if status != 130 else f"lfl: {message}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(status)
-

@@ -18,12 +18,8 @@ def train(
     init_steps: Annotated[
         int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the task's")
     ] = None,
-    inner_steps: Annotated[
-        int | None, typer.Option(help="Model steps in an offline step.", show_default="1")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Examples a batch.", show_default="the task's")
-    ] = None,
+    inner_steps: Annotated[int | None, typer.Option(help="Model steps in an offline step.", show_default="1")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a batch.", show_default="the task's")] = None,
     inner_lr: Annotated[
         float | None, typer.Option(help="Learning rate of the model.", show_default="the task's")
     ] = None,
@@ -39,9 +35,7 @@ def train(
     device: options.DeviceName = "auto",
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
     import torch

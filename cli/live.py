@@ -59,10 +59,8 @@ class _Plain:
             f"{words} {self.numbers[name]:.4g}" for name, words in COLUMNS.items() if name in self.numbers
         )
         left = self.rate.seconds_left(step)
-        print(
-            f"{step.phase.name} {step.step}/{total}: {shown}, {self.rate.per_second(step):.1f} steps/s, {left:.0f} s left",
-            flush=True,
-        )
+        pace = f"{self.rate.per_second(step):.1f} steps/s, {left:.0f} s left"
+        print(f"{step.phase.name} {step.step}/{total}: {shown}, {pace}", flush=True)
 
 
 class _Rate:

@@ -27,13 +27,9 @@ MethodName = Annotated[str, _choice(names.METHODS, "How", "--method")]
 DeviceName = Annotated[str, _choice(names.DEVICES, "Where to compute", "--device")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(
-        "--data-dir", envvar="LFL_DATA", help="Folder of downloaded data.", show_default="~/.cache/lfl"
-    ),
+    typer.Option("--data-dir", envvar="LFL_DATA", help="Folder of downloaded data.", show_default="~/.cache/lfl"),
 ]
-Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="torch's choice")
-]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="torch's choice")]
 
 
 def data_folder(given: Path | None) -> Path:

@@ -1,7 +1,5 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
-
-
 from .errors import Failure, LflError, UserError
 from .loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
 from .model import draw_masks, functional, mask_specs

@@ -1,12 +1,15 @@
 """The shapes of things that pass between the layers."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
 Tensors = dict[str, torch.Tensor]
 """A flat pytree of named tensors: theta, phi, buffers."""
+
+Kind = Literal["classification", "regression"]
+"""What targets are: class ids, or real values."""
 
 Batch = tuple[Any, ...]
 """`(x, y)` or `(x, y, masks)`, the masks being dropout masks drawn by `lfl.draw_masks`."""

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import UserError
+from ..types import Kind
 from .handcrafted import one_hot, same_shape
 
-Kind = Literal["classification", "regression"]
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 """`pointwise(phi, target, output) -> loss`, all three scalar tensors."""

@@ -1,14 +1,15 @@
 """The loss network l_phi of the paper: a small network of two numbers, the target and the output."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..errors import UserError, one_of
-from ..types import Tensors
-from .lift import Kind, LearnedLoss, Reduction
+from ..types import Kind, Tensors
+from .lift import LearnedLoss, Reduction
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 Initialiser = Callable[..., torch.Tensor]
@@ -61,6 +62,7 @@ def loss_network(
     output_activation: str | Activation = "identity",
     bias: bool = False,
     init: str | Initialiser = "xavier_uniform",
+    gain: float = 0.25,
     reduction: Reduction = "mean",
     generator: torch.Generator,
     dtype: torch.dtype = torch.float32,
@@ -81,6 +83,8 @@ def loss_network(
         bias: whether layers have biases; they start at zero.
         init: how weights are drawn: a name in `INITIALISERS`, or a function like those of `torch.nn.init`
             that takes `(tensor, generator=...)`.
+        gain: factor on the drawn weights of each layer. Small, so that the first loss is nearly flat and what
+            it becomes is learned rather than drawn.
         reduction: `"mean"` or `"sum"` over the outputs.
         generator: source of the draws; phi lives on its device.
         dtype: of phi.
@@ -107,9 +111,9 @@ def loss_network(
 
     sizes = [2, *[width] * depth, 1]
     phi: Tensors = {}
-    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         weight = torch.empty(fan_out, fan_in, dtype=dtype, device=generator.device)
-        phi[f"{i}.weight"] = draw(weight, generator=generator)
+        phi[f"{i}.weight"] = gain * draw(weight, generator=generator)
         if bias:
             phi[f"{i}.bias"] = torch.zeros(fan_out, dtype=dtype, device=generator.device)
 
@@ -123,7 +127,9 @@ def loss_network(
     return phi, LearnedLoss(pointwise, kind, reduction)
 
 
-def _resolve(what: str, given: str | Callable[..., torch.Tensor], known: dict[str, Callable[..., torch.Tensor]]) -> Callable[..., torch.Tensor]:
+def _resolve(
+    what: str, given: str | Callable[..., torch.Tensor], known: dict[str, Callable[..., torch.Tensor]]
+) -> Callable[..., torch.Tensor]:
     if not isinstance(given, str):
         return given
     one_of(what, given, list(known))

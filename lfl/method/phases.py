@@ -85,7 +85,8 @@ def online_phase(problem: Problem) -> Phase:
         return problem.batch("train", "train", step), problem.batch("valid", "valid", step)
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
-        theta, phi, carry, info = step_fn(state.theta, state.phi, *drawn, state.carry)
+        batch_tr, batch_val = drawn
+        theta, phi, carry, info = step_fn(state.theta, state.phi, batch_tr, batch_val, state.carry)
         return State(theta, phi, carry), info
 
     return Phase("train", problem.steps, start, draw, step)
@@ -93,9 +94,7 @@ def online_phase(problem: Problem) -> Phase:
 
 def fixed_phase(problem: Problem) -> Phase:
     """Ordinary training: on the learned loss as it stands, or on the task's own where there is none."""
-    step_fn = partial(
-        base_step, apply_fn=problem.apply_fn, task_loss=problem.task_loss, inner=problem.inner
-    )
+    step_fn = partial(base_step, apply_fn=problem.apply_fn, task_loss=problem.task_loss, inner=problem.inner)
 
     def draw(step: int) -> Any:
         return problem.batch("train", "train", step)

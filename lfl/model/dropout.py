@@ -4,6 +4,7 @@ A generator inside a differentiated, vmapped or compiled function fails, and two
 see the same masks. So calls of dropout inside a forward pass are answered with given masks, in call order.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -55,8 +56,9 @@ def _zero(x: torch.Tensor, mask: torch.Tensor, p: float) -> torch.Tensor:
 def _saturate(x: torch.Tensor, mask: torch.Tensor, p: float) -> torch.Tensor:
     if p == 1.0:
         return torch.zeros_like(x)
-    scale = ((1.0 - p) * (1.0 + p * _NEGATIVE_SATURATION**2)) ** -0.5
-    return scale * (torch.where(mask, x, _NEGATIVE_SATURATION) - _NEGATIVE_SATURATION * p)
+    scale = 1.0 / math.sqrt((1.0 - p) * (1.0 + p * _NEGATIVE_SATURATION**2))
+    shifted: torch.Tensor = torch.where(mask, x, _NEGATIVE_SATURATION) - _NEGATIVE_SATURATION * p
+    return scale * shifted
 
 
 class _Kind(NamedTuple):
@@ -107,9 +109,7 @@ def _arguments(
 
 def dropout_layers(module: nn.Module) -> tuple[str, ...]:
     """Names of the dropout layers of a module that are active in training."""
-    return tuple(
-        name for name, m in module.named_modules() if isinstance(m, _DropoutNd) and m.p > 0.0 and m.training
-    )
+    return tuple(name for name, m in module.named_modules() if isinstance(m, _DropoutNd) and m.p > 0.0 and m.training)
 
 
 def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
@@ -136,9 +136,7 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
     return _Interpose(take)
 
 
-def mask_specs(
-    apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None
-) -> tuple[MaskSpec, ...]:
+def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
     """What dropout masks a model wants for inputs shaped like `x`, found by running it once.
 
     Args:
@@ -181,6 +179,4 @@ def draw_masks(specs: tuple[MaskSpec, ...], generator: torch.Generator) -> Masks
     Returns:
         Boolean tensors of the shapes in `specs`: the third entry of a batch.
     """
-    return tuple(
-        torch.rand(spec.shape, generator=generator, device=generator.device) >= spec.p for spec in specs
-    )
+    return tuple(torch.rand(spec.shape, generator=generator, device=generator.device) >= spec.p for spec in specs)

@@ -51,7 +51,8 @@ def explain(error: BaseException, apply_fn: ApplyFn, theta: Tensors, buffers: Te
         return None
     operation = refused[1]
     way_out = next(
-        (way for part, way in _WAYS_OUT.items() if part in operation), "write it with differentiable operations"
+        (way for part, way in _WAYS_OUT.items() if part in operation),
+        "write it with differentiable operations",
     )
     where = _calls(operation, apply_fn, theta, buffers, x)
     return UserError(f"{where} uses {operation.strip('_')}, which torch cannot differentiate twice; {way_out}.")
@@ -75,14 +76,14 @@ def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensor
         module.register_forward_hook(lambda _module, _args, _output: _leave(inside), always_call=True)
     found: list[str] = []
 
-    class Watch(TorchDispatchMode):
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if str(func).removeprefix("aten.").startswith(operation):
                 found.append(inside[-1])
             return func(*args, **(kwargs or {}))
 
     theta = {name: t.detach().clone().requires_grad_() for name, t in theta.items()}
-    with torch.random.fork_rng(), Watch():
+    with torch.random.fork_rng(), Watch():  # type: ignore[no-untyped-call]
         PureModule({}, code, code, ())(theta, buffers, x)
     return _describe(code, found[0]) if found else "the model"
 

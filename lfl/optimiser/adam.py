@@ -13,11 +13,11 @@ class AdamState(NamedTuple):
     """Slots of Adam.
 
     Args:
-        count: updates made so far, an int64 scalar.
+        num_updates: updates made so far, an int64 scalar.
         mean, square: running means of the gradient and of its square, like theta.
     """
 
-    count: torch.Tensor
+    num_updates: torch.Tensor
     mean: Any
     square: Any
 
@@ -98,26 +98,26 @@ def _adam(
 
     def update(grads: Any, state: AdamState, theta: Any, lr: Rate | None = None) -> tuple[Any, AdamState]:
         rate = default_lr if lr is None else lr
-        count = state.count + 1
+        num_updates = state.num_updates + 1
         if penalty:
             grads = map_tree(lambda g, p: g + penalty * p, grads, theta)
         mean = map_tree(lambda m, g: b1 * m + (1.0 - b1) * g, state.mean, grads)
         square = map_tree(lambda v, g: b2 * v + (1.0 - b2) * g * g, state.square, grads)
 
         def step(p: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            root = _safe_sqrt(v / _bias_correction(b2, count, v) + eps_root)
-            return p * (1.0 - rate * decay) - rate * (m / _bias_correction(b1, count, m)) / (root + eps)
+            root = _safe_sqrt(v / _bias_correction(b2, num_updates, v) + eps_root)
+            return p * (1.0 - rate * decay) - rate * (m / _bias_correction(b1, num_updates, m)) / (root + eps)
 
-        return map_tree(step, theta, mean, square), AdamState(count, mean, square)
+        return map_tree(step, theta, mean, square), AdamState(num_updates, mean, square)
 
     return Optimiser(init, update)
 
 
-def _bias_correction(beta: float, count: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """1 - beta^count, without the cancellation that float32 suffers where beta is near 1."""
+def _bias_correction(beta: float, num_updates: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """1 - beta^num_updates, without the cancellation that float32 suffers where beta is near 1."""
     if beta == 0.0:
-        return torch.ones_like(count, dtype=like.dtype)
-    return -torch.expm1(count.to(like.dtype) * math.log(beta))
+        return torch.ones_like(num_updates, dtype=like.dtype)
+    return -torch.expm1(num_updates.to(like.dtype) * math.log(beta))
 
 
 def _safe_sqrt(x: torch.Tensor) -> torch.Tensor:

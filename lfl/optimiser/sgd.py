@@ -9,9 +9,7 @@ from ..trees import map_tree
 from .optimiser import Optimiser, Rate, check
 
 
-def sgd(
-    lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
-) -> Optimiser:
+def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Optimiser:
     """Gradient descent.
 
         d = g + weight_decay theta

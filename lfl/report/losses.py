@@ -50,10 +50,8 @@ def draw_losses(folder: Path) -> Path | None:
             panel.grid(alpha=0.25)
         row[0].set_ylabel("learned loss of one output")
         figure.colorbar(colour, ax=list(row), label="step")
-    figure.suptitle(
-        f"{config['task']}, {config['model']}, {config['method']}, seed {config['seed']}", fontsize=11
-    )
+    figure.suptitle(f"{config['task']}, {config['model']}, {config['method']}, seed {config['seed']}", fontsize=11)
     file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file)
+    FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
     write_bytes(folder / "losses.png", file.getvalue())
     return folder / "losses.png"

@@ -90,18 +90,14 @@ def _train(
     watch: Callable[[Progress], None] | None,
 ) -> Result:
     def error_on(split: Any) -> Callable[[State], float]:
-        return lambda state: evaluate(
-            problem.apply_fn, state.theta, state.carry.buffers, split, ERRORS[task.kind]
-        )
+        return lambda state: evaluate(problem.apply_fn, state.theta, state.carry.buffers, split, ERRORS[task.kind])
 
     curves = _Curves(problem)
     start = time.perf_counter()
     progress: Progress | None = None
     completed = True
     with ExitStack() as files:
-        metrics, timing = (
-            files.enter_context((folder / name).open("w")) for name in ("metrics.jsonl", "timing.jsonl")
-        )
+        metrics, timing = (files.enter_context((folder / name).open("w")) for name in ("metrics.jsonl", "timing.jsonl"))
         try:
             for progress in train(
                 steps,

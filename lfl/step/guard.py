@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -40,6 +39,6 @@ def guarded(
         )
 
 
-def in_transform(*trees: Any) -> bool:
+def in_transform() -> bool:
     """Whether the step is being traced or transformed, where Python-side checks do not run."""
     return torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None

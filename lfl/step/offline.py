@@ -55,7 +55,7 @@ def offline_step(
         >>> phi, outer_state, info = lfl.offline_step(
         ...     theta_0, phi, [batch, batch], batch, apply_fn=apply_fn, loss_fn=loss_fn,
         ...     task_loss=lfl.squared_error, inner=lfl.sgd(0.001), outer=lfl.adam(1e-3))
-        >>> int(outer_state.count)
+        >>> int(outer_state.num_updates)
         1
 
     Source: Raymond et al. (2025), Algorithm 1; Bechtle et al. (2021).

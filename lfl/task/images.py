@@ -8,7 +8,7 @@ from ..data.arrays import Split, hold_out, standardise
 from .task import Defaults, Task
 
 
-def digits(data_dir: Path) -> Task:  # noqa: ARG001 - every task takes the folder
+def digits(data_dir: Path) -> Task:
     """8x8 handwritten digits; scikit-learn's copy has no test partition, so 20 % are held out first."""
     train, test = hold_out(scikit.digits(), 0.2, stratified=True)
     return _image_task("digits", train, test, 10, Defaults(steps=2000, inner_lr=0.01, init_steps=500))
@@ -23,5 +23,5 @@ def mnist(data_dir: Path) -> Task:
 def _image_task(name: str, train: Split, test: Split, num_classes: int, defaults: Defaults) -> Task:
     train, valid = hold_out(train, 0.1, stratified=True)
     inputs = standardise(train.x, valid.x, test.x, per_column=False)
-    splits = [Split(x, split.y) for x, split in zip(inputs, (train, valid, test), strict=True)]
-    return Task(name, "classification", *splits, num_outputs=num_classes, defaults=defaults)
+    train, valid, test = (Split(x, split.y) for x, split in zip(inputs, (train, valid, test), strict=True))
+    return Task(name, "classification", train, valid, test, num_classes, defaults)

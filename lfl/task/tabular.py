@@ -7,7 +7,7 @@ from ..data.arrays import Split, hold_out, standardise, to_unit_range
 from .task import Defaults, Task
 
 
-def diabetes(data_dir: Path) -> Task:  # noqa: ARG001 - every task takes the folder
+def diabetes(data_dir: Path) -> Task:
     """Disease progression after one year from ten variables, with the paper's settings."""
     return _regression_task("diabetes", scikit.diabetes(), Defaults(steps=10_000, inner_lr=0.001))
 
@@ -17,5 +17,5 @@ def _regression_task(name: str, rows: Split, defaults: Defaults) -> Task:
     train, valid = hold_out(rest, 0.1, stratified=False)
     inputs = standardise(train.x, valid.x, test.x, per_column=True)
     targets = to_unit_range(train.y, valid.y, test.y)
-    splits = [Split(x, y) for x, y in zip(inputs, targets, strict=True)]
-    return Task(name, "regression", *splits, num_outputs=rows.y.shape[1], defaults=defaults)
+    train, valid, test = (Split(x, y) for x, y in zip(inputs, targets, strict=True))
+    return Task(name, "regression", train, valid, test, rows.y.shape[1], defaults)

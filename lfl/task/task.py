@@ -1,13 +1,11 @@
 """A task: three splits, what kind of target they have, and how it is trained by default."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 
 from ..data.arrays import Split
-
-Kind = Literal["classification", "regression"]
+from ..types import Kind
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,4 @@ class Task:
 
     def to(self, device: torch.device) -> "Task":
         """The same task with its splits on `device`."""
-        return replace(
-            self, train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device)
-        )
+        return replace(self, train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))

@@ -22,7 +22,7 @@ def evaluate(
         Error rate from 0 to 1, or mean squared error.
     """
     total = torch.zeros((), dtype=torch.float64)
-    for x, y in zip(split.x.split(chunk), split.y.split(chunk), strict=True):
+    for x, y in zip(torch.split(split.x, chunk), torch.split(split.y, chunk), strict=True):
         outputs, _ = apply_fn(theta, buffers, x, training=False)
         total += error(outputs, y).sum().cpu().double()
     return float(total / len(split.y))

@@ -26,9 +26,7 @@ class Progress:
     metrics: dict[str, float] | None
 
 
-def train(
-    plan: Plan, *, validate: Callable[[State], float], log_every: int, eval_every: int
-) -> Iterator[Progress]:
+def train(plan: Plan, *, validate: Callable[[State], float], log_every: int, eval_every: int) -> Iterator[Progress]:
     """Run a plan.
 
     Args:

@@ -21,7 +21,12 @@ def test_the_same_step_gives_the_same_batch_whatever_came_before() -> None:
 
 
 def test_seed_stream_and_step_each_matter() -> None:
-    assert len({tuple(draw(*key).tolist()) for key in ((0, "train", 0), (1, "train", 0), (0, "valid", 0), (0, "train", 1))}) == 4
+    assert (
+        len(
+            {tuple(draw(*key).tolist()) for key in ((0, "train", 0), (1, "train", 0), (0, "valid", 0), (0, "train", 1))}
+        )
+        == 4
+    )
 
 
 def test_uniform_over_rows_with_replacement() -> None:

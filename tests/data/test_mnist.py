@@ -12,7 +12,11 @@ import lfl
 from lfl.data.mnist import MD5, mnist
 
 REAL = Path(os.environ.get("LFL_DATA", "~/.cache/lfl")).expanduser()
-torchvision = pytest.importorskip("torchvision", reason="torchvision does not import beside this torch", exc_type=(ImportError, RuntimeError))
+torchvision = pytest.importorskip(
+    "torchvision",
+    reason="torchvision does not import beside this torch",
+    exc_type=(ImportError, RuntimeError),
+)
 needs_real = pytest.mark.skipif(
     not all((REAL / "MNIST" / "raw" / name).is_file() for name in MD5),
     reason="MNIST is not at hand: set LFL_DATA to a folder that holds MNIST/raw",
@@ -54,7 +58,7 @@ def test_without_a_network_nothing_half_written_is_left(tmp_path: Path, monkeypa
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(lfl.Failure, match=r"could not download MNIST .*Check the network"):
         mnist(tmp_path / "data")
-    assert [p for p in (tmp_path / "data").rglob("*")] == []
+    assert list((tmp_path / "data").rglob("*")) == []
 
 
 def test_a_data_folder_beneath_a_file_is_named(tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ from lfl.randomness import generator
 
 MODELS = {
     "plain": lambda width: nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, width)),
-    "batch norm": lambda width: nn.Sequential(
-        nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, width)
-    ),
+    "batch norm": lambda width: nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, width)),
     "dropout": lambda width: nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.4), nn.Linear(8, width)),
 }
 OPTIMISERS = {
@@ -45,9 +43,8 @@ def make_case(model: str, optimiser: str, kind: str, dtype: torch.dtype, batch_s
     with torch.random.fork_rng():
         torch.manual_seed(3)
         module = MODELS[model](width).to(dtype)
-    theta, buffers, apply_fn = lfl.functional(module)
-    phi, loss_fn = lfl.loss_network(kind, generator=g, dtype=dtype)
-    phi = {name: 2.0 * weight for name, weight in phi.items()}
+    theta, _, apply_fn = lfl.functional(module)
+    phi, loss_fn = lfl.loss_network(kind, gain=2.0, generator=g, dtype=dtype)
 
     def batch() -> tuple[Any, ...]:
         x = torch.randn(batch_size, 5, generator=g, dtype=dtype)
@@ -60,7 +57,13 @@ def make_case(model: str, optimiser: str, kind: str, dtype: torch.dtype, batch_s
         return (x, y, lfl.draw_masks(specs, g)) if specs else (x, y)
 
     inner, outer = OPTIMISERS[optimiser](), RECORDER
-    kwargs = {"apply_fn": apply_fn, "loss_fn": loss_fn, "task_loss": task_loss, "inner": inner, "outer": outer}
+    kwargs = {
+        "apply_fn": apply_fn,
+        "loss_fn": loss_fn,
+        "task_loss": task_loss,
+        "inner": inner,
+        "outer": outer,
+    }
     carry = lfl.fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
     for _ in range(2):
         theta, _, carry, _ = lfl.meta_step(theta, phi, batch(), batch(), carry, **kwargs)

@@ -69,11 +69,11 @@ def torch_optimiser(case: Case, module: nn.Module) -> torch.optim.Optimizer:
     parameters = list(module.parameters())
     if isinstance(slots, AdamState):
         # higher adds eps to the uncorrected root, as torch.optim did in 2019: hand it the eps that amounts to ours.
-        eps = 1e-8 * (1.0 - 0.999 ** (int(slots.count) + 1)) ** 0.5
+        eps = 1e-8 * (1.0 - 0.999 ** (int(slots.num_updates) + 1)) ** 0.5
         optimiser: torch.optim.Optimizer = torch.optim.Adam(parameters, lr=0.05, eps=eps)
         for name, p in module.named_parameters():
             optimiser.state[p] = {
-                "step": int(slots.count),
+                "step": int(slots.num_updates),
                 "exp_avg": slots.mean[name].clone(),
                 "exp_avg_sq": slots.square[name].clone(),
             }
@@ -107,7 +107,5 @@ def test_equals_finite_differences_in_float64(model: str, optimiser: str, kind: 
         for index in torch.randint(weight.numel(), (6,), generator=g).tolist():
             bump = torch.zeros_like(weight).view(-1)
             bump[index] = h
-            up, down = (
-                outer_loss({**case.phi, name: weight + sign * bump.view_as(weight)}) for sign in (1, -1)
-            )
+            up, down = (outer_loss({**case.phi, name: weight + sign * bump.view_as(weight)}) for sign in (1, -1))
             assert abs((up - down) / (2 * h) - float(found[name].view(-1)[index])) < 1e-6 * scale

@@ -48,9 +48,7 @@ def test_regression_is_the_published_formula_summed() -> None:
     phi, loss_fn = make("regression", reduction="sum")
     f, y = (torch.randn(3, 2, generator=generator(s, "x"), dtype=torch.float64) for s in (1, 2))
     expected = [sum(by_hand(phi, float(y[i, c]), float(f[i, c])) for c in range(2)) for i in range(3)]
-    torch.testing.assert_close(
-        loss_fn(phi, f, y), torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12
-    )
+    torch.testing.assert_close(loss_fn(phi, f, y), torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 
 def test_slrelu_does_not_overflow_and_has_its_slopes() -> None:
@@ -102,8 +100,8 @@ def test_options_reach_the_network() -> None:
 
 
 def test_xavier_uniform_fills_its_range() -> None:
-    phi, _ = lfl.loss_network("regression", width=2000, generator=generator(0, "phi"))
-    bound = math.sqrt(6.0 / 4000)
+    phi, _ = lfl.loss_network("regression", width=2000, gain=0.5, generator=generator(0, "phi"))
+    bound = 0.5 * math.sqrt(6.0 / 4000)
     assert float(phi["1.weight"].abs().max()) == pytest.approx(bound, rel=1e-3)
     assert float(phi["1.weight"].std()) == pytest.approx(bound / math.sqrt(3), rel=1e-2)
 

@@ -66,7 +66,9 @@ def step(block: nn.Module) -> lfl.Info:
 
 
 def test_fused_attention_is_named_and_the_way_out_works() -> None:
-    with pytest.raises(lfl.UserError, match=r"module 'blocks\.1' \(Attention\) uses scaled_dot_product.*SDPBackend\.MATH"):
+    with pytest.raises(
+        lfl.UserError, match=r"module 'blocks\.1' \(Attention\) uses scaled_dot_product.*SDPBackend\.MATH"
+    ):
         step(Attention())
     with sdpa_kernel(SDPBackend.MATH):
         assert step(Attention()).phi_grad_norm > 0

@@ -100,7 +100,7 @@ def test_adam_bias_correction_keeps_its_digits_in_float32(rate: float, count: in
     state = init(theta)
     g = 1.0
     state = state._replace(
-        count=torch.tensor(count),
+        num_updates=torch.tensor(count),
         mean={"w": torch.tensor([-math.expm1(count * math.log(0.9)) * g])},
         square={"w": torch.tensor([-math.expm1(count * math.log(0.999)) * g])},
     )

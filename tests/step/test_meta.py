@@ -121,7 +121,9 @@ def test_compiles_whole_and_rates_do_not_recompile() -> None:
     for rate in (0.1, 0.2, 0.3):
         rates = {"inner_lr": torch.tensor(rate), "outer_lr": torch.tensor(rate / 10)}
         for a, b in zip(
-            tree_leaves(compiled(*case[1:5], carry, **rates)), tree_leaves(eager(*case[1:5], carry, **rates)), strict=True
+            tree_leaves(compiled(*case[1:5], carry, **rates)),
+            tree_leaves(eager(*case[1:5], carry, **rates)),
+            strict=True,
         ):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
     assert counter.frame_count == 1

@@ -40,7 +40,12 @@ def test_diabetes_is_scaled_by_train(tmp_path: Path) -> None:
 
 def test_published_defaults(tmp_path: Path) -> None:
     defaults = load_task("diabetes", tmp_path).defaults
-    assert (defaults.batch_size, defaults.init_steps, defaults.init_lr, defaults.outer_lr) == (128, 2500, 1e-3, 1e-5)
+    assert (defaults.batch_size, defaults.init_steps, defaults.init_lr, defaults.outer_lr) == (
+        128,
+        2500,
+        1e-3,
+        1e-5,
+    )
 
 
 def test_unknown_tasks_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,256 @@
+"""The command line as a person meets it: what it prints, how it fails, how it ends."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lfl_cli import names
+from lfl_cli.app import main
+
+import lfl
+from lfl.device import DEVICES
+from lfl.method import METHODS
+from lfl.model import MODELS
+from lfl.task import TASKS
+
+COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
+QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
+
+
+@pytest.fixture
+def lfl_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Run `lfl` in this process, in an empty folder; give status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lfl", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
+    status, out, err = lfl_command("train", *QUICK)
+    assert (status, err) == (0, "")
+    found = re.search(r"^test error (0\.\d{4}) \(validation 0\.\d{4}\) in [\d.]+ s\nrun folder (\S+)$", out, re.M)
+    assert found is not None, out
+    folder = tmp_path / found[2]
+    assert found[2] == "runs/digits-logistic-adalfl-1"
+    assert (folder / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert "train 5/5: training loss" in out
+
+    status, out, err = lfl_command("eval", str(folder))
+    assert (status, err) == (0, "")
+    assert out.startswith(f"test error {found[1]}\n")
+
+    status, out, _ = lfl_command("list")
+    assert status == 0
+    for name in (*TASKS, *MODELS, *METHODS):
+        assert re.search(rf"^  {name} +\S", out, re.M), name
+
+
+def test_names_known_without_torch_are_those_of_the_library() -> None:
+    pairs = ((names.TASKS, TASKS), (names.MODELS, MODELS), (names.METHODS, METHODS), (names.DEVICES, DEVICES))
+    for known, library in pairs:
+        assert list(known) == list(library)
+
+
+def test_regression_says_what_it_measures(lfl_command) -> None:
+    _, out, _ = lfl_command("train", "--task", "diabetes", *QUICK, "--method", "ml3")
+    assert re.search(r"^test mean squared error \d\.\d{4}", out, re.M)
+
+
+def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
+    rates = ["--inner-lr", "0.02", "--init-lr", "0.003", "--outer-lr", "0.0004"]
+    rest = ["--seed", "3", "--inner-steps", "2", "--no-redraw-theta", "--threads", "1", "--device", "cpu"]
+    threads = torch.get_num_threads()
+    assert lfl_command("train", *QUICK, *rates, *rest, "--out", "here")[0] == 0
+    torch.set_num_threads(threads)
+    config = json.loads((tmp_path / "here" / "config.json").read_text())
+    expected = {"inner_lr": 0.02, "init_lr": 0.003, "outer_lr": 0.0004, "seed": 3, "inner_steps": 2}
+    assert expected.items() <= config.items()
+    assert (config["redraw_theta"], config["threads"], config["device"], config["batch_size"]) == (
+        False,
+        1,
+        "cpu",
+        8,
+    )
+
+
+BAD_INPUT = {
+    "unknown task": (["train", "--task", "imagenet"], 2, "choose one of: digits, diabetes, mnist"),
+    "unknown model": (["train", "--model", "resnet"], 2, "choose one of: logistic, mlp, lenet5"),
+    "unknown method": (["train", "--method", "maml"], 2, "choose one of: baseline, ml3, adalfl"),
+    "unknown device": (["train", "--device", "tpu"], 2, "choose one of: auto, cpu, cuda, mps"),
+    "unknown flag": (["train", "--learning-rate", "1"], 2, "see lfl --help"),
+    "unknown command": (["trian"], 2, "see lfl --help"),
+    "not a number": (["train", "--steps", "many"], 2, "'--steps'"),
+    "no value": (["train", "--steps"], 2, "see lfl --help"),
+    "no steps": (["train", "--steps", "0"], 2, "--steps must be a whole number"),
+    "negative rate": (["train", "--inner-lr", "-1"], 2, "--inner-lr must be a finite rate of at least 0"),
+    "rate not a number": (["train", "--outer-lr", "nan"], 2, "--outer-lr must be a finite rate"),
+    "negative seed": (["train", "--seed", "-1"], 2, "--seed must be a whole number"),
+    "no threads": (["train", "--threads", "0"], 2, "--threads"),
+    "empty batch": (["train", "--batch-size", "0"], 2, "--batch-size"),
+    "model does not fit": (["train", "--model", "lenet5"], 2, "choose --model mlp or logistic"),
+    "diverges": (["train", *QUICK, "--method", "baseline", "--inner-lr", "1e38"], 1, "lower --inner-lr"),
+    "out exists": (["train", *QUICK, "--out", "."], 2, "exists already"),
+    "out beneath a file": (["train", *QUICK, "--out", "file/run"], 2, "beneath a file"),
+    "no room in memory": (["train", *QUICK, "--batch-size", "100000000000"], 1, "lower --batch-size"),
+    "eval of nothing": (["eval", "nowhere"], 2, "no such folder"),
+    "eval of another folder": (["eval", "."], 2, "cannot read config.json"),
+    "eval without a run": (["eval"], 2, "see lfl --help"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_ends_in_a_line_or_two(case: str, lfl_command, tmp_path: Path) -> None:
+    arguments, expected, words = BAD_INPUT[case]
+    (tmp_path / "file").write_text("")
+    status, _, err = lfl_command(*arguments)
+    assert status == expected
+    assert words in err
+    assert err.startswith("lfl: error: ")
+    assert err.count("\n") <= 2
+    assert "Traceback" not in err
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["file"]
+
+
+def test_devices_that_are_not_there_are_named(lfl_command) -> None:
+    absent = [
+        name
+        for name, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()))
+        if not there
+    ]
+    assert absent, "no machine has both"
+    for name in absent:
+        status, _, err = lfl_command("train", "--device", name)
+        assert (status, err.count("\n")) == (2, 1)
+        assert f"device {name} is not there" in err
+
+
+def test_no_network_is_put_into_words(lfl_command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    datasets = pytest.importorskip(
+        "torchvision.datasets",
+        reason="torchvision does not import beside this torch",
+        exc_type=(ImportError, RuntimeError),
+    )
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    status, _, err = lfl_command("train", "--task", "mnist", "--data-dir", str(tmp_path / "data"))
+    assert status == 1
+    assert "could not download MNIST" in err
+    assert err.count("\n") <= 2
+
+
+def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_help_version_and_completion_do_not_import_torch() -> None:
+    without_torch = "import sys; sys.modules['torch'] = None; sys.argv[0] = 'lfl'; from lfl_cli.app import main; main()"
+
+    def call(*arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", without_torch, *arguments],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == ""
+        return done.stdout
+
+    assert "train" in call("--help")
+    assert "--inner-lr" in call("train", "--help")
+    assert call("--version") == f"lfl {lfl.__version__}\n"
+    assert "adalfl" in call("list")
+    words = {"_LFL_COMPLETE": "complete_bash", "COMP_WORDS": "lfl train --task d", "COMP_CWORD": "3"}
+    assert call(**words).split() == ["digits", "diabetes"]
+
+
+def test_import_works_without_torchvision(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torchvision'] = None; import lfl; from pathlib import Path; "
+        "from lfl.task import load_task; load_task('digits', Path('.')); from lfl_cli.app import main; "
+        "sys.argv = ['lfl', 'train', '--task', 'mnist', '--data-dir', sys.argv[1]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "mnist needs torchvision" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_saves_and_leaves(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [
+            *COMMAND,
+            "train",
+            "--model",
+            "logistic",
+            "--steps",
+            "1000000",
+            "--init-steps",
+            "10",
+            "--out",
+            str(out),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics, deadline = out / "metrics.jsonl", time.monotonic() + 60
+    while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 10) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted at step" in stderr
+    assert "Traceback" not in stderr
+    assert "test error" in stdout
+    assert shell("eval", str(out)).stdout.splitlines()[-1].endswith("interrupted")
+
+
+def test_a_terminal_gets_a_live_view(tmp_path: Path) -> None:
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "train", *QUICK, "--out", str(tmp_path / "run")],
+        stdout=child,
+        stderr=child,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+    )
+    os.close(child)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(parent, 4096)
+        except OSError:  # the other side has closed
+            break
+        if not piece:
+            break
+        shown += piece
+    assert process.wait(timeout=60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    for words in ("validation error", "steps/s", "5/5", "run folder"):
+        assert words in text

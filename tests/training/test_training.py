@@ -1,0 +1,142 @@
+"""Settings, problems and the loop: what every method shares for a seed, and what stops a run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import lfl
+from lfl.method import METHODS, plan
+from lfl.task import Defaults, load_task
+from lfl.training import ERRORS, build_problem, evaluate, resolve, train
+
+TASK = load_task("digits", Path("unused"))
+
+
+def settings(**asked):
+    small = {
+        "model": "logistic",
+        "steps": 6,
+        "init_steps": 4,
+        "batch_size": 16,
+        "log_every": 1,
+        "eval_every": 3,
+    }
+    return resolve(TASK.defaults, **(small | asked))
+
+
+def states(method: str, **asked):
+    chosen = settings(method=method, **asked)
+    steps = plan(method, build_problem(TASK, chosen))
+    return list(train(steps, validate=lambda _: 0.5, log_every=chosen.log_every, eval_every=chosen.eval_every))
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_every_method_starts_at_the_same_theta_and_sees_the_same_batches() -> None:
+    problems = [build_problem(TASK, settings(method=method)) for method in METHODS]
+    first = problems[0]
+    for problem in problems[1:]:
+        assert same(problem.theta_0, first.theta_0)
+        for step in (0, 5):
+            drawn, expected = (p.batch("train", "train", step) for p in (problem, first))
+            assert torch.equal(drawn[0], expected[0])
+            assert torch.equal(drawn[1], expected[1])
+    starts = {method: next(p for p in states(method) if p.phase.name == "train") for method in METHODS}
+    assert all(same(start.state.theta, first.theta_0) for start in starts.values())
+    other = build_problem(TASK, settings(seed=1))
+    assert not same(other.theta_0, first.theta_0)
+    assert not same(other.phi_0, first.phi_0)
+
+
+def test_ml3_and_adalfl_share_phi_until_the_online_updates_change_it() -> None:
+    ml3, adalfl = states("ml3"), states("adalfl")
+    start = {run[0].phase.name: [p for p in run if p.phase.name == "train"] for run in (ml3,)}["init"][0]
+    online = [p for p in adalfl if p.phase.name == "train"]
+    assert same(start.state.phi, online[0].state.phi)
+    assert not same(ml3[0].state.phi, start.state.phi)  # learned offline
+    assert same(ml3[-1].state.phi, start.state.phi)  # and frozen
+    assert not same(adalfl[-1].state.phi, online[0].state.phi)
+    # The first step of theta is on the same loss, later ones are not.
+    frozen = [p for p in ml3 if p.phase.name == "train"]
+    for name, weight in online[1].state.theta.items():
+        torch.testing.assert_close(weight, frozen[1].state.theta[name])
+    assert not same(online[-1].state.theta, frozen[-1].state.theta)
+
+
+def test_theta_0_is_redrawn_at_each_offline_step_or_fixed() -> None:
+    redrawn, fixed = (build_problem(TASK, settings(redraw_theta=redraw)) for redraw in (True, False))
+    assert not same(redrawn.redraw_theta(0), redrawn.redraw_theta(1))
+    assert same(redrawn.redraw_theta(1), build_problem(TASK, settings()).redraw_theta(1))
+    assert same(fixed.redraw_theta(0), fixed.theta_0)
+    assert same(fixed.redraw_theta(3), fixed.theta_0)
+
+
+def test_offline_steps_draw_a_batch_for_each_inner_step() -> None:
+    problem = build_problem(TASK, settings(inner_steps=3))
+    phase = plan("adalfl", problem).phases[0]
+    drawn = [phase.draw(step)[1] for step in range(2)]
+    assert [len(batches) for batches in drawn] == [3, 3]
+    assert len({tuple(batch[1].tolist()) for batches in drawn for batch in batches}) == 6
+
+
+def test_metrics_come_when_they_are_due() -> None:
+    run = states("adalfl", log_every=2, steps=7)
+    logged = [(p.phase.name, p.step) for p in run if p.metrics]
+    assert logged == [
+        ("init", 2),
+        ("init", 4),
+        ("train", 2),
+        ("train", 3),
+        ("train", 4),
+        ("train", 6),
+        ("train", 7),
+    ]
+    assert [p.step for p in run if p.metrics and "valid_error" in p.metrics] == [3, 6, 7]
+
+
+def test_a_diverging_run_is_stopped_in_words() -> None:
+    with pytest.raises(lfl.Failure, match=r"became (nan|inf).*lower --inner-lr"):
+        states("baseline", inner_lr=1e38, steps=50)
+
+
+def test_evaluate_does_not_depend_on_the_chunk() -> None:
+    problem = build_problem(TASK, settings())
+    errors = [
+        evaluate(problem.apply_fn, problem.theta_0, {}, TASK.test, ERRORS["classification"], chunk)
+        for chunk in (7, 360, 1000)
+    ]
+    assert errors[0] == errors[1] == errors[2]
+    outputs, _ = problem.apply_fn(problem.theta_0, {}, TASK.test.x, training=False)
+    assert errors[0] == pytest.approx(float((outputs.argmax(-1) != TASK.test.y).double().mean()))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"steps": 0}, "--steps must be a whole number of at least 1, but 0 came"),
+        ({"init_steps": -1}, "--init-steps"),
+        ({"inner_steps": 0}, "--inner-steps"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"seed": -1}, "--seed"),
+        ({"inner_lr": -0.1}, "--inner-lr must be a finite rate"),
+        ({"outer_lr": float("nan")}, "--outer-lr"),
+        ({"init_lr": float("inf")}, "--init-lr"),
+    ],
+)
+def test_settings_out_of_range_are_named(asked, words: str) -> None:
+    with pytest.raises(lfl.UserError, match=words):
+        settings(**asked)
+
+
+def test_defaults_fill_what_was_not_asked_for() -> None:
+    resolved = resolve(Defaults(steps=1000, inner_lr=0.5), batch_size=7, steps=None)
+    assert (resolved.steps, resolved.inner_lr, resolved.batch_size, resolved.init_steps) == (
+        1000,
+        0.5,
+        7,
+        2500,
+    )
+    assert (resolved.log_every, resolved.eval_every) == (5, 20)
