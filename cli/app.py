@@ -37,13 +37,13 @@ def main() -> None:
     """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for failures."""
     try:
         status: Any = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        _leave("interrupted before there was anything to save", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
     except Exception as error:
         status = _status(error)
         if status is None:
             raise
-        _leave(_words(error), status)
+        print(f"lfl: error: {_words(error)}", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -72,9 +72,3 @@ def _words(error: Exception) -> str:
     if _out_of_memory(error):
         return f"out of memory ({text[:120]}); lower --batch-size or choose a smaller --model"
     return text
-
-
-def _leave(message: str, status: int) -> None:
-    print(f"lfl: error: {message}" if status != 130 else f"lfl: {message}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.exit(status)

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import names, options
+
+if TYPE_CHECKING:
+    import torch
 
 
 def train(
@@ -38,9 +41,6 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
-    import torch
-
-    from lfl.device import resolve_device
     from lfl.report import draw_losses
     from lfl.run import execute
     from lfl.task import load_task
@@ -48,9 +48,7 @@ def train(
 
     from .live import watching
 
-    target = resolve_device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    target = _prepare(device, threads)
     data = load_task(task, options.data_folder(data_dir)).to(target)
     settings = resolve(
         data.defaults,
@@ -70,8 +68,8 @@ def train(
     with watching(f"{task}, {model}, {method}, seed {seed}, on {target}") as watch:
         result = execute(data, settings, out, watch)
     draw_losses(result.folder)
-    word = "test error" if data.kind == "classification" else "test mean squared error"
-    print(f"{word} {result.test_error:.4f} (validation {result.valid_error:.4f}) in {result.seconds:.1f} s")
+    errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
+    print(f"{_measure(data.kind)} {errors} in {result.seconds:.1f} s")
     print(f"run folder {result.folder}")
     if not result.completed:
         print(f"interrupted at step {result.step} of phase {result.phase}; saved as it was.", file=sys.stderr)
@@ -85,18 +83,11 @@ def evaluate(
     data_dir: options.DataDir = None,
 ) -> None:
     """Load a run and measure its test error again."""
-    import torch
-
-    from lfl.device import resolve_device
     from lfl.run import load_run, test_error
 
-    target = resolve_device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    loaded = load_run(run, options.data_folder(data_dir), target)
+    loaded = load_run(run, options.data_folder(data_dir), _prepare(device, threads))
     settings = loaded.settings
-    word = "test error" if loaded.task.kind == "classification" else "test mean squared error"
-    print(f"{word} {test_error(loaded):.4f}")
+    print(f"{_measure(loaded.task.kind)} {test_error(loaded):.4f}")
     ended = "" if loaded.completed else ", interrupted"
     print(f"{settings.task}, {settings.model}, {settings.method}, seed {settings.seed}{ended}")
 
@@ -107,3 +98,18 @@ def listing() -> None:
         print(title)
         for name, line in known.items():
             print(f"  {name:<10} {line}")
+
+
+def _prepare(device: str, threads: int | None) -> "torch.device":
+    """Set the number of threads, and find the device."""
+    import torch
+
+    from lfl.device import resolve_device
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return resolve_device(device)
+
+
+def _measure(kind: str) -> str:
+    return "test error" if kind == "classification" else "test mean squared error"

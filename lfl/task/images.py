@@ -11,7 +11,7 @@ from .task import Defaults, Task
 def digits(data_dir: Path) -> Task:
     """8x8 handwritten digits; scikit-learn's copy has no test partition, so 20 % are held out first."""
     train, test = hold_out(scikit.digits(), 0.2, stratified=True)
-    return _image_task("digits", train, test, 10, Defaults(steps=2000, inner_lr=0.01, init_steps=500))
+    return _image_task("digits", train, test, 10, Defaults(steps=1000, inner_lr=0.01, init_steps=500, batch_size=64))
 
 
 def mnist(data_dir: Path) -> Task:

@@ -127,6 +127,25 @@ def test_bad_input_ends_in_a_line_or_two(case: str, lfl_command, tmp_path: Path)
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["file"]
 
 
+def test_no_room_on_the_disk(tmp_path: Path) -> None:
+    """A real limit on the size of files, below that of the trained model."""
+    limited = (
+        "import resource, sys; from lfl_cli.app import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); sys.argv[0] = 'lfl'; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "train", *QUICK, "--model", "mlp", "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_devices_that_are_not_there_are_named(lfl_command) -> None:
     absent = [
         name

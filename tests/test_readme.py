@@ -1,0 +1,66 @@
+"""The README holds: its tables are those of the committed results, its Python runs, its files and flags exist."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_tables_are_generated_from_the_committed_results() -> None:
+    printed = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "methods.py", "--tables"], capture_output=True, text=True, check=True
+    ).stdout
+    shown = re.search(r"<!-- tables -->\n(.*)<!-- /tables -->", README, re.S)
+    assert shown is not None
+    assert shown[1].strip() == printed.strip()
+
+
+def test_the_example_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    example = re.search(r"```python\n(.*?)```", README, re.S)
+    assert example is not None
+    assert len(example[1].splitlines()) < 25
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(compile(example[1], "README.md", "exec"), {})
+    loss = float(re.search(r"validation loss ([\d.]+)", capsys.readouterr().out)[1])
+    x = torch.randn(1000, 20, generator=torch.Generator().manual_seed(0))
+    variance = float(((x[:, :3] ** 2).sum(1).clamp(max=5.0) / 5.0).var())
+    assert loss < 0.5 * variance
+
+
+def test_files_and_folders_that_it_names_are_there() -> None:
+    named = re.findall(r"`((?:benchmarks|docs)/[\w./-]+)`|\]\((docs/[\w./-]+)\)", README)
+    assert named
+    for pair in named:
+        assert (ROOT / "".join(pair)).exists(), pair
+
+
+def test_size_of_the_loss_network() -> None:
+    import torch
+
+    import lfl
+
+    phi, _ = lfl.loss_network("classification", generator=torch.Generator())
+    assert f"{sum(t.numel() for t in phi.values()):,} weights" in README
+
+
+def test_commands_are_those_of_the_command_line() -> None:
+    assert importlib.util.find_spec("lfl_cli.app") is not None
+    flags = set(re.findall(r"(--[a-z-]+)", "\n".join(line for line in README.splitlines() if line.startswith("lfl "))))
+    text = subprocess.run(
+        [sys.executable, "-c", "from lfl_cli.app import main; main()", "train", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "200", "PATH": "", "TERMINAL_WIDTH": "200"},
+    ).stdout
+    for flag in flags - {"--install-completion"}:
+        assert flag in text or flag == "--help"
