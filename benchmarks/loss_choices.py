@@ -1,6 +1,7 @@
 """What the paper leaves open about the loss network, chosen by validation error on seeds apart from the reported ones.
 
     python benchmarks/loss_choices.py gain=1 gain=0.5 gain=0.25 gain=0.1
+    python benchmarks/loss_choices.py --table        # the table of docs/choices.md, from the committed results
 
 MNIST, logistic regression, ML3: 2,500 offline steps, then 5,000 of 25,000 steps on the learned loss, for seeds 10 to
 17 as one vmapped program. A variant is a comma-separated list of options of `lfl.loss_network`, or `fixed_theta`.
@@ -86,11 +87,25 @@ def parse(variant: str) -> dict[str, object]:
     return options
 
 
+def table() -> str:
+    """The committed results as Markdown."""
+    lines = ["| variant | validation error, mean ± deviation | lowest | highest |", "| --- | --- | --- | --- |"]
+    for variant, found in json.loads(RESULTS.read_text())["variants"].items():
+        errors = found["valid_error"]
+        spread = f"{found['mean']:.4f} ± {found['stdev']:.4f}"
+        lines.append(f"| `{variant}` | {spread} | {min(errors):.4f} | {max(errors):.4f} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="+")
+    parser.add_argument("variants", nargs="*")
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
+    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
     chosen = parser.parse_args()
+    if chosen.table:
+        print(table())
+        raise SystemExit
     torch.set_num_threads(1)
     data = load_task("mnist", chosen.data_dir)
     for variant in chosen.variants:

@@ -12,11 +12,16 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_tables_are_generated_from_the_committed_results() -> None:
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [("README.md", ["methods.py", "--tables"]), ("docs/choices.md", ["loss_choices.py", "--table"])],
+)
+def test_tables_are_generated_from_the_committed_results(page: str, command: list[str]) -> None:
+    script, flag = command
     printed = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "methods.py", "--tables"], capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "benchmarks" / script, flag], capture_output=True, text=True, check=True
     ).stdout
-    shown = re.search(r"<!-- tables -->\n(.*)<!-- /tables -->", README, re.S)
+    shown = re.search(r"<!-- tables -->\n(.*)<!-- /tables -->", (ROOT / page).read_text(), re.S)
     assert shown is not None
     assert shown[1].strip() == printed.strip()
 

@@ -1,6 +1,5 @@
 """Train, and leave a run folder behind: the whole of `lfl train` but its face."""
 
-import io
 import json
 import shutil
 import time
@@ -10,17 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..errors import Failure
-from ..loss.curve import axis, sample_curves
 from ..method import Problem, State, plan
 from ..task import Task
 from ..training import ERRORS, Progress, Settings, build_problem, evaluate, train
+from .curves import Curves
 from .environment import environment
 from .folder import create_folder, write_bytes, write_json, write_tensors
-
-CURVES_PER_PHASE = 50
 
 
 class Result(NamedTuple):
@@ -71,6 +66,9 @@ def execute(
     try:
         write_json(folder / "config.json", asdict(settings) | environment(task.train.x.device))
         return _train(task, settings, problem, steps, folder, watch)
+    except BrokenPipeError:  # nobody reads what is printed any more: not the disk's fault
+        _remove(folder)
+        raise
     except OSError as error:
         _remove(folder)
         raise Failure(
@@ -92,7 +90,7 @@ def _train(
     def error_on(split: Any) -> Callable[[State], float]:
         return lambda state: evaluate(problem.apply_fn, state.theta, state.carry.buffers, split, ERRORS[task.kind])
 
-    curves = _Curves(problem)
+    curves = Curves(problem.loss_fn)
     start = time.perf_counter()
     progress: Progress | None = None
     completed = True
@@ -136,36 +134,6 @@ def _train(
     del facts["folder"], facts["seconds"]
     write_json(folder / "result.json", facts)
     return result
-
-
-class _Curves:
-    """The learned loss, sampled as training goes on."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.loss_fn = problem.loss_fn
-        self.phases: list[str] = []
-        self.steps: list[int] = []
-        self.curves: list[np.ndarray] = []
-
-    def look(self, progress: Progress) -> None:
-        phase, step = progress.phase, progress.step
-        every = max(1, phase.num_steps // CURVES_PER_PHASE)
-        if progress.state.phi is not None and (step % every == 0 or step == phase.num_steps):
-            self.phases.append(phase.name)
-            self.steps.append(step)
-            self.curves.append(sample_curves(self.loss_fn, progress.state.phi).numpy())
-
-    def content(self) -> bytes:
-        """An npz file: `axis [points]`, and `phase`, `step`, `curves [n, targets, points]`."""
-        file = io.BytesIO()
-        np.savez(
-            file,
-            axis=axis(self.loss_fn).numpy(),
-            phase=np.array(self.phases),
-            step=np.array(self.steps),
-            curves=np.stack(self.curves),
-        )
-        return file.getvalue()
 
 
 def _remove(folder: Path) -> None:

@@ -23,7 +23,7 @@ def guarded(
     Raises:
         UserError: instead of torch's own error, or where the model drew from the global generator.
     """
-    before = torch.random.get_rng_state() if watch_randomness else None
+    before = _random_state() if watch_randomness else None
     try:
         yield
     except (RuntimeError, NotImplementedError) as error:
@@ -31,12 +31,20 @@ def guarded(
         if explained is None:
             raise
         raise explained from error
-    if before is not None and not torch.equal(before, torch.random.get_rng_state()):
+    if before is not None and not torch.equal(before, _random_state()):
         raise UserError(
             "the model draws random numbers inside its forward pass, so that no two passes see the same. For "
             "dropout, give the batch as (x, y, masks) with masks = lfl.draw_masks(lfl.mask_specs(apply_fn, "
             "theta, x), generator); other noise: draw it outside and pass it in with x."
         )
+
+
+def _random_state() -> torch.Tensor:
+    """State of the global generators that the model could draw from."""
+    states = [torch.random.get_rng_state()]
+    if torch.cuda.is_initialized():
+        states.append(torch.cuda.get_rng_state())
+    return torch.cat(states)
 
 
 def in_transform() -> bool:

@@ -164,7 +164,7 @@ def test_in_a_loop_of_a_users_own() -> None:
         loss_fn=loss_fn,
         task_loss=lfl.squared_error,
         inner=lfl.sgd(0.05, momentum=0.9),
-        outer=lfl.adam(3e-3),
+        outer=lfl.adam(1e-2),
     )
     x, y = batch()
     before = lfl.squared_error(apply_fn(theta, buffers, x)[0], y).mean()
