@@ -42,7 +42,7 @@ def guarded(
 def _random_state() -> torch.Tensor:
     """State of the global generators that the model could draw from."""
     states = [torch.random.get_rng_state()]
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states.append(torch.cuda.get_rng_state())
     return torch.cat(states)
 
