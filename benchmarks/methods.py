@@ -1,6 +1,7 @@
 """Compare methods on one task and model over several seeds; same theta_0 and batches for each seed.
 
     python benchmarks/methods.py --task digits --model mlp --seeds 0 1 2 3 4
+    python benchmarks/methods.py --add runs/*        # finished runs of `lfl train`
     python benchmarks/methods.py --tables            # the README's tables, from the committed results
 
 Writes `results/methods-TASK-MODEL.json` after each run and does not repeat what is in it: error on the test and
@@ -9,11 +10,12 @@ company on the machine: good for an order of magnitude, not for comparing method
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = ["baseline", "ml3", "adalfl"]
@@ -23,34 +25,37 @@ def measure(task_name: str, model: str, methods: list[str], seeds: list[int], da
     import torch
 
     from lfl.run import execute
-    from lfl.run.environment import environment
     from lfl.task import load_task
     from lfl.training import resolve
 
     torch.set_num_threads(threads)
     task = load_task(task_name, data_dir)
     path = RESULTS / f"methods-{task_name}-{model}.json"
-    runs = json.loads(path.read_text())["runs"] if path.is_file() else []
-    done = {(run["method"], run["seed"]) for run in runs}
-    for seed in seeds:
-        for method in methods:
-            if (method, seed) in done:
-                continue
+    done = {(run["method"], run["seed"]) for run in read(path)}
+    for seed, method in itertools.product(seeds, methods):
+        if (method, seed) not in done:
             settings = resolve(task.defaults, task=task_name, model=model, method=method, seed=seed)
             with tempfile.TemporaryDirectory() as scratch:
-                result = execute(task, settings, Path(scratch) / "run")
-            runs.append(
-                asdict(settings)
-                | {
-                    "test_error": result.test_error,
-                    "valid_error": result.valid_error,
-                    "seconds": round(result.seconds, 1),
-                }
-            )
-            runs.sort(key=lambda run: (run["seed"], METHODS.index(run["method"])))
-            facts = {"task": task_name, "model": model, "kind": task.kind, **environment(task.train.x.device)}
-            path.write_text(json.dumps(facts | {"runs": runs}, indent=1) + "\n")
-            print(f"{method} seed {seed}: test {result.test_error:.4f}, {result.seconds:.0f} s", flush=True)
+                add(execute(task, settings, Path(scratch) / "run").folder)
+
+
+def add(folder: Path) -> None:
+    """Take a finished run into the results."""
+    config, result = (json.loads((folder / name).read_text()) for name in ("config.json", "result.json"))
+    seconds = json.loads((folder / "timing.jsonl").read_text().splitlines()[-1])["seconds"]
+    if not result["completed"]:
+        raise SystemExit(f"{folder} was interrupted; only whole runs count")
+    path = RESULTS / f"methods-{config['task']}-{config['model']}.json"
+    errors = {name: result[name] for name in ("test_error", "valid_error")}
+    run = config | errors | {"seconds": seconds}
+    runs = [*read(path), run]
+    runs.sort(key=lambda run: (run["seed"], METHODS.index(run["method"])))
+    path.write_text(json.dumps({"task": config["task"], "model": config["model"], "runs": runs}, indent=1) + "\n")
+    print(f"{run['method']} seed {run['seed']}: test {run['test_error']:.4f}, {seconds:.0f} s", flush=True)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text())["runs"] if path.is_file() else []
 
 
 def table(path: Path) -> str:
@@ -93,8 +98,12 @@ if __name__ == "__main__":
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tables", action="store_true", help="print the Markdown tables and leave")
+    parser.add_argument("--add", nargs="+", type=Path, help="run folders to take into the results")
     chosen = parser.parse_args()
     if chosen.tables:
         print(tables())
+    elif chosen.add:
+        for folder in chosen.add:
+            add(folder)
     else:
         measure(chosen.task, chosen.model, chosen.methods, chosen.seeds, chosen.data_dir, chosen.threads)
