@@ -1,10 +1,11 @@
 """What the paper leaves open about the loss network, chosen by validation error on seeds apart from the reported ones.
 
-    python benchmarks/loss_choices.py gain=1 gain=0.5 gain=0.25 gain=0.1
+    python benchmarks/loss_choices.py gain=1 gain=0.25 valid,gain=1 valid,gain=0.25
     python benchmarks/loss_choices.py --table        # the table of docs/choices.md, from the committed results
 
 MNIST, logistic regression, ML3: 2,500 offline steps, then 5,000 of 25,000 steps on the learned loss, for seeds 10 to
-17 as one vmapped program. A variant is a comma-separated list of options of `lfl.loss_network`, or `fixed_theta`.
+17 as one vmapped program. A variant is a comma-separated list of options of `lfl.loss_network`, `valid` (offline steps
+judge the loss on a validation batch, not on their own train batch) and `fixed_theta`.
 Writes `results/loss-choices.json`: validation error of each seed, and how far the learned loss spans for y = 0.
 The test split is not touched.
 """
@@ -36,7 +37,7 @@ def stack(trees: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
 
 
 def measure(task: Task, options: dict[str, object]) -> dict[str, object]:
-    fixed_theta = bool(options.pop("fixed_theta", False))
+    fixed_theta, on_valid = (bool(options.pop(name, False)) for name in ("fixed_theta", "valid"))
     shapes, _, apply_fn = lfl.functional(build_model("logistic", task.input_shape, 10).to_empty(device="cpu"))
     losses = [lfl.loss_network("classification", generator=generator(s, "phi_0"), **options) for s in SEEDS]
     phi, loss_fn = stack([phi for phi, _ in losses]), losses[0][1]
@@ -54,8 +55,9 @@ def measure(task: Task, options: dict[str, object]) -> dict[str, object]:
     state = outer.init(phi)._replace(num_updates=torch.zeros(len(SEEDS), dtype=torch.int64))
     for step in range(INIT_STEPS):
         start = theta_0("theta_0", 0) if fixed_theta else theta_0("offline theta_0", step)
-        batches = [batch("train", "offline train", step)], batch("valid", "offline valid", step)
-        phi, state, _ = offline(start, phi, *batches, state)
+        batch_tr = batch("train", "offline train", step)
+        judged = batch("valid", "offline valid", step) if on_valid else batch_tr
+        phi, state, _ = offline(start, phi, [batch_tr], judged, state)
 
     def train(theta: dict[str, torch.Tensor], phi: dict[str, torch.Tensor], b: tuple[torch.Tensor, ...]) -> object:
         carry = lfl.Carry({}, None, {})

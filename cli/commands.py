@@ -32,6 +32,14 @@ def train(
     outer_lr: Annotated[
         float | None, typer.Option(help="Learning rate of the loss, online.", show_default="the task's")
     ] = None,
+    init_objective: Annotated[
+        str | None,
+        typer.Option(
+            help="What offline steps judge the loss on: their own train batch, or a valid one: train, valid.",
+            show_default="train",
+            autocompletion=lambda: ["train", "valid"],
+        ),
+    ] = None,
     redraw_theta: Annotated[
         bool, typer.Option(help="Start each offline step at another model, or always at the same.")
     ] = True,
@@ -63,6 +71,7 @@ def train(
         inner_lr=inner_lr,
         init_lr=init_lr,
         outer_lr=outer_lr,
+        init_objective=init_objective,
         redraw_theta=redraw_theta,
     )
     with watching(f"{task}, {model}, {method}, seed {seed}, on {target}") as watch:

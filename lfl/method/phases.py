@@ -57,7 +57,9 @@ def offline_phase(problem: Problem) -> Phase:
     def draw(step: int) -> Any:
         first = step * problem.inner_steps
         batches = [problem.batch("train", "offline train", first + k) for k in range(problem.inner_steps)]
-        return problem.redraw_theta(step), batches, problem.batch("valid", "offline valid", step)
+        valid = problem.init_objective == "valid"
+        judged = problem.batch("valid", "offline valid", step) if valid else batches[-1]
+        return problem.redraw_theta(step), batches, judged
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         theta_0, batches_tr, batch_val = drawn

@@ -33,6 +33,8 @@ class Problem:
         init_outer, outer: optimisers of phi, offline and online.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
         steps, init_steps, inner_steps: S_train, S_init and S_inner.
+        init_objective: the data of the task loss in offline steps, `"train"` (the last train batch of the step)
+            or `"valid"`.
     """
 
     apply_fn: ApplyFn
@@ -48,3 +50,4 @@ class Problem:
     steps: int
     init_steps: int
     inner_steps: int
+    init_objective: str

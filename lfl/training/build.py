@@ -64,6 +64,7 @@ def build_problem(task: Task, settings: Settings) -> Problem:
         steps=settings.steps,
         init_steps=settings.init_steps,
         inner_steps=settings.inner_steps,
+        init_objective=settings.init_objective,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, one_of
 from ..task import Defaults
 
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
@@ -19,6 +19,8 @@ class Settings:
         steps, init_steps, inner_steps: S_train, S_init, S_inner.
         batch_size: examples a batch, in train and valid batches alike.
         inner_lr, init_lr, outer_lr: alpha, and the offline and online eta.
+        init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
+            `"valid"` batch, as online steps do.
         redraw_theta: whether each offline step starts at another theta_0.
         log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
     """
@@ -34,6 +36,7 @@ class Settings:
     inner_lr: float
     init_lr: float
     outer_lr: float
+    init_objective: str
     redraw_theta: bool
     log_every: int
     eval_every: int
@@ -44,6 +47,7 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
+        one_of("--init-objective", self.init_objective, ["train", "valid"])
         for name in ("inner_lr", "init_lr", "outer_lr"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0.0 <= value < float("inf"):
@@ -82,6 +86,7 @@ def resolve(
         "inner_lr": defaults.inner_lr,
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
+        "init_objective": "train",
         "redraw_theta": True,
         "log_every": max(1, steps // 200),
         "eval_every": max(1, steps // 50),

@@ -73,12 +73,31 @@ def test_regression_says_what_it_measures(lfl_command) -> None:
 
 def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
     rates = ["--inner-lr", "0.02", "--init-lr", "0.003", "--outer-lr", "0.0004"]
-    rest = ["--seed", "3", "--inner-steps", "2", "--no-redraw-theta", "--threads", "1", "--device", "cpu"]
+    rest = [
+        "--seed",
+        "3",
+        "--inner-steps",
+        "2",
+        "--no-redraw-theta",
+        "--init-objective",
+        "valid",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
     threads = torch.get_num_threads()
     assert lfl_command("train", *QUICK, *rates, *rest, "--out", "here")[0] == 0
     torch.set_num_threads(threads)
     config = json.loads((tmp_path / "here" / "config.json").read_text())
-    expected = {"inner_lr": 0.02, "init_lr": 0.003, "outer_lr": 0.0004, "seed": 3, "inner_steps": 2}
+    expected = {
+        "inner_lr": 0.02,
+        "init_lr": 0.003,
+        "outer_lr": 0.0004,
+        "seed": 3,
+        "inner_steps": 2,
+        "init_objective": "valid",
+    }
     assert expected.items() <= config.items()
     assert (config["redraw_theta"], config["threads"], config["device"], config["batch_size"]) == (
         False,

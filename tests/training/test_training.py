@@ -82,6 +82,17 @@ def test_offline_steps_draw_a_batch_for_each_inner_step() -> None:
     assert len({tuple(batch[1].tolist()) for batches in drawn for batch in batches}) == 6
 
 
+def test_offline_steps_judge_the_loss_on_their_own_batch_or_on_a_valid_one() -> None:
+    own, valid = (
+        plan("ml3", build_problem(TASK, settings(inner_steps=2, init_objective=objective))).phases[0].draw(1)
+        for objective in ("train", "valid")
+    )
+    assert torch.equal(own[1][-1][0], own[2][0])
+    assert torch.equal(own[1][-1][0], valid[1][-1][0])
+    rows = {tuple(row.flatten().tolist()) for row in TASK.valid.x}
+    assert all(tuple(row.flatten().tolist()) in rows for row in valid[2][0])
+
+
 def test_metrics_come_when_they_are_due() -> None:
     run = states("adalfl", log_every=2, steps=7)
     logged = [(p.phase.name, p.step) for p in run if p.metrics]
@@ -124,6 +135,7 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"inner_lr": -0.1}, "--inner-lr must be a finite rate"),
         ({"outer_lr": float("nan")}, "--outer-lr"),
         ({"init_lr": float("inf")}, "--init-lr"),
+        ({"init_objective": "test"}, "--init-objective"),
     ],
 )
 def test_settings_out_of_range_are_named(asked, words: str) -> None:
