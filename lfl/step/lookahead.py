@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from ..hypergradient import unroll
+from ..errors import one_of
+from ..hypergradient import HYPERGRADIENTS
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..trees import norm
@@ -27,11 +28,13 @@ def lookahead_step(
     outer: Optimiser,
     inner_lr: Rate | None,
     outer_lr: Rate | None,
+    hypergradient: str,
 ) -> tuple[Tensors, Any, Carry, Info]:
     """Theta, phi, carry and info after one step of theta on each train batch, and one of phi.
 
     Hidden random draws are looked for where the carry is fresh: once a run.
     """
+    one_of("hypergradient", hypergradient, list(HYPERGRADIENTS))
     fresh = carry is None
     if carry is None:
         carry = fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
@@ -41,7 +44,7 @@ def lookahead_step(
         else guarded(apply_fn, theta, carry.buffers, batches_tr[0], watch_randomness=fresh)
     )
     with checks:
-        phi_grads, ahead = unroll(
+        phi_grads, ahead = HYPERGRADIENTS[hypergradient](
             theta,
             phi,
             batches_tr,

@@ -23,6 +23,7 @@ def meta_step(
     outer: Optimiser,
     inner_lr: Rate | None = None,
     outer_lr: Rate | None = None,
+    hypergradient: str = "unroll",
 ) -> tuple[Tensors, Any, Carry, Info]:
     """One online step of AdaLFL: a step of theta, then one of phi.
 
@@ -46,12 +47,15 @@ def meta_step(
         inner_lr, outer_lr: rates of this step in place of the optimisers' own; as tensors they change without
             recompiling.
 
+        hypergradient: how the gradient of phi is computed, both exactly: `"unroll"`, `torch.func.grad` composed
+            with itself, or `"mixed"`, forward over reverse mode, which keeps the memory of a plain step.
+
     Returns:
         `theta`, `phi` and `carry` after the step, and `info`, an `lfl.Info` of losses and gradient norms.
 
     Raises:
-        UserError: the model has an operation that cannot be differentiated twice, lacks dropout masks, or
-            draws random numbers itself; outputs and targets do not fit.
+        UserError: an unknown `hypergradient`; the model has an operation that cannot be differentiated twice,
+            lacks dropout masks, or draws random numbers itself; outputs and targets do not fit.
 
     Example:
         >>> import torch, lfl
@@ -80,4 +84,5 @@ def meta_step(
         outer=outer,
         inner_lr=inner_lr,
         outer_lr=outer_lr,
+        hypergradient=hypergradient,
     )

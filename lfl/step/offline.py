@@ -25,6 +25,7 @@ def offline_step(
     outer: Optimiser,
     inner_lr: Rate | None = None,
     outer_lr: Rate | None = None,
+    hypergradient: str = "unroll",
 ) -> tuple[Any, Any, Info]:
     """One step of the offline initialisation (ML3's meta-training).
 
@@ -37,8 +38,8 @@ def offline_step(
         batches_tr: S_inner train batches.
         batch_val: the validation batch.
         outer_state: slots of phi's optimiser from the step before; empty when omitted.
-        apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr: as in `lfl.meta_step`. Theta's slots
-            and the model's buffers start afresh at each call.
+        apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr, hypergradient: as in `lfl.meta_step`.
+            Theta's slots and the model's buffers start afresh at each call.
 
     Returns:
         `phi`, `outer_state` and `info`; the theta that was reached is thrown away.
@@ -79,5 +80,6 @@ def offline_step(
         outer=outer,
         inner_lr=inner_lr,
         outer_lr=outer_lr,
+        hypergradient=hypergradient,
     )
     return phi, carry.outer, info

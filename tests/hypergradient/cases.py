@@ -70,6 +70,6 @@ def make_case(model: str, optimiser: str, kind: str, dtype: torch.dtype, batch_s
     return Case(module, theta, phi, batch(), batch(), carry, kwargs)
 
 
-def phi_gradient(case: Case) -> dict[str, torch.Tensor]:
+def phi_gradient(case: Case, hypergradient: str = "unroll") -> dict[str, torch.Tensor]:
     """The phi-gradient of one step."""
-    return lfl.meta_step(*case[1:6], **case.kwargs)[2].outer
+    return lfl.meta_step(*case[1:6], **case.kwargs, hypergradient=hypergradient)[2].outer
