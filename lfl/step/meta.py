@@ -38,7 +38,8 @@ def meta_step(
         batch_tr: train batch `(x, y)`, or `(x, y, masks)` for a model with dropout.
         batch_val: validation batch in the same form.
         carry: from the step before. When omitted, momentum, Adam's slots and running statistics start afresh:
-            right for a single step or the first one, wrong in a loop.
+            right for a single step or the first one, wrong in a loop. Under `vmap` give it, so that batch norm
+            finds statistics of its own for each copy.
         apply_fn: the model, `apply_fn(theta, buffers, x) -> (outputs, buffers)`, as from `lfl.functional`.
         loss_fn: the learned loss, `loss_fn(phi, outputs, targets) -> [batch]`; the step takes its mean.
         task_loss: the task's own loss, `task_loss(outputs, targets) -> [batch]`; likewise.
