@@ -1,4 +1,4 @@
-"""One thread for the tests and what they start: small tensors gain nothing from more, and lose where cores are shared."""
+"""One thread for the tests and what they start: small tensors lose from more where cores are shared."""
 
 import os
 
