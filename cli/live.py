@@ -29,7 +29,7 @@ def watching(title: str) -> Iterator[Callable[[Step], None]]:
     if not console.is_terminal:
         yield _Plain().look
         return
-    view = _View(title)
+    view = _View()
     with Live(view.render(), console=console, refresh_per_second=8) as live:
 
         def look(step: Step) -> None:
@@ -83,12 +83,10 @@ class _Rate:
 class _View:
     """A bar a phase, and the latest numbers."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self) -> None:
         self.numbers: dict[str, float] = {}
         self.shown = 0.0
         self.rate = _Rate()
-        self.steps_per_second = 0.0
         self.bars = Progress(
             TextColumn("{task.description:<6}"),
             BarColumn(),

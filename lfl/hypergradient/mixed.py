@@ -12,7 +12,7 @@ from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..trees import map_tree
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
-from .unroll import Lookahead, forward
+from .unroll import Lookahead, base_gradient, forward
 
 
 def mixed(
@@ -47,13 +47,7 @@ def mixed(
     trajectory = []
     theta_k, state_k, buffers_k = theta, inner_state, buffers
     for batch in batches_tr:
-
-        def learned_loss(theta_k: Tensors, batch: Batch = batch) -> tuple[torch.Tensor, Any]:
-            outputs, new_buffers = forward(apply_fn, theta_k, buffers_k, batch)  # noqa: B023
-            loss = loss_fn(phi, outputs, batch[1]).mean()
-            return loss, (loss, new_buffers)
-
-        grads, (inner_loss, new_buffers) = torch.func.grad(learned_loss, has_aux=True)(theta_k)
+        grads, inner_loss, new_buffers = base_gradient(apply_fn, loss_fn, theta_k, phi, buffers_k, batch)
         trajectory.append((theta_k, state_k, buffers_k, grads, batch))
         theta_k, state_k = inner.update(grads, state_k, theta_k, inner_lr)
         buffers_k = new_buffers

@@ -66,13 +66,7 @@ def unroll(
     def validation_loss(phi: Any) -> tuple[torch.Tensor, Lookahead]:
         theta_k, state_k, buffers_k = theta, inner_state, buffers
         for batch in batches_tr:
-
-            def learned_loss(theta_k: Tensors, batch: Batch = batch) -> tuple[torch.Tensor, Any]:
-                outputs, new_buffers = forward(apply_fn, theta_k, buffers_k, batch)  # noqa: B023
-                loss = loss_fn(phi, outputs, batch[1]).mean()
-                return loss, (loss, new_buffers)
-
-            grads, (inner_loss, buffers_k) = torch.func.grad(learned_loss, has_aux=True)(theta_k)
+            grads, inner_loss, buffers_k = base_gradient(apply_fn, loss_fn, theta_k, phi, buffers_k, batch)
             theta_k, state_k = inner.update(grads, state_k, theta_k, inner_lr)
         outputs, _ = forward(apply_fn, theta_k, buffers_k, batch_val)
         loss = task_loss(outputs, batch_val[1]).mean()
@@ -80,6 +74,20 @@ def unroll(
 
     phi_grads, lookahead = torch.func.grad(validation_loss, has_aux=True)(phi)
     return phi_grads, lookahead
+
+
+def base_gradient(
+    apply_fn: ApplyFn, loss_fn: LossFn, theta: Tensors, phi: Any, buffers: Tensors, batch: Batch
+) -> tuple[Tensors, torch.Tensor, Tensors]:
+    """grad_theta of the mean learned loss on a train batch, the loss, and the buffers after the pass."""
+
+    def learned_loss(theta: Tensors) -> tuple[torch.Tensor, Any]:
+        outputs, new_buffers = forward(apply_fn, theta, buffers, batch)
+        loss = loss_fn(phi, outputs, batch[1]).mean()
+        return loss, (loss, new_buffers)
+
+    grads, (loss, new_buffers) = torch.func.grad(learned_loss, has_aux=True)(theta)
+    return grads, loss, new_buffers
 
 
 def forward(apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
