@@ -9,6 +9,8 @@ MODELS = {
     "logistic": "one linear layer",
     "mlp": "two hidden layers of 1000 ReLU units (the default)",
     "lenet5": "LeNet-5 with tanh and average pooling, for images of at least 16x16 pixels",
+    "allcnnc": "All-CNN-C with batch norm, nine convolutions, for images of at least 12x12 pixels",
+    "resnet18": "ResNet-18 in its CIFAR form, for images",
 }
 METHODS = {
     "baseline": "train on the task's own loss: cross-entropy or squared error",

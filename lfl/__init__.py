@@ -1,6 +1,7 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
 from .errors import Failure, LflError, UserError
+from .hypergradient import implicit
 from .loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
 from .model import draw_masks, functional, mask_specs
 from .optimiser import Optimiser, adam, adamw, sgd
@@ -27,6 +28,7 @@ __all__ = [
     "error_rate",
     "fresh_carry",
     "functional",
+    "implicit",
     "loss_network",
     "mask_specs",
     "meta_step",

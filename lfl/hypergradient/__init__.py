@@ -1,11 +1,67 @@
 """How the gradient of the validation loss reaches phi."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from .mixed import mixed
-from .unroll import Lookahead, forward, unroll
+import torch
 
-HYPERGRADIENTS: dict[str, Callable[..., tuple[Any, Lookahead]]] = {"unroll": unroll, "mixed": mixed}
+from ..errors import one_of
+from ..types import Tensors
+from .along import forward_mode, one_sided_difference
+from .backwards import Pieces, mixed
+from .implicit import implicit
+from .inner import Bilevel, Lookahead, forward
+from .unroll import unroll
 
-__all__ = ["HYPERGRADIENTS", "Lookahead", "forward", "mixed", "unroll"]
+Hypergradient = Callable[..., tuple[Any, Lookahead]]
+"""A form, called with the arguments of `unroll`."""
+
+finite_difference: Hypergradient = partial(mixed, along=one_sided_difference)
+
+HYPERGRADIENTS: dict[str, Hypergradient] = {
+    "unroll": unroll,
+    "mixed": mixed,
+    "finite-difference": finite_difference,
+    "implicit": implicit(),
+}
+
+
+def resolve(hypergradient: str | Hypergradient, theta: Tensors, *, num_steps: int, part: int | None) -> Hypergradient:
+    """The form that a name stands for.
+
+    `"auto"` is the faster exact one: `unroll` for a single step, unless the model has convolutions and is not being
+    compiled; else `mixed`. Second derivatives of convolutions are slow, and a compiler drops most of them;
+    `docs/cost.md` has the measurements.
+
+    Raises:
+        UserError: an unknown name, or part of a batch for a form that takes whole ones.
+    """
+    if callable(hypergradient):
+        return hypergradient
+    if hypergradient == "auto":
+        convolutional = any(p.dim() > 2 for p in theta.values())
+        unrolled = num_steps == 1 and part is None and (torch.compiler.is_compiling() or not convolutional)
+        hypergradient = "unroll" if unrolled else "mixed"
+    one_of("hypergradient", hypergradient, ["auto", *HYPERGRADIENTS])
+    form = HYPERGRADIENTS[hypergradient]
+    if part is None:
+        return form
+    one_of("hypergradient on part of a batch", hypergradient, ["mixed", "finite-difference"])
+    return partial(form, part=part)
+
+
+__all__ = [
+    "HYPERGRADIENTS",
+    "Bilevel",
+    "Hypergradient",
+    "Lookahead",
+    "Pieces",
+    "finite_difference",
+    "forward",
+    "forward_mode",
+    "implicit",
+    "mixed",
+    "resolve",
+    "unroll",
+]

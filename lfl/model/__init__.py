@@ -6,17 +6,21 @@ import torch
 from torch import nn
 
 from ..errors import one_of
+from .allcnnc import allcnnc
 from .dropout import draw_masks, mask_specs
 from .functional import PureModule, functional
 from .initialise import xavier_uniform
 from .lenet5 import lenet5
 from .logistic import logistic
 from .mlp import mlp
+from .resnet18 import resnet18
 
 MODELS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "logistic": logistic,
     "mlp": mlp,
     "lenet5": lenet5,
+    "allcnnc": allcnnc,
+    "resnet18": resnet18,
 }
 
 

@@ -6,24 +6,23 @@ from ..types import Tensors
 
 
 def xavier_uniform(theta: Tensors, generator: torch.Generator) -> Tensors:
-    """Weights uniform within +-sqrt(6 / (fan_in + fan_out)), biases zero.
+    """Weights uniform within +-sqrt(6 / (fan_in + fan_out)), biases zero, scales of norms one.
 
     Args:
         theta: named tensors whose shapes and dtypes are wanted; the values are not read.
         generator: source of the draws; the result lives on its device.
 
     Returns:
-        Fresh tensors under the same names: of two or more dimensions drawn, others zero.
+        Fresh tensors under the same names: of two or more dimensions drawn; of others those called `weight`
+        (the scales of batch norm and its like) one, the rest zero.
 
     Source: Glorot and Bengio (2010), eq. 16.
     """
-    return {
-        name: torch.nn.init.xavier_uniform_(_empty(t, generator), generator=generator)
-        if t.dim() >= 2
-        else _empty(t, generator).zero_()
-        for name, t in theta.items()
-    }
+    return {name: _draw(name, t, generator) for name, t in theta.items()}
 
 
-def _empty(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return torch.empty(like.shape, dtype=like.dtype, device=generator.device)
+def _draw(name: str, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    tensor = torch.empty(like.shape, dtype=like.dtype, device=generator.device)
+    if like.dim() >= 2:
+        return torch.nn.init.xavier_uniform_(tensor, generator=generator)
+    return tensor.fill_(float(name.rpartition(".")[2] == "weight"))

@@ -1,5 +1,7 @@
 """An ordinary step: theta descends a loss that stays as it is."""
 
+from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
+
 import torch
 
 from ..hypergradient import forward

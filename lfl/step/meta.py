@@ -1,7 +1,9 @@
 """One step of AdaLFL: theta descends the learned loss, and phi the validation loss that this led to."""
 
+from collections.abc import Callable
 from typing import Any
 
+from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
@@ -12,7 +14,7 @@ from .lookahead import lookahead_step
 def meta_step(
     theta: Tensors,
     phi: Any,
-    batch_tr: Batch,
+    batch_tr: Batch | list[Batch],
     batch_val: Batch,
     carry: Carry | None = None,
     *,
@@ -21,9 +23,10 @@ def meta_step(
     task_loss: TaskLoss,
     inner: Optimiser,
     outer: Optimiser,
-    inner_lr: Rate | None = None,
+    inner_lr: Rate | Callable[[Any], Rate] | None = None,
     outer_lr: Rate | None = None,
-    hypergradient: str = "unroll",
+    hypergradient: str | Hypergradient = "auto",
+    meta_batch_size: int | None = None,
 ) -> tuple[Tensors, Any, Carry, Info]:
     """One online step of AdaLFL: a step of theta, then one of phi.
 
@@ -34,8 +37,9 @@ def meta_step(
 
     Args:
         theta: parameters of the model by name.
-        phi: parameters of the learned loss, a pytree.
-        batch_tr: train batch `(x, y)`, or `(x, y, masks)` for a model with dropout.
+        phi: parameters of the learned loss, of the learning rate, or of both; a pytree.
+        batch_tr: train batch `(x, y)`, or `(x, y, masks)` for a model with dropout; or a list of K of them:
+            theta takes K steps, and phi one along the gradient through them all.
         batch_val: validation batch in the same form.
         carry: from the step before. When omitted, momentum, Adam's slots and running statistics start afresh:
             right for a single step or the first one, wrong in a loop. Under `vmap` give it, so that batch norm
@@ -46,17 +50,25 @@ def meta_step(
         inner: optimiser of theta, such as `lfl.sgd(0.01)`.
         outer: optimiser of phi, such as `lfl.adam(1e-5)`.
         inner_lr, outer_lr: rates of this step in place of the optimisers' own; as tensors they change without
-            recompiling.
-
-        hypergradient: how the gradient of phi is computed, both exactly: `"unroll"`, `torch.func.grad` composed
-            with itself, or `"mixed"`, forward over reverse mode, which keeps the memory of a plain step.
+            recompiling. `inner_lr(phi)` takes the rate out of phi, so that it is learned.
+        hypergradient: how the gradient of phi is computed.
+            `"unroll"`: exactly, `torch.func.grad` composed with itself.
+            `"mixed"`: exactly, forward over reverse mode, in the memory of a plain step.
+            `"auto"`: the faster of these two: `unroll` for a single step, unless the model has convolutions and
+            is not being compiled; else `mixed`.
+            `"finite-difference"`: an approximation by one more forward pass.
+            `"implicit"`: an approximation that takes theta for a minimum of the learned loss; `lfl.implicit` gives
+            it with other settings.
+        meta_batch_size: examples of each batch that the gradient of phi is taken over, the first ones; all of them
+            when omitted. Fewer are cheaper, and an estimate. Theta's own steps always use whole batches.
 
     Returns:
         `theta`, `phi` and `carry` after the step, and `info`, an `lfl.Info` of losses and gradient norms.
 
     Raises:
-        UserError: an unknown `hypergradient`; the model has an operation that cannot be differentiated twice,
-            lacks dropout masks, or draws random numbers itself; outputs and targets do not fit.
+        UserError: an unknown `hypergradient`, or one that takes whole batches with a `meta_batch_size`; the model
+            has an operation that cannot be differentiated twice, lacks dropout masks, or draws random numbers
+            itself; outputs and targets do not fit.
 
     Example:
         >>> import torch, lfl
@@ -75,7 +87,7 @@ def meta_step(
     return lookahead_step(
         theta,
         phi,
-        (batch_tr,),
+        batch_tr if isinstance(batch_tr, list) else [batch_tr],
         batch_val,
         carry,
         apply_fn=apply_fn,
@@ -86,4 +98,5 @@ def meta_step(
         inner_lr=inner_lr,
         outer_lr=outer_lr,
         hypergradient=hypergradient,
+        meta_batch_size=meta_batch_size,
     )

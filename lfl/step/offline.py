@@ -1,9 +1,10 @@
 """One step of the offline initialisation: phi learns from short runs that all start again at theta_0."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import UserError
+from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
@@ -23,9 +24,9 @@ def offline_step(
     task_loss: TaskLoss,
     inner: Optimiser,
     outer: Optimiser,
-    inner_lr: Rate | None = None,
+    inner_lr: Rate | Callable[[Any], Rate] | None = None,
     outer_lr: Rate | None = None,
-    hypergradient: str = "unroll",
+    hypergradient: str | Hypergradient = "auto",
 ) -> tuple[Any, Any, Info]:
     """One step of the offline initialisation (ML3's meta-training).
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 import lfl
 from lfl.randomness import generator
 
-from ..hypergradient.cases import KINDS, MODELS, OPTIMISERS, make_case
+from ..hypergradient.cases import KINDS, MODELS, OPTIMISERS, assert_close, make_case
 
 any_case = given(
     st.sampled_from(list(MODELS)),
@@ -65,8 +65,7 @@ def test_vmap_over_theta_and_phi_equals_the_loop(model: str, optimiser: str, kin
     vmapped = torch.func.vmap(step)(*stacked)
     for i in range(3):
         alone = step(*(tree_map(lambda t, i=i: t[i], tree) for tree in stacked))
-        for a, b in zip(tree_leaves(vmapped), tree_leaves(alone), strict=True):
-            torch.testing.assert_close(a[i], b, rtol=1e-9, atol=1e-12)
+        assert_close(tree_map(lambda t, i=i: t[i], vmapped), alone)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -100,6 +99,44 @@ def test_rates_given_at_a_step_replace_the_optimisers_own() -> None:
     inputs = (*case[1:5], None)
     still, phi, _, _ = lfl.meta_step(*inputs, **kwargs, inner_lr=torch.tensor(0.0), outer_lr=torch.tensor(0.0))
     assert_same((still, phi), (case.theta, case.phi))
+
+
+def test_a_list_of_batches_takes_a_step_of_theta_on_each_and_one_of_phi_through_them_all() -> None:
+    """Theta as by single steps that leave phi alone; phi against central differences of the loss at the end."""
+    case = make_case("batch norm", "nesterov", "classification", torch.float64)
+    batches = [case.batch_tr, case.batch_val, case.batch_tr]
+    step = partial(lfl.meta_step, **case.kwargs)
+    theta, _, carry, info = step(case.theta, case.phi, batches, case.batch_val, case.carry)
+    alone, slots = case.theta, case.carry
+    for batch in batches:
+        alone, _, slots, _ = step(alone, case.phi, batch, case.batch_val, slots._replace(outer=case.phi))
+    assert_close((theta, carry.inner, carry.buffers), (alone, slots.inner, slots.buffers))
+
+    g = generator(0, "direction")
+    direction = tree_map(lambda t: torch.randn(t.shape, generator=g, dtype=t.dtype), case.phi)
+
+    def loss_at(h: float) -> float:
+        phi = tree_map(lambda p, d: p + h * d, case.phi, direction)
+        return float(step(case.theta, phi, batches, case.batch_val, case.carry)[3].outer_loss)
+
+    slope = sum(float((carry.outer[name] * direction[name]).sum()) for name in direction)
+    assert slope == pytest.approx((loss_at(1e-5) - loss_at(-1e-5)) / 2e-5, rel=1e-6)
+    assert float(info.outer_loss) == pytest.approx(loss_at(0.0), rel=1e-12)
+
+
+def test_a_learned_rate_descends_the_validation_loss() -> None:
+    """Meta-LR by meta_step: phi is the rate; its gradient is -grad L_T(theta') . grad L_T(theta) for plain SGD."""
+    case = make_case("plain", "sgd", "classification", torch.float64, held="rate")
+    theta, _, carry, _ = lfl.meta_step(*case[1:6], **case.kwargs)
+    apply_fn = case.kwargs["apply_fn"]
+
+    def gradient(theta: Any, batch: Any) -> torch.Tensor:
+        leaf = {name: t.detach().clone().requires_grad_() for name, t in theta.items()}
+        loss = lfl.cross_entropy(apply_fn(leaf, {}, batch[0])[0], batch[1]).mean()
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(leaf.values()))])
+
+    product = gradient(theta, case.batch_val) @ gradient(case.theta, case.batch_tr)
+    torch.testing.assert_close(carry.outer, -product)
 
 
 def test_a_fresh_carry_is_what_a_carry_left_out_means() -> None:

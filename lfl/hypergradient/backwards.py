@@ -1,0 +1,171 @@
+"""The hypergradient without differentiating twice through the model: backwards over stored steps of theta."""
+
+from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from ..trees import map_tree
+from ..types import Batch, LossFn, Tensors
+from .along import Along, forward_mode
+from .inner import BasePass, Bilevel, Lookahead, base_pass, forward, validation_loss
+
+
+class Adjoint(NamedTuple):
+    """Derivatives of the validation loss by theta, by the smooth slots, and by phi so far (None at the start)."""
+
+    theta: Tensors
+    slots: list[torch.Tensor]
+    phi: Any = None
+
+
+def advance(
+    problem: Bilevel, theta: Tensors, phi: Any, state: Any, buffers: Tensors, batch: Batch
+) -> tuple[Tensors, Any, BasePass]:
+    """One step of theta."""
+    base = base_pass(problem, theta, phi, buffers, batch)
+    theta, state = problem.update(base.grads, state, theta, phi)
+    return theta, state, base
+
+
+def judge(problem: Bilevel, theta: Tensors, state: Any, buffers: Tensors, batch: Batch) -> tuple[torch.Tensor, Adjoint]:
+    """The validation loss after the last step, and its derivative."""
+
+    def loss(theta: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+        value = validation_loss(problem, theta, buffers, batch)
+        return value, value
+
+    theta_bar, outer_loss = torch.func.grad(loss, has_aux=True)(theta)
+    return outer_loss, Adjoint(theta_bar, [torch.zeros_like(slot) for slot in _slots(state)[0]])
+
+
+def retreat(
+    problem: Bilevel,
+    along: Along,
+    adjoint: Adjoint,
+    theta: Tensors,
+    phi: Any,
+    state: Any,
+    buffers: Tensors,
+    batch: Batch,
+    base: BasePass,
+    *,
+    first: bool,
+    part: int | None,
+) -> Adjoint:
+    """The adjoint before a step, from the one after it; before the first step only phi's is wanted."""
+    slots, rebuild = _slots(state)
+
+    def update(grads: Tensors, slots: list[torch.Tensor], theta: Tensors, phi: Any) -> Any:
+        theta, state = problem.update(grads, rebuild(slots), theta, phi)
+        return theta, _slots(state)[0]
+
+    pull: Any = torch.func.vjp(update, base.grads, slots, theta, phi)[1]
+    w, slots_bar, theta_bar, rate_bar = pull((adjoint.theta, adjoint.slots))
+    whole = part is None or part >= len(batch[1])
+    batch = batch if whole else map_tree(lambda t: t[:part], batch)
+
+    def outputs_of(theta: Tensors) -> torch.Tensor:
+        return forward(problem.apply_fn, theta, buffers, batch)[0]
+
+    def gradient_of(theta: Tensors) -> tuple[Tensors, torch.Tensor]:
+        there = base_pass(problem, theta, phi, buffers, batch)
+        return there.grads, there.outputs
+
+    if first:
+        outputs = base.outputs if whole else outputs_of(theta)
+        u = along(outputs_of, outputs, theta, w)
+    else:
+        here = (base.grads, base.outputs) if whole else gradient_of(theta)
+        outputs = here[1]
+        curvature, u = along(gradient_of, here, theta, w)
+        theta_bar = map_tree(torch.add, theta_bar, curvature)
+    phi_bar = map_tree(torch.add, through_loss(problem.loss_fn, phi, outputs, batch[1], u), rate_bar)
+    return Adjoint(theta_bar, slots_bar, phi_bar if adjoint.phi is None else map_tree(torch.add, adjoint.phi, phi_bar))
+
+
+class Pieces(NamedTuple):
+    """The functions that the backward pass is made of, so that each can be compiled for itself."""
+
+    advance: Callable[..., Any] = advance
+    judge: Callable[..., Any] = judge
+    retreat: Callable[..., Any] = retreat
+
+
+EAGER = Pieces()
+
+
+def mixed(
+    problem: Bilevel,
+    theta: Tensors,
+    phi: Any,
+    batches_tr: Sequence[Batch],
+    batch_val: Batch,
+    inner_state: Any,
+    buffers: Tensors,
+    *,
+    along: Along = forward_mode,
+    part: int | None = None,
+    pieces: Pieces = EAGER,
+) -> tuple[Any, Lookahead]:
+    """The gradient of `unroll` by forward over reverse mode, in the memory of a plain step.
+
+    phi reaches theta_k+1 only through g_k = grad_theta M_phi (and the rate), and g_k only through dM_phi/d(out).
+    So with v the adjoint of theta_k+1, from the last step to the first:
+
+        w      = (d update / d g_k)^T v                                         one vjp of the optimiser
+        u      = J_f(theta_k; x) w                                              one jvp of the model
+        L_phi += grad_phi < dM_phi/d(out), u > + (d update / d phi)^T v         through the loss alone
+        v     := (d update / d theta_k)^T v + H_k w                             one jvp of the gradient, for K > 1
+
+    Memory: the parameters and slots of K steps, and the activations of one.
+
+    Args:
+        problem, theta, phi, batches_tr, batch_val, inner_state, buffers: those of `unroll`.
+        along: how u and H_k w are computed.
+        part: examples of each train batch that u and H_k w are taken over, the first ones; all of them when
+            omitted. Fewer make the gradient an estimate.
+        pieces: the three functions of the passes; compiled ones, for instance.
+
+    Returns:
+        What `unroll` returns, to rounding. The running statistics that a base pass leaves are taken as constants
+        in the passes after it, which in training mode do not use them.
+    """
+    trajectory = []
+    theta_k, state_k, buffers_k = theta, inner_state, buffers
+    for batch in batches_tr:
+        before = theta_k, phi, state_k, buffers_k, batch
+        theta_k, state_k, base = pieces.advance(problem, *before)
+        trajectory.append((*before, base))
+        buffers_k = base.buffers
+    outer_loss, adjoint = pieces.judge(problem, theta_k, state_k, buffers_k, batch_val)
+    lookahead = Lookahead(theta_k, state_k, buffers_k, base.loss, base.grads, outer_loss)
+    while trajectory:
+        step = trajectory.pop()
+        adjoint = pieces.retreat(problem, along, adjoint, *step, first=not trajectory, part=part)
+    return adjoint.phi, lookahead
+
+
+def through_loss(loss_fn: LossFn, phi: Any, outputs: torch.Tensor, targets: Any, u: torch.Tensor) -> Any:
+    """grad_phi < dM_phi/d(out), u >: all of it within the loss network."""
+
+    def directional(phi: Any) -> torch.Tensor:
+        slope: torch.Tensor = torch.func.grad(lambda outputs: loss_fn(phi, outputs, targets).mean())(outputs)
+        return torch.sum(slope * u)
+
+    return torch.func.grad(directional)(phi)
+
+
+def _slots(state: Any) -> tuple[list[torch.Tensor], Callable[[list[torch.Tensor]], Any]]:
+    """The differentiable leaves of an optimiser's state, and the way back; counters are left as they are."""
+    leaves, structure = tree_flatten(state)
+    smooth = [leaf.is_floating_point() for leaf in leaves]
+
+    def rebuild(slots: list[torch.Tensor]) -> Any:
+        given = iter(slots)
+        return tree_unflatten([next(given) if s else leaf for s, leaf in zip(smooth, leaves, strict=True)], structure)
+
+    return [leaf for s, leaf in zip(smooth, leaves, strict=True) if s], rebuild

@@ -1,0 +1,39 @@
+"""All-CNN-C (Springenberg et al. 2015, Table 1) with batch norm after each convolution."""
+
+from torch import nn
+
+from ..errors import UserError
+
+LAYERS = [  # output channels, kernel, stride, padding
+    (96, 3, 1, 1),
+    (96, 3, 1, 1),
+    (96, 3, 2, 1),
+    (192, 3, 1, 1),
+    (192, 3, 1, 1),
+    (192, 3, 2, 1),
+    (192, 3, 1, 0),
+    (192, 1, 1, 0),
+]
+
+
+def allcnnc(input_shape: tuple[int, ...], num_outputs: int, *, batch_norm: bool = True) -> nn.Module:
+    """Nine convolutions with ReLU, the last one a unit a class, then the mean over all positions.
+
+    Without batch norm the published 1,369,738 parameters on colour images of 10 classes; with it 2,516 more,
+    and no biases before it (1,258 less).
+
+    Raises:
+        UserError: the input is not an image of at least 12x12 pixels.
+    """
+    if len(input_shape) != 3 or min(input_shape[1:]) < 12:
+        raise UserError(
+            f"allcnnc needs images [channels, height, width] of at least 12x12 pixels, but inputs here are "
+            f"{list(input_shape)}; choose --model mlp or logistic."
+        )
+    layers: list[nn.Module] = []
+    channels = input_shape[0]
+    for width, kernel, stride, padding in [*LAYERS, (num_outputs, 1, 1, 0)]:
+        layers.append(nn.Conv2d(channels, width, kernel, stride, padding, bias=not batch_norm))
+        layers += [nn.BatchNorm2d(width), nn.ReLU()] if batch_norm else [nn.ReLU()]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,0 +1,26 @@
+"""ResNet-18 in its CIFAR form (He et al. 2016): torchvision's network with a 3x3 first layer and no first pooling."""
+
+from torch import nn
+
+from ..errors import UserError
+
+
+def resnet18(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+    """Four stages of two residual blocks of 64, 128, 256 and 512 channels; 11,173,962 parameters for 10 classes.
+
+    Raises:
+        UserError: the input is not an image, or torchvision does not import.
+    """
+    if len(input_shape) != 3:
+        raise UserError(
+            f"resnet18 needs images [channels, height, width], but inputs here are {list(input_shape)}; "
+            "choose --model mlp or logistic."
+        )
+    try:
+        from torchvision.models import resnet18 as imagenet_resnet18
+    except (ImportError, RuntimeError) as error:
+        raise UserError(f"resnet18 needs torchvision, which does not import ({error}); install it.") from error
+    network: nn.Module = imagenet_resnet18(num_classes=num_outputs)
+    network.conv1 = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False)
+    network.maxpool = nn.Identity()
+    return network

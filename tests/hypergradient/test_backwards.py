@@ -1,0 +1,59 @@
+"""The backward pass over stored steps: what it leaves out, parts of batches, and pieces compiled one by one."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch.utils._pytree import tree_map
+
+import lfl
+from lfl.hypergradient import Pieces, mixed, unroll
+
+from .cases import MODELS, Case, assert_close, form, make_case, phi_gradient
+
+
+def test_what_the_loss_ignores_of_phi_has_no_gradient() -> None:
+    case = make_case("plain", "sgd", "regression", torch.float64)
+    phi = {**case.phi, "unused": torch.ones(2, dtype=torch.float64)}
+    found = phi_gradient(case._replace(phi=phi), "mixed")
+    assert not found["unused"].any()
+    assert_close({name: found[name] for name in case.phi}, phi_gradient(case))
+
+
+def test_pieces_compiled_one_by_one_equal_the_whole() -> None:
+    torch._dynamo.reset()
+    case = make_case("batch norm", "nesterov", "classification", torch.float64)
+    pieces = Pieces(*(torch.compile(piece, fullgraph=True, backend="aot_eager") for piece in Pieces()))
+    inputs = case.theta, case.phi, case.carry
+    assert_close(form(partial(mixed, pieces=pieces), case, 3)(*inputs), form(unroll, case, 3)(*inputs))
+
+
+def parts(case: Case, size: int) -> lfl.Carry:
+    return lfl.meta_step(*case[1:6], **case.kwargs, meta_batch_size=size)[2]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_part_as_large_as_the_batch_is_the_whole(model: str) -> None:
+    case = make_case(model, "adam", "regression", torch.float64, held="both")
+    assert_close(parts(case, 12), lfl.meta_step(*case[1:6], **case.kwargs, hypergradient="unroll")[2])
+
+
+def test_the_mean_over_parts_is_the_whole_without_batch_norm() -> None:
+    """Each half of the train batch in turn, judged on one valid example: the estimate has no bias."""
+    case = make_case("dropout", "sgd", "classification", torch.float64)
+    case = case._replace(batch_val=tree_map(lambda t: t[:1], case.batch_val))
+    size = len(case.batch_tr[1]) // 2
+
+    def reordered(rows: list[int]) -> Case:
+        return case._replace(batch_tr=tree_map(lambda t: t[rows], case.batch_tr))
+
+    halves = [
+        parts(reordered(rows), size).outer for rows in ([*range(2 * size)], [*range(size, 2 * size), *range(size)])
+    ]
+    mean = tree_map(lambda a, b: (a + b) / 2, *halves)
+    assert_close(mean, phi_gradient(case))
+
+
+def test_parts_must_hold_an_example() -> None:
+    with pytest.raises(lfl.UserError, match="at least 1"):
+        parts(make_case("plain", "sgd", "regression", torch.float64), 0)

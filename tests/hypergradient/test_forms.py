@@ -1,0 +1,110 @@
+"""One table: every form of the hypergradient, however it is run, equals the reference run eagerly."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils._pytree import tree_map
+
+import lfl
+from lfl.hypergradient import finite_difference, mixed, resolve, unroll
+from lfl.randomness import generator
+
+from .cases import HELD, KINDS, MODELS, OPTIMISERS, Case, assert_close, form, make_case, phi_gradient
+
+FORMS = {"unroll": unroll, "mixed": mixed, "finite-difference": finite_difference}
+RTOL = {"unroll": 1e-9, "mixed": 1e-9, "finite-difference": 1e-4}
+ROWS = [(model, optimiser, num_steps) for model in MODELS for optimiser in OPTIMISERS for num_steps in (1, 3)]
+
+
+def kind_of(model: str, optimiser: str) -> str:
+    """Class and real targets in turn, so that each meets every form, model and optimiser."""
+    return list(KINDS)[(list(MODELS).index(model) + list(OPTIMISERS).index(optimiser)) % 2]
+
+
+def eager(function: Any, case: Case, num_steps: int) -> Any:
+    return form(function, case, num_steps)(case.theta, case.phi, case.carry)
+
+
+def vmapped(function: Any, case: Case, num_steps: int) -> Any:
+    inputs = case.theta, case.phi, case.carry
+    stacked = tree_map(lambda t: torch.stack([torch.zeros_like(t) + t.new_ones(()), t]), inputs)
+    return tree_map(lambda t: t[1], torch.func.vmap(form(function, case, num_steps))(*stacked))
+
+
+def compiled(function: Any, case: Case, num_steps: int) -> Any:
+    torch._dynamo.reset()
+    program = torch.compile(form(function, case, num_steps), fullgraph=True, backend="eager")
+    return program(case.theta, case.phi, case.carry)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("run", [eager, vmapped], ids=["eager", "vmapped"])
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize(("model", "optimiser", "num_steps"), ROWS)
+def test_every_form_equals_the_reference(
+    model: str, optimiser: str, num_steps: int, held: str, run: Any, name: str
+) -> None:
+    case = make_case(model, optimiser, kind_of(model, optimiser), torch.float64, held=held)
+    assert_close(run(FORMS[name], case, num_steps), eager(unroll, case, num_steps), RTOL[name])
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(("model", "optimiser", "num_steps"), ROWS)
+def test_every_form_compiled_whole_equals_the_reference(model: str, optimiser: str, num_steps: int, name: str) -> None:
+    """phi holds both here: the gradients of a loss and of a rate are parts of it."""
+    case = make_case(model, optimiser, kind_of(model, optimiser), torch.float64, held="both")
+    assert_close(compiled(FORMS[name], case, num_steps), eager(unroll, case, num_steps), RTOL[name])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(1, 9), min_size=0, max_size=3),
+    st.sampled_from([nn.Tanh, nn.Softplus, nn.GELU, nn.Sigmoid]),
+    st.sampled_from(["none", "batch", "layer"]),
+    st.sampled_from(list(KINDS)),
+    st.integers(1, 3),
+    st.sampled_from(HELD),
+)
+def test_mixed_equals_unroll_on_any_architecture(
+    widths: list[int], activation: type[nn.Module], norm: str, kind: str, num_steps: int, held: str
+) -> None:
+    norms = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+    layers: list[nn.Module] = []
+    sizes = [5, *widths]
+    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(fan_in, fan_out), norms[norm](fan_out), activation()]
+    module = nn.Sequential(*layers, nn.Linear(sizes[-1], KINDS[kind][0])).double()
+    g = generator(sum(widths), "weights")
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(0.5 * torch.randn(p.shape, generator=g, dtype=torch.float64))
+    case = make_case("", "sgd", kind, torch.float64, held=held, module=module)
+    assert_close(eager(mixed, case, num_steps), eager(unroll, case, num_steps), 1e-7)
+
+
+def test_auto_is_the_faster_exact_form() -> None:
+    flat, deep = {"w": torch.zeros(2, 2)}, {"w": torch.zeros(2, 2, 3, 3)}
+    assert resolve("auto", flat, num_steps=1, part=None) is unroll
+    assert resolve("auto", deep, num_steps=1, part=None) is mixed
+    assert resolve("auto", flat, num_steps=2, part=None) is mixed
+    chosen = torch.compile(
+        lambda t: t + float(resolve("auto", deep, num_steps=1, part=None) is unroll), backend="eager"
+    )
+    assert chosen(torch.zeros(())) == 1.0
+
+
+def test_a_form_of_ones_own() -> None:
+    case = make_case("plain", "sgd", "regression", torch.float64)
+    assert_close(phi_gradient(case, mixed), phi_gradient(case))
+
+
+def test_unknown_forms_are_named() -> None:
+    with pytest.raises(lfl.UserError, match="choose one of: auto, unroll, mixed"):
+        phi_gradient(make_case("plain", "sgd", "regression", torch.float64), "magic")
+    with pytest.raises(lfl.UserError, match="part of a batch"):
+        case = make_case("plain", "sgd", "regression", torch.float64)
+        lfl.meta_step(*case[1:6], **case.kwargs, hypergradient="unroll", meta_batch_size=3)
