@@ -109,7 +109,8 @@ def _conjugate_gradient(curvature: Callable[[Tensors], Tensors], v: Tensors, num
         solution = map_tree(lambda s, d, a=length: s + a * d, solution, direction)
         residual = map_tree(lambda r, h, a=length: r - a * h, residual, ahead)
         new_size = _inner(residual, residual)
-        direction = map_tree(lambda r, d, b=new_size / _or_one(size): r + b * d, residual, direction)
+        kept = new_size / _or_one(size)
+        direction = map_tree(lambda r, d, b=kept: r + b * d, residual, direction)
         size = new_size
     return solution
 
