@@ -20,7 +20,7 @@ import torch
 from torch.func import vmap
 
 import lfl
-from lfl.data.batches import draw_batch
+from lfl.data.batches import draw_rows
 from lfl.loss.curve import sample_curves
 from lfl.model import build_model, xavier_uniform
 from lfl.randomness import generator
@@ -47,8 +47,9 @@ def measure(task: Task, options: dict[str, object]) -> dict[str, object]:
         return stack([xavier_uniform(shapes, generator(s, stream, step)) for s in SEEDS])
 
     def batch(split: str, stream: str, step: int) -> tuple[torch.Tensor, ...]:
-        drawn = [draw_batch(getattr(task, split), 128, seed=s, stream=stream, step=step) for s in SEEDS]
-        return tuple(torch.stack(parts) for parts in zip(*drawn, strict=True))
+        data = getattr(task, split)
+        rows = torch.stack([draw_rows(len(data.y), 128, seed=s, stream=stream, step=step) for s in SEEDS])
+        return data.x[rows], data.y[rows]
 
     common = {"apply_fn": apply_fn, "task_loss": lfl.cross_entropy, "inner": inner}
     offline = vmap(partial(lfl.offline_step, loss_fn=loss_fn, outer=outer, **common))

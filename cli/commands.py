@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,16 +44,34 @@ def train(
     redraw_theta: Annotated[
         bool, typer.Option(help="Start each offline step at another model, or always at the same.")
     ] = True,
+    hypergradient: options.Hypergradient = "auto",
+    lookahead: Annotated[
+        int | None, typer.Option(help="Model steps that an online step of the loss looks through.", show_default="1")
+    ] = None,
+    meta_every: Annotated[
+        int | None, typer.Option(help="Model steps for each online step of the loss.", show_default="--lookahead")
+    ] = None,
+    meta_batch_size: Annotated[
+        int | None,
+        typer.Option(help="Examples of a batch that the loss's gradient is taken over.", show_default="all"),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train so many seeds, from --seed on, together where faster.", show_default="one"),
+    ] = None,
+    compile: options.Compile = "auto",
+    precision: options.Precision = "float32",
     device: options.DeviceName = "auto",
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
+    from lfl.device import set_precision
     from lfl.report import draw_losses
-    from lfl.run import execute
+    from lfl.run import execute, execute_seeds
     from lfl.task import load_task
-    from lfl.training import resolve
+    from lfl.training import resolve, trains_together
 
     from .live import watching
 
@@ -73,15 +92,34 @@ def train(
         outer_lr=outer_lr,
         init_objective=init_objective,
         redraw_theta=redraw_theta,
+        hypergradient=hypergradient,
+        lookahead=lookahead,
+        meta_every=meta_every,
+        meta_batch_size=meta_batch_size,
+        compile=compile,
+        precision=precision,
     )
-    with watching(f"{task}, {model}, {method}, seed {seed}, on {target}") as watch:
-        result = execute(data, settings, out, watch)
-    draw_losses(result.folder)
-    errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
-    print(f"{_measure(data.kind)} {errors} in {result.seconds:.1f} s")
-    print(f"run folder {result.folder}")
-    if not result.completed:
-        print(f"interrupted at step {result.step} of phase {result.phase}; saved as it was.", file=sys.stderr)
+    set_precision(precision, target)
+    title = f"{task}, {model}, {method}, {{}}, on {target}"
+    if seeds is None:
+        with watching(title.format(f"seed {seed}")) as watch:
+            results = [execute(data, settings, out, watch)]
+    else:
+        chosen = range(seed, seed + seeds)
+        how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
+        with watching(title.format(f"{seeds} seeds from {seed} {how}")) as watch:
+            results = execute_seeds(data, settings, chosen, out, watch)
+    for result in results:
+        draw_losses(result.folder)
+        errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
+        print(f"{_measure(data.kind)} {errors} in {result.seconds:.1f} s")
+        print(f"run folder {result.folder}")
+    if len(results) > 1:
+        tests = [result.test_error for result in results]
+        print(f"over {len(tests)} seeds {mean(tests):.4f} ± {stdev(tests):.4f}")
+    last = results[-1]
+    if not last.completed:
+        print(f"interrupted at step {last.step} of phase {last.phase}; saved as it was.", file=sys.stderr)
         raise typer.Exit(130)
 
 

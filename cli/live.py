@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console, Group
@@ -51,7 +52,7 @@ class _Plain:
         self.rate.look(step)
         if step.metrics is None:
             return
-        self.numbers.update(step.metrics)
+        self.numbers.update(_means(step.metrics))
         every = max(1, total // LINES_PER_PHASE)
         if step.step % every and step.step != total:
             return
@@ -61,6 +62,11 @@ class _Plain:
         left = self.rate.seconds_left(step)
         pace = f"{self.rate.per_second(step):.1f} steps/s, {left:.0f} s left"
         print(f"{step.phase.name} {step.step}/{total}: {shown}, {pace}", flush=True)
+
+
+def _means(metrics: list[dict[str, float]]) -> dict[str, float]:
+    """The mean over the seeds that train together."""
+    return {name: fmean(numbers[name] for numbers in metrics) for name in metrics[0]}
 
 
 class _Rate:
@@ -103,7 +109,7 @@ class _View:
         if name not in self.bar_of:
             self.bar_of[name] = self.bars.add_task(name, total=step.phase.num_steps, rate=0.0)
         if step.metrics is not None:
-            self.numbers.update(step.metrics)
+            self.numbers.update(_means(step.metrics))
         now = time.perf_counter()
         if now - self.shown < 0.1 and step.step < step.phase.num_steps:
             return False

@@ -17,6 +17,23 @@ METHODS = {
     "ml3": "learn a loss offline, then train on it as it stands",
     "adalfl": "learn a loss offline, and go on learning it while the model trains (the default)",
 }
+HYPERGRADIENTS = {
+    "auto": "the faster exact one (the default)",
+    "unroll": "exact, reverse over reverse mode",
+    "mixed": "exact, forward over reverse mode, in the memory of a plain step",
+    "finite-difference": "an approximation by one more forward pass",
+    "implicit": "an approximation that takes the model for a minimum of the learned loss",
+}
+COMPILE = {
+    "auto": "compile where the steps to come pay for it (the default)",
+    "on": "compile",
+    "off": "do not",
+}
+PRECISIONS = {
+    "float32": "full (the default)",
+    "tf32": "inputs of products rounded to 10 bits, on an NVIDIA GPU",
+    "bfloat16": "products in 8 bits",
+}
 DEVICES = {
     "auto": "cuda, mps or cpu, the first that is there (the default)",
     "cpu": "the processor",

@@ -24,6 +24,18 @@ def _choice(choices: dict[str, str], what: str, flag: str) -> object:
 TaskName = Annotated[str, _choice(names.TASKS, "What to learn", "--task")]
 ModelName = Annotated[str, _choice(names.MODELS, "What learns it", "--model")]
 MethodName = Annotated[str, _choice(names.METHODS, "How", "--method")]
+Hypergradient = Annotated[
+    str, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
+]
+Compile = Annotated[str, _choice(names.COMPILE, "Whether the steps are compiled", "--compile")]
+Precision = Annotated[
+    str,
+    _choice(
+        names.PRECISIONS,
+        "Of matrix products and convolutions (docs/cost.md has the error that it gives the gradient)",
+        "--precision",
+    ),
+]
 DeviceName = Annotated[str, _choice(names.DEVICES, "Where to compute", "--device")]
 DataDir = Annotated[
     Path | None,

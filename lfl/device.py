@@ -24,3 +24,20 @@ def resolve_device(name: str) -> torch.device:
     if not there[name]:
         raise UserError(f"device {name} is not there for torch {torch.__version__}; choose --device auto or cpu.")
     return torch.device(name)
+
+
+def set_precision(precision: str, device: torch.device) -> None:
+    """Say for this process how matrix products and convolutions of float32 are computed on a GPU.
+
+    Args:
+        precision: `"float32"` computes them in full, also where torch's default would not (cuDNN's convolutions);
+            `"tf32"` rounds their inputs to 10 bits; `"bfloat16"` is the model's own affair (`lfl.functional`).
+        device: where the run will compute.
+
+    Raises:
+        UserError: tf32 on a device that does not have it.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise UserError(f"--precision tf32 is an NVIDIA GPU's, but the run is on {device}; choose float32 or bfloat16.")
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"

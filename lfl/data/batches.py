@@ -3,22 +3,19 @@
 import torch
 
 from ..randomness import generator
-from .arrays import Split
 
 
-def draw_batch(split: Split, size: int, *, seed: int, stream: str, step: int) -> Split:
-    """The batch of one step.
+def draw_rows(num_rows: int, size: int, *, seed: int, stream: str, step: int) -> torch.Tensor:
+    """The rows of one step's batch.
 
     Args:
-        split: whole split, on the device where the batch is wanted.
+        num_rows: rows of the split.
         size: number of examples.
         seed: the run's seed.
         stream: what the batch is for; streams are independent.
         step: the step it is for.
 
     Returns:
-        Examples `[size, ...]` and their targets, uniform with replacement.
+        Row numbers `[size]`, uniform with replacement, on the CPU.
     """
-    rows = torch.randint(len(split.y), (size,), generator=generator(seed, stream, step))
-    rows = rows.to(split.x.device)
-    return Split(split.x[rows], split.y[rows])
+    return torch.randint(num_rows, (size,), generator=generator(seed, stream, step))

@@ -38,7 +38,7 @@ def resolve(hypergradient: str | Hypergradient, theta: Tensors, *, num_steps: in
         UserError: an unknown name, or part of a batch for a form that takes whole ones.
     """
     if callable(hypergradient):
-        return hypergradient
+        return hypergradient if part is None else partial(hypergradient, part=part)
     if hypergradient == "auto":
         convolutional = any(p.dim() > 2 for p in theta.values())
         unrolled = num_steps == 1 and part is None and (torch.compiler.is_compiling() or not convolutional)

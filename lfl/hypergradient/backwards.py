@@ -15,11 +15,11 @@ from .inner import BasePass, Bilevel, Lookahead, base_pass, forward, validation_
 
 
 class Adjoint(NamedTuple):
-    """Derivatives of the validation loss by theta, by the smooth slots, and by phi so far (None at the start)."""
+    """Derivatives of the validation loss by theta, by the smooth slots, and by phi so far."""
 
     theta: Tensors
     slots: list[torch.Tensor]
-    phi: Any = None
+    phi: Any
 
 
 def advance(
@@ -31,7 +31,9 @@ def advance(
     return theta, state, base
 
 
-def judge(problem: Bilevel, theta: Tensors, state: Any, buffers: Tensors, batch: Batch) -> tuple[torch.Tensor, Adjoint]:
+def judge(
+    problem: Bilevel, theta: Tensors, phi: Any, state: Any, buffers: Tensors, batch: Batch
+) -> tuple[torch.Tensor, Adjoint]:
     """The validation loss after the last step, and its derivative."""
 
     def loss(theta: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,7 +41,8 @@ def judge(problem: Bilevel, theta: Tensors, state: Any, buffers: Tensors, batch:
         return value, value
 
     theta_bar, outer_loss = torch.func.grad(loss, has_aux=True)(theta)
-    return outer_loss, Adjoint(theta_bar, [torch.zeros_like(slot) for slot in _slots(state)[0]])
+    slots_bar = [torch.zeros_like(slot) for slot in _slots(state)[0]]
+    return outer_loss, Adjoint(theta_bar, slots_bar, map_tree(torch.zeros_like, phi))
 
 
 def retreat(
@@ -84,7 +87,7 @@ def retreat(
         curvature, u = along(gradient_of, here, theta, w)
         theta_bar = map_tree(torch.add, theta_bar, curvature)
     phi_bar = map_tree(torch.add, through_loss(problem.loss_fn, phi, outputs, batch[1], u), rate_bar)
-    return Adjoint(theta_bar, slots_bar, phi_bar if adjoint.phi is None else map_tree(torch.add, adjoint.phi, phi_bar))
+    return Adjoint(theta_bar, slots_bar, map_tree(torch.add, adjoint.phi, phi_bar))
 
 
 class Pieces(NamedTuple):
@@ -141,7 +144,7 @@ def mixed(
         theta_k, state_k, base = pieces.advance(problem, *before)
         trajectory.append((*before, base))
         buffers_k = base.buffers
-    outer_loss, adjoint = pieces.judge(problem, theta_k, state_k, buffers_k, batch_val)
+    outer_loss, adjoint = pieces.judge(problem, theta_k, phi, state_k, buffers_k, batch_val)
     lookahead = Lookahead(theta_k, state_k, buffers_k, base.loss, base.grads, outer_loss)
     while trajectory:
         step = trajectory.pop()

@@ -64,7 +64,7 @@ def implicit(
         for batch in batches_tr:
             theta, inner_state, base = advance(problem, theta, phi, inner_state, buffers, batch)
             buffers = base.buffers
-        outer_loss, adjoint = judge(problem, theta, inner_state, buffers, batch_val)
+        outer_loss, adjoint = judge(problem, theta, phi, inner_state, buffers, batch_val)
 
         def gradient_of(theta: Tensors) -> Tensors:
             return base_pass(problem, theta, phi, buffers, batch).grads

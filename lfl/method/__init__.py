@@ -3,5 +3,6 @@
 from .methods import METHODS, Plan, plan
 from .phases import Phase
 from .problem import Problem, State
+from .programs import Programs, programs
 
-__all__ = ["METHODS", "Phase", "Plan", "Problem", "State", "plan"]
+__all__ = ["METHODS", "Phase", "Plan", "Problem", "Programs", "State", "plan", "programs"]

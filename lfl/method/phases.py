@@ -6,10 +6,9 @@ that can be repeated, vmapped and compiled.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..step import Info, base_step, fresh_carry, meta_step, offline_step
+from ..step import Info
 from .problem import Problem, State
 
 
@@ -23,6 +22,7 @@ class Phase:
         start: `start(state) -> state`, before its first step.
         draw: `draw(step)`, the batches and starts that a step uses, by seed and step.
         step: `step(state, drawn) -> (state, info)`, a pure function.
+        stride: steps that are taken at once: `step` is called for every `stride`-th.
     """
 
     name: str
@@ -30,80 +30,85 @@ class Phase:
     start: Callable[[State], State]
     draw: Callable[[int], Any]
     step: Callable[[State, Any], tuple[State, Info]]
+    stride: int = 1
 
 
 def first_state(problem: Problem, *, learned: bool) -> State:
     """Where a method starts."""
     phi = problem.phi_0 if learned else None
-    outer = problem.outer if learned else None
-    carry = fresh_carry(problem.theta_0, phi, apply_fn=problem.apply_fn, inner=problem.inner, outer=outer)
-    return State(problem.theta_0, phi, carry)
+    return State(problem.theta_0, phi, problem.programs.fresh(problem.theta_0, phi))
 
 
 def offline_phase(problem: Problem) -> Phase:
     """Algorithm 1: phi learns from short runs, theta is thrown away."""
-    step_fn = partial(
-        offline_step,
-        apply_fn=problem.apply_fn,
-        loss_fn=problem.loss_fn,
-        task_loss=problem.task_loss,
-        inner=problem.inner,
-        outer=problem.init_outer,
-    )
-
-    def start(state: State) -> State:
-        return state._replace(carry=state.carry._replace(outer=problem.init_outer.init(state.phi)))
+    programs = problem.programs
 
     def draw(step: int) -> Any:
         first = step * problem.inner_steps
         batches = [problem.batch("train", "offline train", first + k) for k in range(problem.inner_steps)]
-        valid = problem.init_objective == "valid"
-        judged = problem.batch("valid", "offline valid", step) if valid else batches[-1]
+        if problem.init_objective == "valid":
+            judged = problem.batch("valid", "offline valid", step)
+        else:  # the same rows gathered again: a program that saw one tensor twice would be another than the online one
+            judged = problem.batch("train", "offline train", first + problem.inner_steps - 1)
         return problem.redraw_theta(step), batches, judged
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         theta_0, batches_tr, batch_val = drawn
-        phi, outer, info = step_fn(theta_0, state.phi, batches_tr, batch_val, state.carry.outer)
-        return state._replace(phi=phi, carry=state.carry._replace(outer=outer)), info
+        carry = programs.fresh(theta_0, state.phi)._replace(outer=state.carry.outer)
+        _, phi, carry, info = programs.meta(theta_0, state.phi, batches_tr, batch_val, carry, problem.init_lr)
+        return state._replace(phi=phi, carry=state.carry._replace(outer=carry.outer)), info
 
-    return Phase("init", problem.init_steps, start, draw, step)
+    return Phase("init", problem.init_steps, _empty_outer_slots(problem), draw, step)
 
 
 def online_phase(problem: Problem) -> Phase:
-    """Algorithm 2: one step of phi after each step of theta."""
-    step_fn = partial(
-        meta_step,
-        apply_fn=problem.apply_fn,
-        loss_fn=problem.loss_fn,
-        task_loss=problem.task_loss,
-        inner=problem.inner,
-        outer=problem.outer,
-    )
+    """Algorithm 2: a step of phi after each step of theta, or after each `meta_every`-th.
 
-    def start(state: State) -> State:
-        return state._replace(carry=state.carry._replace(outer=problem.outer.init(state.phi)))
+    A step of phi is differentiated through the `lookahead` steps of theta before it.
+    """
+    programs, horizon = problem.programs, problem.lookahead
+    period = problem.meta_every // horizon
 
     def draw(step: int) -> Any:
-        return problem.batch("train", "train", step), problem.batch("valid", "valid", step)
+        batches = [problem.batch("train", "train", step + k) for k in range(horizon)]
+        learns = (step // horizon) % period == period - 1
+        return batches, problem.batch("valid", "valid", step) if learns else None
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
-        batch_tr, batch_val = drawn
-        theta, phi, carry, info = step_fn(state.theta, state.phi, batch_tr, batch_val, state.carry)
+        batches, batch_val = drawn
+        if batch_val is None:
+            return _base_steps(problem, state, batches)
+        theta, phi, carry, info = programs.meta(
+            state.theta, state.phi, batches, batch_val, state.carry, problem.outer_lr
+        )
         return State(theta, phi, carry), info
 
-    return Phase("train", problem.steps, start, draw, step)
+    return Phase("train", problem.steps, _empty_outer_slots(problem), draw, step, stride=horizon)
 
 
 def fixed_phase(problem: Problem) -> Phase:
     """Ordinary training: on the learned loss as it stands, or on the task's own where there is none."""
-    step_fn = partial(base_step, apply_fn=problem.apply_fn, task_loss=problem.task_loss, inner=problem.inner)
 
     def draw(step: int) -> Any:
-        return problem.batch("train", "train", step)
+        return [problem.batch("train", "train", step)]
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
-        loss = problem.task_loss if state.phi is None else partial(problem.loss_fn, state.phi)
-        theta, carry, info = step_fn(state.theta, drawn, state.carry, loss=loss)
-        return State(theta, state.phi, carry), info
+        return _base_steps(problem, state, drawn)
 
     return Phase("train", problem.steps, lambda state: state, draw, step)
+
+
+def _base_steps(problem: Problem, state: State, batches: list[Any]) -> tuple[State, Info]:
+    """Steps of theta that leave phi alone."""
+    theta, carry = state.theta, state.carry
+    for batch in batches:
+        theta, carry, info = problem.programs.base(theta, state.phi, batch, carry)
+    return State(theta, state.phi, carry), info
+
+
+def _empty_outer_slots(problem: Problem) -> Callable[[State], State]:
+    def start(state: State) -> State:
+        outer = problem.programs.fresh(state.theta, state.phi).outer
+        return state._replace(carry=state.carry._replace(outer=outer))
+
+    return start

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..loss import LearnedLoss
-from ..optimiser import Optimiser
+import torch
+
 from ..step import Carry
-from ..types import ApplyFn, Batch, TaskLoss, Tensors
+from ..types import Batch, Tensors
+from .programs import Programs
 
 
 class State(NamedTuple):
@@ -22,32 +23,32 @@ class State(NamedTuple):
 class Problem:
     """A model, its data and its losses, as functions of the step; nothing in it changes.
 
+    For many seeds each tensor has a leading dimension of seeds.
+
     Args:
-        apply_fn: the model.
+        programs: the steps.
         theta_0: where training starts, the same for every method.
         redraw_theta: `redraw_theta(step)`, another start for each offline step.
         phi_0: where learning of the loss starts.
-        loss_fn: the learned loss.
-        task_loss: the task's own loss.
-        inner: optimiser of theta.
-        init_outer, outer: optimisers of phi, offline and online.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
+        init_lr, outer_lr: offline and online rate of phi, scalar tensors.
         steps, init_steps, inner_steps: S_train, S_init and S_inner.
+        lookahead: steps of theta that an online step of phi is differentiated through.
+        meta_every: steps of theta for each online step of phi.
         init_objective: the data of the task loss in offline steps, `"train"` (the last train batch of the step)
             or `"valid"`.
     """
 
-    apply_fn: ApplyFn
+    programs: Programs
     theta_0: Tensors
     redraw_theta: Callable[[int], Tensors]
     phi_0: Tensors
-    loss_fn: LearnedLoss
-    task_loss: TaskLoss
-    inner: Optimiser
-    init_outer: Optimiser
-    outer: Optimiser
     batch: Callable[[str, str, int], Batch]
+    init_lr: torch.Tensor
+    outer_lr: torch.Tensor
     steps: int
     init_steps: int
     inner_steps: int
+    lookahead: int
+    meta_every: int
     init_objective: str

@@ -21,12 +21,14 @@ class PureModule:
         buffers: the module's own buffers and frozen parameters, where a fresh run starts.
         training_code, evaluation_code: the module in its two modes, on the meta device (no storage).
         dropouts: names of the layers that want masks in training.
+        autocast: a lower precision for matrix products and convolutions; outputs keep the precision of theta.
     """
 
     buffers: Tensors = field(repr=False)
     training_code: nn.Module
     evaluation_code: nn.Module = field(repr=False)
     dropouts: tuple[str, ...]
+    autocast: torch.dtype | None = None
 
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
@@ -45,17 +47,24 @@ class PureModule:
         """
         # Layers write running statistics in place: into copies that belong to this call.
         buffers = {name: tensor.clone() for name, tensor in buffers.items()}
+        if self.autocast is None:
+            return self._run(theta, buffers, x, training, masks), buffers
+        weight = next(iter(theta.values()))
+        # The cache of cast weights does not know the transforms' levels.
+        with torch.autocast(weight.device.type, self.autocast, cache_enabled=False):
+            outputs = self._run(theta, buffers, x, training, masks)
+        return outputs.to(weight.dtype), buffers
+
+    def _run(self, theta: Tensors, buffers: Tensors, x: Any, training: bool, masks: Any) -> Any:
         if not training:
-            outputs = call(self.evaluation_code, theta, buffers, x)
-        elif len(masks) or self.dropouts:
-            with apply_masks(masks, self.dropouts):
-                outputs = call(self.training_code, theta, buffers, x)
-        else:
-            outputs = call(self.training_code, theta, buffers, x)
-        return outputs, buffers
+            return call(self.evaluation_code, theta, buffers, x)
+        if not (len(masks) or self.dropouts):
+            return call(self.training_code, theta, buffers, x)
+        with apply_masks(masks, self.dropouts):
+            return call(self.training_code, theta, buffers, x)
 
 
-def functional(module: nn.Module) -> tuple[Tensors, Tensors, PureModule]:
+def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tuple[Tensors, Tensors, PureModule]:
     """Take a module apart into parameters, buffers and a pure function.
 
         outputs, buffers = apply_fn(theta, buffers, x, training=True, masks=())
@@ -66,6 +75,8 @@ def functional(module: nn.Module) -> tuple[Tensors, Tensors, PureModule]:
 
     Args:
         module: any module; it is copied, and never changed.
+        autocast: a lower precision for matrix products and convolutions, such as `torch.bfloat16`; parameters and
+            outputs keep theirs.
 
     Returns:
         `theta`, trainable parameters by name; `buffers`; `apply_fn`, which also holds these buffers as
@@ -92,5 +103,5 @@ def functional(module: nn.Module) -> tuple[Tensors, Tensors, PureModule]:
     code = copy.deepcopy(module, stand_ins)
     if not module.training:
         code.train()
-    apply_fn = PureModule(frozen | buffers, code, copy.deepcopy(code).eval(), dropout_layers(code))
+    apply_fn = PureModule(frozen | buffers, code, copy.deepcopy(code).eval(), dropout_layers(code), autocast)
     return theta, frozen | buffers, apply_fn

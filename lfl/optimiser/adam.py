@@ -93,8 +93,8 @@ def _adam(
 
     def init(theta: Any) -> AdamState:
         device = leaves(theta)[0].device
-        zeros = map_tree(torch.zeros_like, theta)
-        return AdamState(torch.zeros((), dtype=torch.int64, device=device), zeros, zeros)
+        mean, square = (map_tree(torch.zeros_like, theta) for _ in range(2))  # shared ones would compile twice
+        return AdamState(torch.zeros((), dtype=torch.int64, device=device), mean, square)
 
     def update(grads: Any, state: AdamState, theta: Any, lr: Rate | None = None) -> tuple[Any, AdamState]:
         rate = default_lr if lr is None else lr

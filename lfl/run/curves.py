@@ -1,6 +1,7 @@
 """How a learned loss changed over a run."""
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +21,19 @@ class Curves:
         self.steps: list[int] = []
         self.curves: list[np.ndarray] = []
 
-    def look(self, progress: Progress) -> None:
-        """Sample the loss where it is due."""
+    def due(self, progress: Progress) -> bool:
+        """Whether the loss is to be sampled after a step."""
         phase, step = progress.phase, progress.step
         every = max(1, phase.num_steps // CURVES_PER_PHASE)
-        if progress.state.phi is not None and (step % every == 0 or step == phase.num_steps):
+        return progress.state.phi is not None and (step % every < phase.stride or step == phase.num_steps)
+
+    def look(self, progress: Progress, phi: Any) -> None:
+        """Sample the loss where it is due."""
+        phase, step = progress.phase, progress.step
+        if self.due(progress):
             self.phases.append(phase.name)
             self.steps.append(step)
-            self.curves.append(sample_curves(self.loss_fn, progress.state.phi).numpy())
+            self.curves.append(sample_curves(self.loss_fn, phi).numpy())
 
     def content(self) -> bytes:
         """An npz file: `axis [points]`, and `phase`, `step`, `curves [n, targets, points]`."""

@@ -1,46 +1,38 @@
-"""Train, and leave a run folder behind: the whole of `lfl train` but its face."""
+"""Train, and leave run folders behind: the whole of `lfl train` but its face."""
 
-import json
 import shutil
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..data.arrays import Split
 from ..errors import Failure
-from ..method import Problem, State, plan
+from ..method import Plan, Programs, State, plan
 from ..task import Task
-from ..training import ERRORS, Progress, Settings, build_problem, evaluate, train
-from .curves import Curves
+from ..training import (
+    ERRORS,
+    Progress,
+    Settings,
+    build_functional,
+    build_problem,
+    build_programs,
+    compiles,
+    draw_loss,
+    evaluate,
+    train,
+    trains_together,
+)
+from ..trees import map_tree
 from .environment import environment
-from .folder import create_folder, write_bytes, write_json, write_tensors
+from .folder import create_folder
+from .record import Record, Result
+
+Watch = Callable[[Progress], None]
 
 
-class Result(NamedTuple):
-    """How a run ended.
-
-    Args:
-        folder: the run folder.
-        phase, step: where it stopped.
-        completed: False where it was interrupted.
-        valid_error, test_error: error rates from 0 to 1, or mean squared errors.
-        seconds: of training and evaluation.
-    """
-
-    folder: Path
-    phase: str
-    step: int
-    completed: bool
-    valid_error: float
-    test_error: float
-    seconds: float
-
-
-def execute(
-    task: Task, settings: Settings, out: Path | None = None, watch: Callable[[Progress], None] | None = None
-) -> Result:
+def execute(task: Task, settings: Settings, out: Path | None = None, watch: Watch | None = None) -> Result:
     """Train by `settings` on `task` and write the run folder.
 
     An interrupt (Ctrl-C) ends training early: what was learned so far is evaluated and saved.
@@ -60,12 +52,58 @@ def execute(
         UserError: a name or setting that does not fit the task; the folder exists.
         Failure: the run diverged, or the disk failed; the folder is removed.
     """
-    problem = build_problem(task, settings)
-    steps = plan(settings.method, problem)
+    compiled = compiles(task, settings)
+    steps = build_programs(task, settings, many_seeds=False, compiled=compiled)
+    return _one(task, settings, steps, {"compiled": compiled}, out, watch)
+
+
+def execute_seeds(
+    task: Task, settings: Settings, seeds: Sequence[int], out: Path | None = None, watch: Watch | None = None
+) -> list[Result]:
+    """The same for several seeds: as one vmapped program where that is faster, else one after the other.
+
+    Args:
+        task, settings, watch: as in `execute`; the settings' own seed is not used.
+        seeds: at least one.
+        out: holds a run folder `seed-S` for each.
+
+    Returns:
+        A `Result` a seed; fewer where an interrupt came while seeds ran one after the other.
+
+    Raises:
+        UserError, Failure: as `execute`; `out` is removed.
+    """
+    together, compiled = trains_together(task, settings), compiles(task, settings)
+    steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
+    problem = build_problem(task, settings, seeds=seeds, steps=steps) if together else None
+    whole = None if problem is None else plan(settings.method, problem)
+    facts = {"compiled": compiled, "seeds": list(seeds), "together": together}
+    with _folder(out, settings) as folder:
+        if whole is not None:
+            return _train(task, settings, whole, seeds, [folder / f"seed-{seed}" for seed in seeds], facts, watch)
+        results: list[Result] = []
+        for seed in seeds:
+            result = _one(task, replace(settings, seed=seed), steps, facts, folder / f"seed-{seed}", watch)
+            results.append(result)
+            if not result.completed:
+                break
+        return results
+
+
+def _one(
+    task: Task, settings: Settings, steps: Programs, facts: dict[str, Any], out: Path | None, watch: Watch | None
+) -> Result:
+    whole = plan(settings.method, build_problem(task, settings, steps=steps))
+    with _folder(out, settings) as folder:
+        return _train(task, settings, whole, None, [folder], facts, watch)[0]
+
+
+@contextmanager
+def _folder(out: Path | None, settings: Settings) -> Iterator[Path]:
+    """A new folder, removed again where what is done in it fails."""
     folder = create_folder(out, f"{settings.task}-{settings.model}-{settings.method}")
     try:
-        write_json(folder / "config.json", asdict(settings) | environment(task.train.x.device))
-        return _train(task, settings, problem, steps, folder, watch)
+        yield folder
     except BrokenPipeError:  # nobody reads what is printed any more: not the disk's fault
         _remove(folder)
         raise
@@ -82,58 +120,62 @@ def execute(
 def _train(
     task: Task,
     settings: Settings,
-    problem: Problem,
-    steps: Any,
-    folder: Path,
-    watch: Callable[[Progress], None] | None,
-) -> Result:
-    def error_on(split: Any) -> Callable[[State], float]:
-        return lambda state: evaluate(problem.apply_fn, state.theta, state.carry.buffers, split, ERRORS[task.kind])
+    steps: Plan,
+    seeds: Sequence[int] | None,
+    folders: list[Path],
+    facts: dict[str, Any],
+    watch: Watch | None,
+) -> list[Result]:
+    """Run a plan for one seed (None) or for many together, a folder each."""
+    _, apply_fn = build_functional(task, settings)
+    _, loss_fn = draw_loss(task, settings.seed)
+    facts = environment(task.device) | facts
 
-    curves = Curves(problem.loss_fn)
-    start = time.perf_counter()
+    def of_each(tree: Any) -> list[Any]:
+        return [tree] if seeds is None else [map_tree(lambda t: t[i], tree) for i in range(len(seeds))]  # noqa: B023
+
+    def errors_on(split: Split, state: State) -> list[float]:
+        return [
+            evaluate(apply_fn, theta, buffers, split, ERRORS[task.kind])
+            for theta, buffers in zip(of_each(state.theta), of_each(state.carry.buffers), strict=True)
+        ]
+
+    records = []
+    for folder, seed in zip(folders, seeds or [settings.seed], strict=True):
+        folder.mkdir(exist_ok=True)
+        records.append(Record(folder, replace(settings, seed=seed), facts, loss_fn))
     progress: Progress | None = None
     completed = True
-    with ExitStack() as files:
-        metrics, timing = (files.enter_context((folder / name).open("w")) for name in ("metrics.jsonl", "timing.jsonl"))
-        try:
-            for progress in train(
-                steps,
-                validate=error_on(task.valid),
-                log_every=settings.log_every,
-                eval_every=settings.eval_every,
-            ):
-                curves.look(progress)
-                if progress.metrics is not None:
-                    where = {"phase": progress.phase.name, "step": progress.step}
-                    print(json.dumps(where | progress.metrics), file=metrics, flush=True)
-                    clock = {"seconds": round(time.perf_counter() - start, 3)}
-                    print(json.dumps(where | clock), file=timing, flush=True)
-                if watch is not None:
-                    watch(progress)
-        except KeyboardInterrupt:
-            completed = False
+    try:
+        for progress in train(
+            steps,
+            validate=lambda state: errors_on(task.valid, state),
+            log_every=settings.log_every,
+            eval_every=settings.eval_every,
+        ):
+            if progress.metrics is not None or records[0].curves.due(progress):
+                metrics: Sequence[Any] = progress.metrics or [None] * len(records)
+                phis = [None] * len(records) if progress.state.phi is None else of_each(progress.state.phi)
+                for record, phi, numbers in zip(records, phis, metrics, strict=True):
+                    record.look(progress, phi, numbers)
+            if watch is not None:
+                watch(progress)
+    except KeyboardInterrupt:
+        completed = False
+    finally:
+        for record in records:
+            record.close()
     if progress is None:
         raise KeyboardInterrupt
     state = progress.state
-    result = Result(
-        folder,
-        progress.phase.name,
-        progress.step,
-        completed,
-        error_on(task.valid)(state),
-        error_on(task.test)(state),
-        time.perf_counter() - start,
-    )
-    write_tensors(folder / "theta.safetensors", state.theta)
-    write_tensors(folder / "buffers.safetensors", state.carry.buffers)
-    if state.phi is not None:
-        write_tensors(folder / "phi.safetensors", state.phi)
-        write_bytes(folder / "loss_curves.npz", curves.content())
-    facts = result._asdict()
-    del facts["folder"], facts["seconds"]
-    write_json(folder / "result.json", facts)
-    return result
+    where = {"phase": progress.phase.name, "step": progress.step, "completed": completed}
+    phis = [None] * len(records) if state.phi is None else of_each(state.phi)
+    states = map(State, of_each(state.theta), phis, of_each(state.carry))
+    errors = zip(errors_on(task.valid, state), errors_on(task.test, state), strict=True)
+    return [
+        record.finish(alone, where | {"valid_error": valid, "test_error": test})
+        for record, alone, (valid, test) in zip(records, states, errors, strict=True)
+    ]
 
 
 def _remove(folder: Path) -> None:

@@ -58,7 +58,7 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
         raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
     settings = Settings(**{name: config[name] for name in names})
     task = load_task(settings.task, data_dir).to(torch.device(device))
-    shapes, apply_fn = build_functional(task, settings.model, settings.seed)
+    shapes, apply_fn = build_functional(task, settings)
     theta = _read_tensors(folder / "theta.safetensors", shapes)
     buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
     return Run(

@@ -44,4 +44,4 @@ def fresh_carry(
 ) -> Carry:
     """The carry of a run's first step: empty slots, and the model's own buffers."""
     buffers = dict(getattr(apply_fn, "buffers", {}))
-    return Carry(inner.init(theta), None if outer is None else outer.init(phi), buffers)
+    return Carry(inner.init(theta), {} if outer is None else outer.init(phi), buffers)

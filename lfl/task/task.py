@@ -45,6 +45,11 @@ class Task:
         """Shape of one input."""
         return tuple(self.train.x.shape[1:])
 
+    @property
+    def device(self) -> torch.device:
+        """Where the data live."""
+        return self.train.x.device
+
     def to(self, device: torch.device) -> "Task":
         """The same task with its splits on `device`."""
         return replace(self, train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))

@@ -1,6 +1,14 @@
 """Training: settings, what they amount to, and the loop."""
 
-from .build import ERRORS, build_functional, build_problem
+from .build import (
+    ERRORS,
+    build_functional,
+    build_problem,
+    build_programs,
+    compiles,
+    draw_loss,
+    trains_together,
+)
 from .evaluate import evaluate
 from .loop import Progress, train
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
@@ -14,7 +22,11 @@ __all__ = [
     "Settings",
     "build_functional",
     "build_problem",
+    "build_programs",
+    "compiles",
+    "draw_loss",
     "evaluate",
     "resolve",
     "train",
+    "trains_together",
 ]

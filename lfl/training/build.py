@@ -1,76 +1,159 @@
 """From a task and settings to a problem that a method can train."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
-from ..data.batches import draw_batch
-from ..loss import cross_entropy, error_rate, loss_network, squared_error
-from ..method import Problem
+from ..data.arrays import Split
+from ..data.batches import draw_rows
+from ..errors import UserError
+from ..loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
+from ..method import Problem, Programs, programs
 from ..model import PureModule, build_model, draw_masks, functional, mask_specs, xavier_uniform
+from ..model.dropout import MaskSpec
 from ..optimiser import adam, sgd
 from ..randomness import generator
 from ..task import Task
+from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .settings import Settings
+from .speed import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
 ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}
+AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
 
 
-def build_functional(task: Task, model: str, seed: int) -> tuple[Tensors, PureModule]:
-    """The named model for a task, with the theta_0 of a seed, on the task's device."""
-    device = task.train.x.device
-    shapes, _, apply_fn = functional(build_model(model, task.input_shape, task.num_outputs).to_empty(device="cpu"))
-    return _draw_theta(shapes, seed, "theta_0", 0, device), apply_fn
+def build_functional(task: Task, settings: Settings) -> tuple[Tensors, PureModule]:
+    """The shapes of theta for a task and a model, without values, and the model as a function."""
+    module = build_model(settings.model, task.input_shape, task.num_outputs)
+    for name, buffer in module.named_buffers():
+        owner, _, leaf = name.rpartition(".")
+        fresh = torch.ones if leaf == "running_var" else torch.zeros
+        setattr(module.get_submodule(owner), leaf, fresh(buffer.shape, dtype=buffer.dtype, device=task.device))
+    shapes, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
+    return shapes, apply_fn
 
 
-def build_problem(task: Task, settings: Settings) -> Problem:
+def compiles(task: Task, settings: Settings) -> bool:
+    """Whether the programs of a run are compiled.
+
+    Raises:
+        UserError: compiled programs are wanted where none can be made.
+    """
+    if settings.compile == "on" and not compiler_is_there(task.device):
+        raise UserError("--compile on needs a C++ compiler (g++ or clang++), and none is found; choose --compile off.")
+    if settings.compile != "auto":
+        return settings.compile == "on"
+    steps = settings.steps + (settings.init_steps if settings.method != "baseline" else 0)
+    shapes, apply_fn = build_functional(task, settings)
+    theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
+    buffers = {name: t.cpu() for name, t in apply_fn.buffers.items()}
+    x = torch.zeros(1, *task.input_shape)
+    flops = forward_flops(lambda: apply_fn(theta, buffers, x, training=False))
+    return worth_compiling(steps, settings.batch_size * flops, task.device)
+
+
+def trains_together(task: Task, settings: Settings) -> bool:
+    """Whether several seeds of a run train as one program."""
+    shapes, _ = build_functional(task, settings)
+    pieces = max(settings.inner_steps, settings.lookahead) > 1 and compiles(task, settings)
+    return vmap_pays(shapes, task.device) and not pieces
+
+
+def draw_loss(task: Task, seed: int) -> tuple[Tensors, LearnedLoss]:
+    """The learned loss of a task, with the phi_0 of a seed."""
+    return loss_network(task.kind, generator=generator(seed, "phi_0"))
+
+
+def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled: bool) -> Programs:
+    """The steps of a run, which do not depend on the seed."""
+    _, apply_fn = build_functional(task, settings)
+    _, loss_fn = draw_loss(task, settings.seed)
+    long = max(settings.inner_steps, settings.lookahead) > 1
+    pieces = compiled and long and settings.hypergradient in ("auto", "mixed")
+    return programs(
+        apply_fn=apply_fn,
+        loss_fn=loss_fn,
+        task_loss=TASK_LOSSES[task.kind],
+        inner=sgd(settings.inner_lr),
+        outer=adam(settings.outer_lr),
+        hypergradient=compiled_pieces(task.device) if pieces else settings.hypergradient,
+        meta_batch_size=settings.meta_batch_size,
+        many_seeds=many_seeds,
+        compile_program=partial(compile_program, device=task.device) if compiled else None,
+        compile_meta=not pieces,
+    )
+
+
+def build_problem(
+    task: Task, settings: Settings, *, seeds: Sequence[int] | None = None, steps: Programs | None = None
+) -> Problem:
     """A task, a model and a loss as functions of the step.
 
     Draws are made on the CPU and carried over, so that every device sees the same numbers. For one seed every
     method has the same theta_0, phi_0 and batches.
+
+    Args:
+        task: data, on the device to train on.
+        settings: of the run.
+        seeds: stacks what is drawn for each of them; the settings' own seed, unstacked, when omitted.
+        steps: programs that were built before; eager ones when omitted.
     """
-    seed, device = settings.seed, task.train.x.device
-    theta_0, apply_fn = build_functional(task, settings.model, seed)
-    phi_0, loss_fn = loss_network(task.kind, generator=generator(seed, "phi_0"))
+    shapes, apply_fn = build_functional(task, settings)
+    if steps is None:
+        steps = build_programs(task, settings, many_seeds=seeds is not None, compiled=False)
     splits = {"train": task.train, "valid": task.valid}
-    example = task.train.x[:1].expand(settings.batch_size, *task.input_shape)
-    specs = mask_specs(apply_fn, theta_0, example)
+    specs = _mask_specs(task, settings, shapes, apply_fn)
+
+    def each_seed(draw: Callable[[int], Any]) -> Any:
+        """What is drawn for a seed, or stacked for many, on the task's device."""
+        drawn = draw(settings.seed) if seeds is None else _stack([draw(seed) for seed in seeds])
+        return map_tree(lambda t: t.to(task.device), drawn)
+
+    def draw_theta(stream: str, step: int) -> Tensors:
+        theta: Tensors = each_seed(lambda seed: xavier_uniform(shapes, generator(seed, stream, step)))
+        return theta
 
     def batch(split: str, stream: str, step: int) -> Batch:
-        drawn = draw_batch(splits[split], settings.batch_size, seed=seed, stream=stream, step=step)
+        data: Split = splits[split]
+        count = len(data.y)
+        rows = each_seed(lambda seed: draw_rows(count, settings.batch_size, seed=seed, stream=stream, step=step))
         if not specs:
-            return tuple(drawn)
-        masks = draw_masks(specs, generator(seed, f"{stream} masks", step))
-        return (*drawn, tuple(mask.to(device) for mask in masks))
+            return data.x[rows], data.y[rows]
+        masks = each_seed(lambda seed: draw_masks(specs, generator(seed, f"{stream} masks", step)))
+        return data.x[rows], data.y[rows], masks
+
+    theta_0 = draw_theta("theta_0", 0)
 
     def redraw_theta(step: int) -> Tensors:
-        if not settings.redraw_theta:
-            return theta_0
-        return _draw_theta(theta_0, seed, "offline theta_0", step, device)
+        return draw_theta("offline theta_0", step) if settings.redraw_theta else theta_0
 
     return Problem(
-        apply_fn=apply_fn,
+        programs=steps,
         theta_0=theta_0,
         redraw_theta=redraw_theta,
-        phi_0=_to(phi_0, device),
-        loss_fn=loss_fn,
-        task_loss=TASK_LOSSES[task.kind],
-        inner=sgd(settings.inner_lr),
-        init_outer=adam(settings.init_lr),
-        outer=adam(settings.outer_lr),
+        phi_0=each_seed(lambda seed: draw_loss(task, seed)[0]),
         batch=batch,
+        init_lr=torch.tensor(settings.init_lr, device=task.device),
+        outer_lr=torch.tensor(settings.outer_lr, device=task.device),
         steps=settings.steps,
         init_steps=settings.init_steps,
         inner_steps=settings.inner_steps,
+        lookahead=settings.lookahead,
+        meta_every=settings.meta_every,
         init_objective=settings.init_objective,
     )
 
 
-def _draw_theta(shapes: Tensors, seed: int, stream: str, step: int, device: torch.device) -> Tensors:
-    return _to(xavier_uniform(shapes, generator(seed, stream, step)), device)
+def _mask_specs(task: Task, settings: Settings, shapes: Tensors, apply_fn: PureModule) -> tuple[MaskSpec, ...]:
+    if not apply_fn.dropouts:
+        return ()
+    theta = {name: torch.zeros(t.shape, device=task.device) for name, t in shapes.items()}
+    return mask_specs(apply_fn, theta, task.train.x[:1].expand(settings.batch_size, *task.input_shape))
 
 
-def _to(tree: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {name: tensor.to(device) for name, tensor in tree.items()}
+def _stack(trees: list[Any]) -> Any:
+    return map_tree(lambda *leaves: torch.stack(leaves), *trees)

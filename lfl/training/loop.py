@@ -16,22 +16,25 @@ class Progress:
     Args:
         phase: the phase it is in.
         step: steps of the phase that are done.
-        state: after the step; at step 0, as the phase starts.
-        metrics: losses, gradient norms and validation error as numbers, at the steps where they are looked at.
+        state: after the step; at step 0, as the phase starts. Stacked where many seeds train together.
+        metrics: for each seed, losses, gradient norms and validation error as numbers, at the steps where they are
+            looked at.
     """
 
     phase: Phase
     step: int
     state: State
-    metrics: dict[str, float] | None
+    metrics: list[dict[str, float]] | None
 
 
-def train(plan: Plan, *, validate: Callable[[State], float], log_every: int, eval_every: int) -> Iterator[Progress]:
+def train(
+    plan: Plan, *, validate: Callable[[State], list[float]], log_every: int, eval_every: int
+) -> Iterator[Progress]:
     """Run a plan.
 
     Args:
         plan: a method on a problem.
-        validate: `validate(state) -> error` on the validation split.
+        validate: `validate(state) -> errors`, on the validation split, one a seed.
         log_every: steps between two looks at losses and gradient norms.
         eval_every: steps between two looks at the validation error, while theta trains.
 
@@ -45,24 +48,32 @@ def train(plan: Plan, *, validate: Callable[[State], float], log_every: int, eva
     for phase in plan.phases:
         state = phase.start(state)
         yield Progress(phase, 0, state, None)
-        for step in range(1, phase.num_steps + 1):
-            state, info = phase.step(state, phase.draw(step - 1))
+        for first in range(0, phase.num_steps, phase.stride):
+            state, info = phase.step(state, phase.draw(first))
+            step = first + phase.stride
             last = step == phase.num_steps
+
+            def due(every: int) -> bool:
+                return last or step // every > first // every  # noqa: B023
+
             metrics = None
-            evaluated = phase.name == "train" and (step % eval_every == 0 or last)
-            if evaluated or step % log_every == 0 or last:
+            evaluated = phase.name == "train" and due(eval_every)
+            if evaluated or due(log_every):
                 metrics = _numbers(info, phase, step)
                 if evaluated:
-                    metrics["valid_error"] = validate(state)
+                    for numbers, error in zip(metrics, validate(state), strict=True):
+                        numbers["valid_error"] = error
             yield Progress(phase, step, state, metrics)
 
 
-def _numbers(info: Info, phase: Phase, step: int) -> dict[str, float]:
-    numbers = {name: float(value) for name, value in info._asdict().items()}
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise Failure(
-                f"{name} became {value} by step {step} of phase {phase.name}; "
-                "lower --inner-lr, --init-lr or --outer-lr, or look for extreme values in the data."
-            )
-    return numbers
+def _numbers(info: Info, phase: Phase, step: int) -> list[dict[str, float]]:
+    """Info of each seed as numbers."""
+    columns = {name: value.reshape(-1).tolist() for name, value in info._asdict().items()}
+    for name, values in columns.items():
+        for value in values:
+            if not math.isfinite(value):
+                raise Failure(
+                    f"{name} became {value} by step {step} of phase {phase.name}; "
+                    "lower --inner-lr, --init-lr or --outer-lr, or look for extreme values in the data."
+                )
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

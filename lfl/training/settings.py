@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError, one_of
+from ..hypergradient import HYPERGRADIENTS
 from ..task import Defaults
 
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
@@ -22,6 +23,13 @@ class Settings:
         init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
             `"valid"` batch, as online steps do.
         redraw_theta: whether each offline step starts at another theta_0.
+        hypergradient: how the gradient of phi is computed, as in `lfl.meta_step`.
+        lookahead: steps of theta that an online step of phi is differentiated through.
+        meta_every: steps of theta for each online step of phi; a multiple of `lookahead`.
+        meta_batch_size: examples of a batch that the gradient of phi is taken over; None for all.
+        compile: `"on"`, `"off"`, or `"auto"`: where it pays.
+        precision: `"float32"`, `"tf32"` (matrix products and convolutions on an NVIDIA GPU round their inputs to
+            10 bits) or `"bfloat16"` (they are computed in 8 bits).
         log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
     """
 
@@ -38,16 +46,33 @@ class Settings:
     outer_lr: float
     init_objective: str
     redraw_theta: bool
+    hypergradient: str
+    lookahead: int
+    meta_every: int
+    meta_batch_size: int | None
+    compile: str
+    precision: str
     log_every: int
     eval_every: int
 
     def __post_init__(self) -> None:
         at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1}
-        for name, least in {**at_least, "log_every": 1, "eval_every": 1}.items():
+        counts = ("lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
+        for name, least in {**at_least, **dict.fromkeys(counts, 1)}.items():
             value = getattr(self, name)
+            if name == "meta_batch_size" and value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
         one_of("--init-objective", self.init_objective, ["train", "valid"])
+        one_of("--hypergradient", self.hypergradient, ["auto", *HYPERGRADIENTS])
+        one_of("--compile", self.compile, ["auto", "on", "off"])
+        one_of("--precision", self.precision, ["float32", "tf32", "bfloat16"])
+        if self.meta_every % self.lookahead or self.steps % self.lookahead:
+            raise UserError(
+                f"--steps and --meta-every must be multiples of --lookahead, but {self.steps}, {self.meta_every} and "
+                f"{self.lookahead} came."
+            )
         for name in ("inner_lr", "init_lr", "outer_lr"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0.0 <= value < float("inf"):
@@ -78,6 +103,7 @@ def resolve(
     """
     asked = {name: value for name, value in asked.items() if value is not None}
     steps = asked.get("steps", defaults.steps)
+    lookahead = asked.get("lookahead", 1)
     values = {
         "steps": steps,
         "init_steps": defaults.init_steps,
@@ -88,6 +114,12 @@ def resolve(
         "outer_lr": defaults.outer_lr,
         "init_objective": "train",
         "redraw_theta": True,
+        "hypergradient": "auto",
+        "lookahead": lookahead,
+        "meta_every": lookahead,
+        "meta_batch_size": None,
+        "compile": "auto",
+        "precision": "float32",
         "log_every": max(1, steps // 200),
         "eval_every": max(1, steps // 50),
     }

@@ -1,5 +1,6 @@
 """Settings, problems and the loop: what every method shares for a seed, and what stops a run."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 import lfl
 from lfl.method import METHODS, plan
 from lfl.task import Defaults, load_task
-from lfl.training import ERRORS, build_problem, evaluate, resolve, train
+from lfl.training import ERRORS, build_functional, build_problem, draw_loss, evaluate, resolve, train
 
 TASK = load_task("digits", Path("unused"))
 
@@ -28,7 +29,7 @@ def settings(**asked):
 def states(method: str, **asked):
     chosen = settings(method=method, **asked)
     steps = plan(method, build_problem(TASK, chosen))
-    return list(train(steps, validate=lambda _: 0.5, log_every=chosen.log_every, eval_every=chosen.eval_every))
+    return list(train(steps, validate=lambda _: [0.5], log_every=chosen.log_every, eval_every=chosen.eval_every))
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -93,6 +94,42 @@ def test_offline_steps_judge_the_loss_on_their_own_batch_or_on_a_valid_one() -> 
     assert all(tuple(row.flatten().tolist()) in rows for row in valid[2][0])
 
 
+def test_offline_phase_is_algorithm_1() -> None:
+    """Against `lfl.offline_step` in a loop."""
+    problem = build_problem(TASK, settings(inner_steps=2))
+    phase = plan("ml3", problem).phases[0]
+    _, apply_fn = build_functional(TASK, settings())
+    _, loss_fn = draw_loss(TASK, 0)
+    phi, slots = problem.phi_0, None
+    for step in range(phase.num_steps):
+        phi, slots, _ = lfl.offline_step(
+            *phase.draw(step)[:1],
+            phi,
+            *phase.draw(step)[1:],
+            slots,
+            apply_fn=apply_fn,
+            loss_fn=loss_fn,
+            task_loss=lfl.cross_entropy,
+            inner=lfl.sgd(0.01),
+            outer=lfl.adam(1e-3),
+        )
+    learned = [p for p in states("ml3", inner_steps=2) if p.phase.name == "init"][-1].state.phi
+    for name, weight in phi.items():
+        torch.testing.assert_close(learned[name], weight)
+
+
+def test_phi_moves_at_every_kth_step_and_looks_through_its_horizon() -> None:
+    every = [p for p in states("adalfl", meta_every=3) if p.phase.name == "train"]
+    moved = [not same(a.state.phi, b.state.phi) for a, b in pairwise(every)]
+    assert moved == [False, False, True, False, False, True]
+    ahead = [p for p in states("adalfl", lookahead=3) if p.phase.name == "train"]
+    assert [p.step for p in ahead] == [0, 3, 6]
+    assert not any(same(a.state.phi, b.state.phi) for a, b in pairwise(ahead))
+    # Theta sees the same batches and, until phi first moves, the same loss.
+    for name, weight in ahead[1].state.theta.items():
+        torch.testing.assert_close(weight, every[3].state.theta[name])
+
+
 def test_metrics_come_when_they_are_due() -> None:
     run = states("adalfl", log_every=2, steps=7)
     logged = [(p.phase.name, p.step) for p in run if p.metrics]
@@ -105,7 +142,7 @@ def test_metrics_come_when_they_are_due() -> None:
         ("train", 6),
         ("train", 7),
     ]
-    assert [p.step for p in run if p.metrics and "valid_error" in p.metrics] == [3, 6, 7]
+    assert [p.step for p in run if p.metrics and "valid_error" in p.metrics[0]] == [3, 6, 7]
 
 
 def test_a_diverging_run_is_stopped_in_words() -> None:
@@ -115,12 +152,12 @@ def test_a_diverging_run_is_stopped_in_words() -> None:
 
 def test_evaluate_does_not_depend_on_the_chunk() -> None:
     problem = build_problem(TASK, settings())
+    _, apply_fn = build_functional(TASK, settings())
     errors = [
-        evaluate(problem.apply_fn, problem.theta_0, {}, TASK.test, ERRORS["classification"], chunk)
-        for chunk in (7, 360, 1000)
+        evaluate(apply_fn, problem.theta_0, {}, TASK.test, ERRORS["classification"], chunk) for chunk in (7, 360, 1000)
     ]
     assert errors[0] == errors[1] == errors[2]
-    outputs, _ = problem.apply_fn(problem.theta_0, {}, TASK.test.x, training=False)
+    outputs, _ = apply_fn(problem.theta_0, {}, TASK.test.x, training=False)
     assert errors[0] == pytest.approx(float((outputs.argmax(-1) != TASK.test.y).double().mean()))
 
 
@@ -136,6 +173,12 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"outer_lr": float("nan")}, "--outer-lr"),
         ({"init_lr": float("inf")}, "--init-lr"),
         ({"init_objective": "test"}, "--init-objective"),
+        ({"hypergradient": "magic"}, "--hypergradient"),
+        ({"compile": "maybe"}, "--compile"),
+        ({"precision": "float8"}, "--precision"),
+        ({"meta_batch_size": 0}, "--meta-batch-size"),
+        ({"lookahead": 2, "meta_every": 3}, "multiples of --lookahead, but 6, 3 and 2 came"),
+        ({"lookahead": 4}, "multiples of --lookahead, but 6, 4 and 4 came"),
     ],
 )
 def test_settings_out_of_range_are_named(asked, words: str) -> None:

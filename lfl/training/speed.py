@@ -1,0 +1,99 @@
+"""What changes how fast a run is, and not what it computes: compiled programs, and seeds in one program."""
+
+import math
+import types
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..hypergradient import Hypergradient, Pieces, mixed
+from ..trees import map_tree
+from ..types import Tensors
+
+MANY_STEPS = 5_000
+"""From so many steps on, a compilation of half a minute pays for any model."""
+
+MUCH_WORK = {"cpu": 1e13, "cuda": 1e15}
+"""So do fewer steps whose forward passes come to so many floating-point operations together."""
+
+
+SMALL_MODEL = 100_000
+"""Parameters up to which seeds train together on the CPU."""
+
+
+def worth_compiling(num_steps: int, forward_flops: int, device: torch.device) -> bool:
+    """What `--compile auto` decides: by numbers that are the same each time, so that a run repeats bit for bit.
+
+    Args:
+        num_steps: steps to come.
+        forward_flops: of one forward pass over a batch.
+        device: where they run.
+    """
+    much = num_steps >= MANY_STEPS or num_steps * forward_flops >= MUCH_WORK.get(device.type, math.inf)
+    return much and compiler_is_there(device)
+
+
+def vmap_pays(theta: Tensors, device: torch.device) -> bool:
+    """Whether many seeds are faster as one program than one after the other.
+
+    Stacked models are faster where a step is bound by the number of operations rather than by their size: small
+    ones on the CPU. Stacked convolutions become grouped ones, which the CPU computes slowly.
+    """
+    if device.type != "cpu":
+        return True
+    small = sum(p.numel() for p in theta.values()) <= SMALL_MODEL
+    return small and all(p.dim() <= 2 for p in theta.values())
+
+
+def forward_flops(forward: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products and convolutions of a call."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        forward()
+    return int(counter.get_total_flops())
+
+
+def compile_program(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """A pure function compiled whole, at its first call.
+
+    On a GPU as a CUDA graph; what a replay returns is copied, since the next one writes over it. On the CPU
+    without channels-last layouts, which the compiler would choose and which cost more than they gain where
+    convolutions are differentiated twice.
+    """
+
+    def program(*args: Any) -> Any:
+        return function(*args)
+
+    # The compiler counts recompilations by code object, and gives up after a few: each program gets one of its own.
+    code = program.__code__.replace()
+    alone = types.FunctionType(code, program.__globals__, closure=program.__closure__)
+    graphs = device.type == "cuda"
+    options: dict[str, Any] = {"triton.cudagraphs": True} if graphs else {"layout_optimization": False}
+    compiled = torch.compile(alone, fullgraph=True, dynamic=False, options=options)
+    return (lambda *args: map_tree(torch.clone, compiled(*args))) if graphs else compiled
+
+
+def compiled_pieces(device: torch.device) -> Hypergradient:
+    """`mixed` with each of its passes compiled for itself: compiling does not grow with the number of steps."""
+    return partial(mixed, pieces=Pieces(*(_with_keywords(piece, device) for piece in Pieces())))
+
+
+def _with_keywords(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    compiled = compile_program(lambda args, kwargs: function(*args, **kwargs), device)
+    return lambda *args, **kwargs: compiled(args, kwargs)
+
+
+def compiler_is_there(device: torch.device) -> bool:
+    """Whether programs can be compiled for a device: on the CPU that takes a C++ compiler."""
+    if device.type != "cpu":
+        return device.type == "cuda"
+    from torch._inductor.cpp_builder import get_cpp_compiler  # a slow import
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        return False
+    return True
