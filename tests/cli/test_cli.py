@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -17,9 +18,11 @@ from lfl_cli.app import main
 
 import lfl
 from lfl.device import DEVICES
+from lfl.hypergradient import HYPERGRADIENTS
 from lfl.method import METHODS
 from lfl.model import MODELS
 from lfl.task import TASKS
+from lfl.training.build import AUTOCAST
 
 COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
@@ -61,9 +64,29 @@ def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
 
 
 def test_names_known_without_torch_are_those_of_the_library() -> None:
-    pairs = ((names.TASKS, TASKS), (names.MODELS, MODELS), (names.METHODS, METHODS), (names.DEVICES, DEVICES))
+    pairs = (
+        (names.TASKS, TASKS),
+        (names.MODELS, MODELS),
+        (names.METHODS, METHODS),
+        (names.DEVICES, DEVICES),
+        (names.HYPERGRADIENTS, ["auto", *HYPERGRADIENTS]),
+        (names.PRECISIONS, AUTOCAST),
+    )
     for known, library in pairs:
         assert list(known) == list(library)
+
+
+@pytest.mark.parametrize(("model", "how"), [("logistic", "as one program"), ("mlp", "one after the other")])
+def test_seeds_get_a_folder_each_and_a_mean(model: str, how: str, lfl_command, tmp_path: Path) -> None:
+    status, out, err = lfl_command("train", *QUICK, "--model", model, "--seed", "4", "--seeds", "3", "--out", "here")
+    assert (status, err) == (0, "")
+    assert f"3 seeds from 4 {how}" in out
+    errors = [float(e) for e in re.findall(r"^test error (0\.\d{4})", out, re.M)]
+    mean, deviation = map(float, re.search(r"^over 3 seeds (\S+) ± (\S+)$", out, re.M).groups())
+    assert mean == pytest.approx(statistics.mean(errors), abs=1e-4)
+    assert deviation == pytest.approx(statistics.stdev(errors), abs=1e-4)
+    assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["seed-4", "seed-5", "seed-6"]
+    assert lfl_command("eval", "here/seed-5")[1].startswith(f"test error {errors[1]:.4f}\n")
 
 
 def test_regression_says_what_it_measures(lfl_command) -> None:
@@ -85,6 +108,16 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "1",
         "--device",
         "cpu",
+        "--hypergradient",
+        "mixed",
+        "--lookahead",
+        "5",
+        "--meta-batch-size",
+        "4",
+        "--compile",
+        "off",
+        "--precision",
+        "bfloat16",
     ]
     threads = torch.get_num_threads()
     assert lfl_command("train", *QUICK, *rates, *rest, "--out", "here")[0] == 0
@@ -97,6 +130,13 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "seed": 3,
         "inner_steps": 2,
         "init_objective": "valid",
+        "hypergradient": "mixed",
+        "lookahead": 5,
+        "meta_every": 5,
+        "meta_batch_size": 4,
+        "compile": "off",
+        "compiled": False,
+        "precision": "bfloat16",
     }
     assert expected.items() <= config.items()
     assert (config["redraw_theta"], config["threads"], config["device"], config["batch_size"]) == (
@@ -119,6 +159,16 @@ BAD_INPUT = {
     "no steps": (["train", "--steps", "0"], 2, "--steps must be a whole number"),
     "negative rate": (["train", "--inner-lr", "-1"], 2, "--inner-lr must be a finite rate of at least 0"),
     "rate not a number": (["train", "--outer-lr", "nan"], 2, "--outer-lr must be a finite rate"),
+    "unknown form": (["train", "--hypergradient", "magic"], 2, "choose one of: auto, unroll, mixed"),
+    "unknown precision": (["train", "--precision", "int8"], 2, "choose one of: float32, tf32, bfloat16"),
+    "tf32 without a GPU": (["train", *QUICK, "--device", "cpu", "--precision", "tf32"], 2, "NVIDIA GPU"),
+    "horizon that does not divide": (["train", *QUICK, "--lookahead", "2"], 2, "multiples of --lookahead"),
+    "part with a whole form": (
+        ["train", *QUICK, "--hypergradient", "unroll", "--meta-batch-size", "2"],
+        2,
+        "on part of a batch",
+    ),
+    "no seeds": (["train", "--seeds", "0"], 2, "--seeds"),
     "negative seed": (["train", "--seed", "-1"], 2, "--seed must be a whole number"),
     "no threads": (["train", "--threads", "0"], 2, "--threads"),
     "empty batch": (["train", "--batch-size", "0"], 2, "--batch-size"),

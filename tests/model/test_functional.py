@@ -164,3 +164,32 @@ def test_missing_and_misshapen_masks_are_named() -> None:
     masks = tuple(torch.ones(5, 5, dtype=torch.bool) for _ in range(3))
     with pytest.raises(lfl.UserError, match=r"mask 1 has shape \[5, 5\], the layer wants \[6, 5\]"):
         apply_fn(theta, buffers, X, masks=masks)
+
+
+@pytest.mark.parametrize("form", ["unroll", "mixed"])
+def test_autocast_lowers_the_precision_of_products_and_its_derivatives_stay_close(form: str) -> None:
+    """bfloat16 keeps 8 bits: the gradient of phi is off by more than rounding, and by less than a half."""
+    g = torch.Generator().manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 32), nn.Tanh(), nn.Linear(32, 3))
+    batch = torch.randn(64, 6, generator=g), torch.randint(3, (64,), generator=g)
+    phi, loss_fn = lfl.loss_network("classification", gain=2.0, generator=g)
+    found = {}
+    for autocast in (None, torch.bfloat16):
+        theta, buffers, apply_fn = lfl.functional(module, autocast=autocast)
+        outputs, _ = apply_fn(theta, buffers, batch[0])
+        assert outputs.dtype == torch.float32
+        keep = lfl.Optimiser(lambda phi: phi, lambda grads, state, phi, lr=None: (phi, grads))
+        found[autocast] = lfl.meta_step(
+            theta,
+            phi,
+            batch,
+            batch,
+            apply_fn=apply_fn,
+            loss_fn=loss_fn,
+            task_loss=lfl.cross_entropy,
+            inner=lfl.sgd(0.1),
+            outer=keep,
+            hypergradient=form,
+        )[2].outer
+    full, low = (torch.cat([t.flatten() for t in found[kind].values()]) for kind in (None, torch.bfloat16))
+    assert 1e-5 < float((full - low).norm() / full.norm()) < 0.5

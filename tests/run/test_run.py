@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lfl
-from lfl.run import execute, load_run
+from lfl.run import execute, execute_seeds, load_run
 from lfl.run import test_error as error_on_test
 from lfl.task import load_task
 from lfl.training import Progress, resolve
@@ -55,6 +55,31 @@ def test_repeats_byte_for_byte_but_for_the_clock(tmp_path: Path) -> None:
     for path in first.iterdir():
         if path.name != "timing.jsonl":
             assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_seeds_together_leave_the_folders_that_they_leave_alone(tmp_path: Path) -> None:
+    settings = resolve(TASKS["digits"].defaults, model="logistic", steps=8, init_steps=4, batch_size=16)
+    results = execute_seeds(TASKS["digits"], settings, [2, 5], tmp_path / "both")
+    for seed, result in zip((2, 5), results, strict=True):
+        alone = run(tmp_path / str(seed), seed=seed)
+        assert {p.name for p in result.folder.iterdir()} == {p.name for p in alone.folder.iterdir()}
+        assert result.test_error == alone.test_error
+        for name in ("theta.safetensors", "phi.safetensors"):
+            a, b = (load_file(folder / name) for folder in (result.folder, alone.folder))
+            for key in a:
+                torch.testing.assert_close(a[key], b[key], rtol=1e-5, atol=1e-6)
+        a, b = ((folder / "metrics.jsonl").read_text().splitlines() for folder in (result.folder, alone.folder))
+        for x, y in zip(map(json.loads, a), map(json.loads, b), strict=True):
+            assert x.pop("phase") == y.pop("phase")
+            assert x == pytest.approx(y, rel=1e-4)
+        assert json.loads((result.folder / "config.json").read_text())["seed"] == seed
+
+
+def test_a_seed_that_diverges_takes_the_whole_folder_along(tmp_path: Path) -> None:
+    settings = resolve(TASKS["digits"].defaults, model="logistic", steps=8, method="baseline", inner_lr=1e38)
+    with pytest.raises(lfl.Failure, match="lower --inner-lr"):
+        execute_seeds(TASKS["digits"], settings, [0, 1], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_folders_count_up_and_are_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

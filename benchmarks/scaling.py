@@ -1,0 +1,191 @@
+"""How the cost of a step grows: with the horizon K, the number of outputs, the number of seeds, and `meta_every`.
+
+    python benchmarks/scaling.py horizon outputs seeds meta_every
+    python benchmarks/scaling.py --device cuda seeds
+    python benchmarks/scaling.py --tables            # the tables of docs/cost.md, from the committed results
+
+The horizon is asked of All-CNN-C at batch 8, outputs and `meta_every` of LeNet-5, seeds of logistic regression (and
+three seeds of two larger models) at batch 128. Times are taken in turns in one process. Writes `results/scaling.json`
+(on a GPU `scaling-cuda.json`) after each question and does not repeat what is in it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+HORIZONS = [1, 2, 5, 10, 20]
+OUTPUTS = [10, 30, 100, 300, 1000]
+SEEDS = [1, 3, 10, 30]
+PERIODS = [1, 10, 100, 1000]
+
+Row = dict[str, Any]
+
+
+def horizon(device: Any, threads: int) -> list[Row]:
+    """Time and peak memory against K."""
+    from forms import FORMS, interleaved, setup, summary
+    from memory import measure as peak_memory
+
+    rows = []
+    names = ["higher", "unroll", "mixed", "mixed, in compiled pieces"]
+    for k in HORIZONS:
+        s = setup("allcnnc", device, batch_size=8)
+        batches, valid = [s.batch() for _ in range(k)], s.batch()
+        peaks = {
+            n: peak_memory("allcnnc", n, horizon=k, batch_size=8, threads=threads, device=device.type) for n in names
+        }
+        timed = [n for n in names if n != "unroll" or k <= 5]
+        calls = {n: partial(FORMS[n](setup("allcnnc", device, batch_size=8)), batches, valid) for n in timed}
+        times = interleaved(calls, device, 0.0, least=3)
+        for name in names:
+            measured = summary(times[name]) if name in times else {"median_ms": None}
+            rows.append({"K": k, "form": name, **measured, "peak_mb": peaks[name]})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def outputs(device: Any, threads: int) -> list[Row]:
+    """Time against the number of outputs."""
+    from forms import FORMS, interleaved, setup, summary
+
+    rows = []
+    names = ["plain", "higher", "unroll", "mixed", "unroll, compiled"]
+    for count in OUTPUTS:
+        s = setup("lenet5", device, num_outputs=count)
+        batch, valid = s.batch(), s.batch()
+        forms = {n: FORMS[n](setup("lenet5", device, num_outputs=count)) for n in names}
+        calls = {n: partial(call, [batch], valid) for n, call in forms.items()}
+        times = interleaved(calls, device, 15.0)
+        rows += [{"outputs": count, "form": name, **summary(times[name])} for name in names]
+        print(rows[-len(names) :], flush=True)
+    return rows
+
+
+def seeds(device: Any, threads: int) -> list[Row]:
+    """Time of one step of all seeds: one after the other, or as one program; eager and compiled."""
+    import torch
+    from forms import Setup, interleaved, setup, summary
+
+    import lfl
+    from lfl.method import programs
+    from lfl.training.speed import compile_program
+    from lfl.trees import map_tree
+
+    def steps(s: Setup, count: int, together: bool, compiled: bool) -> Callable[[], None]:
+        run = programs(
+            apply_fn=s.apply_fn,
+            loss_fn=s.loss_fn,
+            task_loss=lfl.cross_entropy,
+            inner=lfl.sgd(0.01),
+            outer=lfl.adam(1e-5),
+            many_seeds=together,
+            compile_program=partial(compile_program, device=device) if compiled else None,
+        )
+        start: Any = (s.theta, s.phi, [s.batch()], s.batch())
+        if together:
+            start = map_tree(lambda t: torch.stack([t] * count), start)
+        rate = torch.tensor(1e-5, device=device)
+        carry = run.fresh(*start[:2])
+
+        def call() -> None:
+            for _ in range(1 if together else count):
+                run.meta(*start, carry, rate)
+
+        return call
+
+    rows = []
+    for model, count in [*(("logistic", n) for n in SEEDS), ("lenet5", 3), ("mlp", 3)]:
+        s = setup(model, device)
+        calls = {
+            f"{'together' if together else 'one after the other'}, {'compiled' if compiled else 'eager'}": steps(
+                s, count, together, compiled
+            )
+            for together in (False, True)
+            for compiled in (False, True)
+        }
+        times = interleaved(calls, device, 10.0)
+        rows += [{"model": model, "seeds": count, "form": name, **summary(t)} for name, t in times.items()]
+        print(rows[-4:], flush=True)
+    return rows
+
+
+def meta_every(device: Any, threads: int) -> list[Row]:
+    """Time of a step against `meta_every` and `meta_batch_size`, from the times of its two programs."""
+    from forms import FORMS, interleaved, ours, setup, summary
+
+    s = setup("lenet5", device)
+    batch, valid = s.batch(), s.batch()
+    forms = {"plain": FORMS["plain"](s), "base": None, "meta": None}
+    forms["base"] = FORMS["base, compiled"](setup("lenet5", device))
+    forms["meta"] = FORMS["unroll, compiled"](setup("lenet5", device))
+    for part in (64, 32, 16):
+        forms[f"meta, {part} examples"] = ours(setup("lenet5", device), "auto", compiled=True, meta_batch_size=part)
+    times = interleaved({n: partial(call, [batch], valid) for n, call in forms.items()}, device, 60.0)
+    return [{"program": name, **summary(t)} for name, t in times.items()]
+
+
+QUESTIONS: dict[str, Callable[[Any, int], list[Row]]] = {
+    "horizon": horizon,
+    "outputs": outputs,
+    "seeds": seeds,
+    "meta_every": meta_every,
+}
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def tables(content: dict[str, Any]) -> str:
+    """Every question as a Markdown table: a line a setting, a column a form, medians in milliseconds."""
+    parts = []
+    for question, key in (("horizon", "K"), ("outputs", "outputs"), ("seeds", "seeds")):
+        rows = content.get(question, {}).get("rows", [])
+        forms = list(dict.fromkeys(row["form"] for row in rows))
+        settings = list(dict.fromkeys((row.get("model", ""), row[key]) for row in rows))
+        lines = [f"| {key} | {' | '.join(forms)} |", "|" + " --- |" * (1 + len(forms))]
+        for model, setting in settings:
+            cells = []
+            for form in forms:
+                row = next(r for r in rows if (r.get("model", ""), r[key], r["form"]) == (model, setting, form))
+                time = "" if row["median_ms"] is None else f"{row['median_ms']:.3g} ms"
+                peak = f", {row['peak_mb']:.0f} MB" if row.get("peak_mb") else ""
+                cells.append(time + peak if time else peak.removeprefix(", "))
+            lines.append(f"| {f'{model} {setting}'.strip()} | {' | '.join(cells)} |")
+        if rows:
+            parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("questions", nargs="*", default=list(QUESTIONS), choices=list(QUESTIONS))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tables", action="store_true")
+    asked = parser.parse_args()
+    if asked.tables:
+        print(tables(read(RESULTS / "scaling.json")), end="")
+        return
+    sys.path.insert(0, str(Path(__file__).parent))
+    import torch
+
+    from lfl.run.environment import environment
+
+    torch.set_num_threads(asked.threads)
+    torch.backends.cudnn.allow_tf32 = False
+    device = torch.device(asked.device)
+    path = RESULTS / ("scaling.json" if device.type == "cpu" else f"scaling-{device.type}.json")
+    for question in asked.questions:
+        if question not in read(path):
+            rows = QUESTIONS[question](device, asked.threads)
+            path.write_text(json.dumps(read(path) | {question: {**environment(device), "rows": rows}}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What a step of AdaLFL costs: time and peak memory of every form, on five models.
+
+    python benchmarks/step_cost.py logistic mlp lenet5 allcnnc resnet18
+    python benchmarks/step_cost.py --device cuda resnet18
+    python benchmarks/step_cost.py --tables          # the README's tables, from the committed results
+
+Times are taken in turns in one process, so that all forms meet the same machine; peak memory in a process for each
+form. Random data of the true shapes; a model's time is bounded by --seconds plus its compilations. Writes
+`results/step-cost.json` (on a GPU `step-cost-cuda.json`) after each model and does not repeat what is in it.
+"""
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+NAMES = [
+    "plain",
+    "plain, compiled",
+    "base",
+    "base, compiled",
+    "higher",
+    "torchopt",
+    "unroll",
+    "unroll, compiled",
+    "mixed",
+    "mixed, compiled",
+    "finite-difference",
+    "finite-difference, compiled",
+]
+MODELS = ["logistic", "mlp", "lenet5", "allcnnc", "resnet18"]
+LIMITS = {"plain": 3, "base": 3, "unroll": 8, "mixed": 9, "finite-difference": 7}
+"""Forward passes that a form cannot do without, a backward pass being two and a tangent two."""
+
+
+def measure(models: list[str], device_name: str, threads: int, seconds: float, memory_of: list[str]) -> None:
+    import torch
+    from forms import FORMS, INPUTS, interleaved, setup, summary
+    from memory import measure as peak_memory
+
+    from lfl.run.environment import environment
+
+    torch.set_num_threads(threads)
+    device = torch.device(device_name)
+    torch.backends.cudnn.allow_tf32 = False
+    path = RESULTS / ("step-cost.json" if device.type == "cpu" else f"step-cost-{device.type}.json")
+    for model in models:
+        if any(row["model"] == model for row in read(path)):
+            continue
+        s = setup(model, device)
+        batch, valid = s.batch(), s.batch()
+        calls = {name: partial(FORMS[name](setup(model, device)), [batch], valid) for name in NAMES}
+        times = interleaved(calls, device, seconds)
+        row: dict[str, Any] = {"model": model, "batch_size": INPUTS[model][1], **environment(device)}
+        row["forms"] = {name: summary(times[name]) for name in NAMES}
+        for name in NAMES:
+            if model in memory_of:
+                row["forms"][name]["peak_mb"] = peak_memory(model, name, threads=threads, device=device_name)
+        rows = sorted([*read(path), row], key=lambda row: MODELS.index(row["model"]))
+        path.write_text(json.dumps(rows, indent=1) + "\n")
+        print(table(row), flush=True)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text()) if path.is_file() else []
+
+
+def table(row: dict[str, Any]) -> str:
+    """One model as Markdown."""
+    forms = row["forms"]
+    plain = forms["plain"]
+    lines = [
+        f"| {row['model']}, batch {row['batch_size']} | ms | over plain | over its limit | peak memory over plain |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, form in forms.items():
+        ratio = form["median_ms"] / plain["median_ms"]
+        limit = LIMITS.get(name.removesuffix(", compiled"))
+        over = f"{3 * ratio / limit:.2f}" if limit else ""
+        peak = f"{form['peak_mb'] / plain['peak_mb']:.2f}" if form.get("peak_mb") else ""
+        lines.append(f"| {name} | {form['median_ms']:.3g} | {ratio:.2f} | {over} | {peak} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=MODELS, choices=MODELS)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of timing, for each model")
+    parser.add_argument("--tables", action="store_true")
+    asked = parser.parse_args()
+    if asked.tables:
+        print("\n".join(table(row) for row in read(RESULTS / "step-cost.json")), end="")
+        return
+    sys.path.insert(0, str(Path(__file__).parent))
+    measure(asked.models, asked.device, asked.threads, asked.seconds, MODELS)
+
+
+if __name__ == "__main__":
+    main()
