@@ -24,7 +24,7 @@ INPUTS = {  # model: input shape, batch size
     "mlp": ((1, 28, 28), 128),
     "lenet5": ((1, 28, 28), 128),
     "allcnnc": ((3, 32, 32), 32),
-    "resnet18": ((3, 32, 32), 32),
+    "resnet18": ((3, 32, 32), 8),
 }
 INNER_LR, OUTER_LR = 0.01, 1e-5
 
@@ -187,9 +187,9 @@ def interleaved(
     On a GPU between two events, which leaves the queue of the calls before out.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    end = time.monotonic() + seconds
     for call in calls.values():
         call()
+    end = time.monotonic() + seconds
     while len(next(iter(times.values()))) < least or time.monotonic() < end:
         for name, call in calls.items():
             if device.type == "cuda":

@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py allcnnc mixed --horizon 1
 
-Prints megabytes. On the CPU: the peak of resident memory while three steps run, less what was resident before them,
-after a warm-up; allocations beyond 64 KiB go back to the system when they are freed (set in the environment by
-`measure`), so that the peak is of what is alive. On a GPU: the allocator's peak, less what was allocated before.
+Prints two numbers in megabytes, the peak and how far it lies above what was there before the steps. On the CPU they are
+of the process's resident memory while three steps run, after a warm-up; allocations beyond 64 KiB go back to the system when they are freed (set in the environment by
+`measure`), so that the peak is of what is alive. On a GPU they are the allocator's.
 """
 
 import argparse
@@ -17,13 +17,16 @@ import sys
 from pathlib import Path
 
 
-def measure(model: str, form: str, *, horizon: int = 1, batch_size: int = 0, threads: int, device: str) -> float | None:
+def measure(
+    model: str, form: str, *, horizon: int = 1, batch_size: int = 0, threads: int, device: str
+) -> dict[str, float | None]:
     """Run this file as a process; None where the form fails (out of memory)."""
     command = [sys.executable, __file__, model, form, "--horizon", str(horizon), "--threads", str(threads)]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     command += ["--batch-size", str(batch_size), "--device", device]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+    peak, growth = map(float, done.stdout.split()[-2:]) if done.returncode == 0 else (None, None)
+    return {"peak_mb": peak, "growth_mb": growth}
 
 
 def resident(field: str) -> float:
@@ -62,9 +65,10 @@ def main() -> None:
     for _ in range(3):
         call(batches, valid)
     if device.type == "cuda":
-        print((torch.cuda.max_memory_allocated() - before) / 2**20)
+        peak, before = torch.cuda.max_memory_allocated() / 2**20, before / 2**20
     else:
-        print(resident("VmHWM") - before)
+        peak = resident("VmHWM")
+    print(round(peak, 1), round(peak - before, 1))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def horizon(device: Any, threads: int) -> list[Row]:
         times = interleaved(calls, device, 0.0, least=3)
         for name in names:
             measured = summary(times[name]) if name in times else {"median_ms": None}
-            rows.append({"K": k, "form": name, **measured, "peak_mb": peaks[name]})
+            rows.append({"K": k, "form": name, **measured, **peaks[name]})
             print(rows[-1], flush=True)
     return rows
 
@@ -154,7 +154,7 @@ def tables(content: dict[str, Any]) -> str:
             for form in forms:
                 row = next(r for r in rows if (r.get("model", ""), r[key], r["form"]) == (model, setting, form))
                 time = "" if row["median_ms"] is None else f"{row['median_ms']:.3g} ms"
-                peak = f", {row['peak_mb']:.0f} MB" if row.get("peak_mb") else ""
+                peak = f", {row['growth_mb']:.0f} MB" if row.get("growth_mb") else ""
                 cells.append(time + peak if time else peak.removeprefix(", "))
             lines.append(f"| {f'{model} {setting}'.strip()} | {' | '.join(cells)} |")
         if rows:

@@ -36,7 +36,7 @@ LIMITS = {"plain": 3, "base": 3, "unroll": 8, "mixed": 9, "finite-difference": 7
 """Forward passes that a form cannot do without, a backward pass being two and a tangent two."""
 
 
-def measure(models: list[str], device_name: str, threads: int, seconds: float, memory_of: list[str]) -> None:
+def measure(models: list[str], device_name: str, threads: int, seconds: float) -> None:
     import torch
     from forms import FORMS, INPUTS, interleaved, setup, summary
     from memory import measure as peak_memory
@@ -57,8 +57,7 @@ def measure(models: list[str], device_name: str, threads: int, seconds: float, m
         row: dict[str, Any] = {"model": model, "batch_size": INPUTS[model][1], **environment(device)}
         row["forms"] = {name: summary(times[name]) for name in NAMES}
         for name in NAMES:
-            if model in memory_of:
-                row["forms"][name]["peak_mb"] = peak_memory(model, name, threads=threads, device=device_name)
+            row["forms"][name] |= peak_memory(model, name, threads=threads, device=device_name)
         rows = sorted([*read(path), row], key=lambda row: MODELS.index(row["model"]))
         path.write_text(json.dumps(rows, indent=1) + "\n")
         print(table(row), flush=True)
@@ -73,15 +72,15 @@ def table(row: dict[str, Any]) -> str:
     forms = row["forms"]
     plain = forms["plain"]
     lines = [
-        f"| {row['model']}, batch {row['batch_size']} | ms | over plain | over its limit | peak memory over plain |",
-        "| --- | --- | --- | --- | --- |",
+        f"| {row['model']}, batch {row['batch_size']} | ms | over plain | over its limit | peak memory over plain | its growth over plain |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, form in forms.items():
         ratio = form["median_ms"] / plain["median_ms"]
         limit = LIMITS.get(name.removesuffix(", compiled"))
         over = f"{3 * ratio / limit:.2f}" if limit else ""
-        peak = f"{form['peak_mb'] / plain['peak_mb']:.2f}" if form.get("peak_mb") else ""
-        lines.append(f"| {name} | {form['median_ms']:.3g} | {ratio:.2f} | {over} | {peak} |")
+        memory = [f"{form[kind] / plain[kind]:.2f}" if form.get(kind) else "" for kind in ("peak_mb", "growth_mb")]
+        lines.append(f"| {name} | {form['median_ms']:.3g} | {ratio:.2f} | {over} | {' | '.join(memory)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -97,7 +96,7 @@ def main() -> None:
         print("\n".join(table(row) for row in read(RESULTS / "step-cost.json")), end="")
         return
     sys.path.insert(0, str(Path(__file__).parent))
-    measure(asked.models, asked.device, asked.threads, asked.seconds, MODELS)
+    measure(asked.models, asked.device, asked.threads, asked.seconds)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from ..errors import one_of
 from ..types import Tensors
 from .along import forward_mode, one_sided_difference
 from .backwards import Pieces, mixed
+from .gradient import gradient
 from .implicit import implicit
 from .inner import Bilevel, Lookahead, forward
 from .unroll import unroll
@@ -60,6 +61,7 @@ __all__ = [
     "finite_difference",
     "forward",
     "forward_mode",
+    "gradient",
     "implicit",
     "mixed",
     "resolve",

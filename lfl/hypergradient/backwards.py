@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from ..trees import map_tree
 from ..types import Batch, LossFn, Tensors
 from .along import Along, forward_mode
+from .gradient import gradient
 from .inner import BasePass, Bilevel, Lookahead, base_pass, forward, validation_loss
 
 
@@ -40,7 +41,7 @@ def judge(
         value = validation_loss(problem, theta, buffers, batch)
         return value, value
 
-    theta_bar, outer_loss = torch.func.grad(loss, has_aux=True)(theta)
+    theta_bar, outer_loss = gradient(loss, theta)
     slots_bar = [torch.zeros_like(slot) for slot in _slots(state)[0]]
     return outer_loss, Adjoint(theta_bar, slots_bar, map_tree(torch.zeros_like, phi))
 

@@ -10,6 +10,7 @@ import torch
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from .gradient import gradient
 
 
 class Bilevel(NamedTuple):
@@ -72,7 +73,7 @@ def base_pass(problem: Bilevel, theta: Tensors, phi: Any, buffers: Tensors, batc
         loss = problem.loss_fn(phi, outputs, batch[1]).mean()
         return loss, (loss, outputs, new_buffers)
 
-    grads, rest = torch.func.grad(learned_loss, has_aux=True)(theta)
+    grads, rest = gradient(learned_loss, theta)
     return BasePass(grads, *rest)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations  # the compiler cannot trace the annotations 
 
 import torch
 
-from ..hypergradient import forward
+from ..hypergradient import forward, gradient
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..trees import norm
@@ -56,7 +56,7 @@ def base_step(
         value = loss(outputs, batch[1]).mean()
         return value, (value, task_loss(outputs, batch[1]).mean(), buffers)
 
-    grads, (value, reported, buffers) = torch.func.grad(objective, has_aux=True)(theta)
+    grads, (value, reported, buffers) = gradient(objective, theta)
     theta, slots = inner.update(grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))
     return theta, Carry(slots, carry.outer, buffers), info
