@@ -2,9 +2,10 @@
 
     python benchmarks/memory.py allcnnc mixed --horizon 1
 
-Prints two numbers in megabytes, the peak and how far it lies above what was there before the steps. On the CPU they are
-of the process's resident memory while three steps run, after a warm-up; allocations beyond 64 KiB go back to the system when they are freed (set in the environment by
-`measure`), so that the peak is of what is alive. On a GPU they are the allocator's.
+Prints two numbers in megabytes: the peak, and how far it lies above what was there before the steps. On the CPU they
+are of the process's resident memory while three steps run, after a warm-up; allocations beyond 64 KiB go back to the
+system when they are freed (set in the environment by `measure`), so that the peak is of what is alive. On a GPU they
+are the allocator's.
 """
 
 import argparse

@@ -72,7 +72,8 @@ def table(row: dict[str, Any]) -> str:
     forms = row["forms"]
     plain = forms["plain"]
     lines = [
-        f"| {row['model']}, batch {row['batch_size']} | ms | over plain | over its limit | peak memory over plain | its growth over plain |",
+        f"| {row['model']}, batch {row['batch_size']} | ms | over plain | over its limit | "
+        "peak memory over plain | its growth over plain |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, form in forms.items():

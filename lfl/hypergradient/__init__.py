@@ -28,23 +28,29 @@ HYPERGRADIENTS: dict[str, Hypergradient] = {
 }
 
 
-def resolve(hypergradient: str | Hypergradient, theta: Tensors, *, num_steps: int, part: int | None) -> Hypergradient:
+def resolve(
+    hypergradient: str | Hypergradient, theta: Tensors, *, num_steps: int, part: int | None, lowered: bool = False
+) -> Hypergradient:
     """The form that a name stands for.
 
     `"auto"` is the faster exact one: `unroll` for a single step, unless the model has convolutions and is not being
     compiled; else `mixed`. Second derivatives of convolutions are slow, and a compiler drops most of them;
-    `docs/cost.md` has the measurements.
+    `docs/cost.md` has the measurements. Where the model runs in lowered precision it is `unroll`: forward mode does
+    not go through batch norm there.
 
     Raises:
-        UserError: an unknown name, or part of a batch for a form that takes whole ones.
+        UserError: an unknown name, part of a batch for a form that takes whole ones, or forward mode through a model
+            in lowered precision.
     """
     if callable(hypergradient):
         return hypergradient if part is None else partial(hypergradient, part=part)
     if hypergradient == "auto":
         convolutional = any(p.dim() > 2 for p in theta.values())
         unrolled = num_steps == 1 and part is None and (torch.compiler.is_compiling() or not convolutional)
-        hypergradient = "unroll" if unrolled else "mixed"
+        hypergradient = "unroll" if unrolled or lowered else "mixed"
     one_of("hypergradient", hypergradient, ["auto", *HYPERGRADIENTS])
+    if lowered:
+        one_of("hypergradient in lowered precision", hypergradient, ["unroll"])
     form = HYPERGRADIENTS[hypergradient]
     if part is None:
         return form

@@ -13,7 +13,7 @@ from ..types import Tensors
 Along = Callable[[Callable[[Tensors], Any], Any, Tensors, Tensors], Any]
 """`along(function, value, theta, direction)`, given the value at theta."""
 
-STEP_SIZE = 4.0
+STEP_SIZE = 1 / 16
 """Of the finite difference, in units of the root of the machine's precision; see `finite_difference`."""
 
 

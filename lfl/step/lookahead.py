@@ -39,7 +39,8 @@ def lookahead_step(
         if meta_batch_size < 1:
             raise UserError(f"meta_batch_size must be at least 1, but {meta_batch_size} came.")
         batch_val = map_tree(lambda t: t[:meta_batch_size], batch_val)
-    form = resolve(hypergradient, theta, num_steps=len(batches_tr), part=meta_batch_size)
+    lowered = getattr(apply_fn, "autocast", None) is not None
+    form = resolve(hypergradient, theta, num_steps=len(batches_tr), part=meta_batch_size, lowered=lowered)
     problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr)
     fresh = carry is None
     if carry is None:

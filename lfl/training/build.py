@@ -73,7 +73,8 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     _, apply_fn = build_functional(task, settings)
     _, loss_fn = draw_loss(task, settings.seed)
     long = max(settings.inner_steps, settings.lookahead) > 1
-    pieces = compiled and long and settings.hypergradient in ("auto", "mixed")
+    exact = settings.hypergradient in ("auto", "mixed") and AUTOCAST[settings.precision] is None
+    pieces = compiled and long and exact
     return programs(
         apply_fn=apply_fn,
         loss_fn=loss_fn,

@@ -109,6 +109,9 @@ def test_a_form_of_ones_own() -> None:
 
 
 def test_unknown_forms_are_named() -> None:
+    with pytest.raises(lfl.UserError, match="in lowered precision"):
+        resolve("mixed", {}, num_steps=1, part=None, lowered=True)
+    assert resolve("auto", {}, num_steps=3, part=None, lowered=True) is unroll
     case = make_case("plain", "sgd", "regression", torch.float64)
     with pytest.raises(lfl.UserError, match="choose one of: auto, unroll, mixed"):
         phi_gradient(case, "magic")
