@@ -2,7 +2,8 @@
 
     python benchmarks/step_cost.py logistic mlp lenet5 allcnnc resnet18
     python benchmarks/step_cost.py --device cuda resnet18
-    python benchmarks/step_cost.py --tables          # the README's tables, from the committed results
+    python benchmarks/step_cost.py --summary         # the README's table, from the committed results
+    python benchmarks/step_cost.py --tables          # those of docs/cost.md
 
 Times are taken in turns in one process, so that all forms meet the same machine; peak memory in a process for each
 form. Random data of the true shapes; a model's time is bounded by --seconds plus its compilations. Writes
@@ -85,6 +86,18 @@ def table(row: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def summary_table(rows: list[dict[str, Any]]) -> str:
+    """Time of every form over that of a plain step, a column a model."""
+    models = [f"{row['model']}, batch {row['batch_size']}" for row in rows]
+    lines = [f"| time over a plain step's | {' | '.join(models)} |", "|" + " --- |" * (1 + len(models))]
+    plain = [row["forms"]["plain"]["median_ms"] for row in rows]
+    lines.append(f"| plain, ms | {' | '.join(f'{ms:.3g}' for ms in plain)} |")
+    for name in NAMES[1:]:
+        ratios = [row["forms"][name]["median_ms"] / ms for row, ms in zip(rows, plain, strict=True)]
+        lines.append(f"| {name} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=MODELS, choices=MODELS)
@@ -92,7 +105,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=120.0, help="of timing, for each model")
     parser.add_argument("--tables", action="store_true")
+    parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
+    if asked.summary:
+        print(summary_table(read(RESULTS / "step-cost.json")))
+        return
     if asked.tables:
         print("\n".join(table(row) for row in read(RESULTS / "step-cost.json")), end="")
         return

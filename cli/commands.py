@@ -1,5 +1,6 @@
 """The subcommands."""
 
+import logging
 import sys
 from pathlib import Path
 from statistics import mean, stdev
@@ -148,7 +149,11 @@ def listing() -> None:
 
 
 def _prepare(device: str, threads: int | None) -> "torch.device":
-    """Set the number of threads, and find the device."""
+    """Set the number of threads, and find the device.
+
+    The compiler looks for CUDA's tools also where it compiles for the CPU, and would log that it found no GPU.
+    """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import torch
 
     from lfl.device import resolve_device

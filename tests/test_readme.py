@@ -13,15 +13,22 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
-    ("page", "command"),
-    [("README.md", ["methods.py", "--tables"]), ("docs/choices.md", ["loss_choices.py", "--table"])],
+    ("page", "script", "flag"),
+    [
+        ("README.md", "methods.py", "--tables"),
+        ("README.md", "step_cost.py", "--summary"),
+        ("docs/choices.md", "loss_choices.py", "--table"),
+        ("docs/cost.md", "step_cost.py", "--tables"),
+        ("docs/cost.md", "gradient_error.py", "--table"),
+        ("docs/cost.md", "scaling.py", "--tables"),
+        ("docs/cost.md", "cheaper.py", "--table"),
+    ],
 )
-def test_tables_are_generated_from_the_committed_results(page: str, command: list[str]) -> None:
-    script, flag = command
+def test_tables_are_generated_from_the_committed_results(page: str, script: str, flag: str) -> None:
     printed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, flag], capture_output=True, text=True, check=True
     ).stdout
-    shown = re.search(r"<!-- tables -->\n(.*)<!-- /tables -->", (ROOT / page).read_text(), re.S)
+    shown = re.search(rf"<!-- {script} -->\n(.*?)<!-- /{script} -->", (ROOT / page).read_text(), re.S)
     assert shown is not None
     assert shown[1].strip() == printed.strip()
 
