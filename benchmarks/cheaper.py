@@ -96,7 +96,7 @@ def ratio(variant: str, ms: dict[str, float]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="*", default=VARIANTS, choices=VARIANTS)
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help="; ".join(VARIANTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--table", action="store_true")
@@ -104,7 +104,7 @@ def main() -> None:
     if asked.table:
         print(table())
     else:
-        measure(asked.variants, asked.seeds, asked.data_dir)
+        measure(asked.variants or VARIANTS, asked.seeds, asked.data_dir)
 
 
 if __name__ == "__main__":

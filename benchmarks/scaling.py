@@ -164,7 +164,7 @@ def tables(content: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("questions", nargs="*", default=list(QUESTIONS), choices=list(QUESTIONS))
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tables", action="store_true")
@@ -181,7 +181,7 @@ def main() -> None:
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(asked.device)
     path = RESULTS / ("scaling.json" if device.type == "cpu" else f"scaling-{device.type}.json")
-    for question in asked.questions:
+    for question in asked.questions or QUESTIONS:
         if question not in read(path):
             rows = QUESTIONS[question](device, asked.threads)
             path.write_text(json.dumps(read(path) | {question: {**environment(device), "rows": rows}}, indent=1) + "\n")

@@ -81,7 +81,10 @@ def table(row: dict[str, Any]) -> str:
         ratio = form["median_ms"] / plain["median_ms"]
         limit = LIMITS.get(name.removesuffix(", compiled"))
         over = f"{3 * ratio / limit:.2f}" if limit else ""
-        memory = [f"{form[kind] / plain[kind]:.2f}" if form.get(kind) else "" for kind in ("peak_mb", "growth_mb")]
+        memory = [
+            f"{form[kind] / plain[kind]:.2f}" if form.get(kind) and plain.get(kind) else ""
+            for kind in ("peak_mb", "growth_mb")
+        ]
         lines.append(f"| {name} | {form['median_ms']:.3g} | {ratio:.2f} | {over} | {' | '.join(memory)} |")
     return "\n".join(lines) + "\n"
 
@@ -100,7 +103,7 @@ def summary_table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=MODELS, choices=MODELS)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(MODELS))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=120.0, help="of timing, for each model")
@@ -114,7 +117,7 @@ def main() -> None:
         print("\n".join(table(row) for row in read(RESULTS / "step-cost.json")), end="")
         return
     sys.path.insert(0, str(Path(__file__).parent))
-    measure(asked.models, asked.device, asked.threads, asked.seconds)
+    measure(asked.models or MODELS, asked.device, asked.threads, asked.seconds)
 
 
 if __name__ == "__main__":
