@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Annotated
@@ -151,8 +152,10 @@ def listing() -> None:
 def _prepare(device: str, threads: int | None) -> "torch.device":
     """Set the number of threads, and find the device.
 
-    The compiler looks for CUDA's tools also where it compiles for the CPU, and would log that it found no GPU.
+    Two messages of torch's about itself are kept from the user: the compiler looks for CUDA's tools also where it
+    compiles for the CPU, and forward mode scripts its decompositions.
     """
+    warnings.filterwarnings("ignore", r".*torch\.jit\..* is deprecated")
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import torch
 

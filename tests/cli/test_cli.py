@@ -89,6 +89,12 @@ def test_seeds_get_a_folder_each_and_a_mean(model: str, how: str, lfl_command, t
     assert lfl_command("eval", "here/seed-5")[1].startswith(f"test error {errors[1]:.4f}\n")
 
 
+def test_forward_mode_runs_without_a_word_of_torchs_own(tmp_path: Path) -> None:
+    arguments = ["train", *QUICK, "--hypergradient", "mixed", "--out", str(tmp_path / "run")]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_regression_says_what_it_measures(lfl_command) -> None:
     _, out, _ = lfl_command("train", "--task", "diabetes", *QUICK, "--method", "ml3")
     assert re.search(r"^test mean squared error \d\.\d{4}", out, re.M)
