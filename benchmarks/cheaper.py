@@ -5,7 +5,7 @@
 
 MNIST, LeNet-5, AdaLFL at the full 2,500 + 25,000 steps, seeds 0 to 2; `full` is the method as published and
 `baseline` cross-entropy. Writes `results/cheaper.json` after each run and does not repeat what is in it. Errors come
-from these runs, which may share the machine; times come from `step_cost.py`, which has it for itself.
+from these runs, which may share the machine; times come from `scaling.py meta_every`, which has it for itself.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-CHEAPER, STEPS = RESULTS / "cheaper.json", RESULTS / "step-cost.json"
+CHEAPER = RESULTS / "cheaper.json"
 VARIANTS = [
     "baseline",
     "full",

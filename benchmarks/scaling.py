@@ -21,7 +21,6 @@ RESULTS = Path(__file__).parent / "results"
 HORIZONS = [1, 2, 5, 10, 20]
 OUTPUTS = [10, 30, 100, 300, 1000]
 SEEDS = [1, 3, 10, 30]
-PERIODS = [1, 10, 100, 1000]
 
 Row = dict[str, Any]
 
@@ -115,14 +114,13 @@ def seeds(device: Any, threads: int) -> list[Row]:
 
 
 def meta_every(device: Any, threads: int) -> list[Row]:
-    """Time of a step against `meta_every` and `meta_batch_size`, from the times of its two programs."""
+    """Times of the programs that a run with `meta_every` or `meta_batch_size` is made of."""
     from forms import FORMS, interleaved, ours, setup, summary
 
     s = setup("lenet5", device)
     batch, valid = s.batch(), s.batch()
-    forms = {"plain": FORMS["plain"](s), "base": None, "meta": None}
-    forms["base"] = FORMS["base, compiled"](setup("lenet5", device))
-    forms["meta"] = FORMS["unroll, compiled"](setup("lenet5", device))
+    names = {"plain": "plain", "base": "base, compiled", "meta": "unroll, compiled"}
+    forms = {program: FORMS[name](setup("lenet5", device)) for program, name in names.items()}
     for part in (64, 32, 16):
         forms[f"meta, {part} examples"] = ours(setup("lenet5", device), "auto", compiled=True, meta_batch_size=part)
     times = interleaved({n: partial(call, [batch], valid) for n, call in forms.items()}, device, 60.0)

@@ -36,6 +36,9 @@ MODELS = ["logistic", "mlp", "lenet5", "allcnnc", "resnet18"]
 LIMITS = {"plain": 3, "base": 3, "unroll": 8, "mixed": 9, "finite-difference": 7}
 """Forward passes that a form cannot do without, a backward pass being two and a tangent two."""
 
+LEAST_MB = 5.0
+"""What a plain step must add for the growth of the others to be put over it."""
+
 
 def measure(models: list[str], device_name: str, threads: int, seconds: float) -> None:
     import torch
@@ -82,8 +85,7 @@ def table(row: dict[str, Any]) -> str:
         limit = LIMITS.get(name.removesuffix(", compiled"))
         over = f"{3 * ratio / limit:.2f}" if limit else ""
         memory = [
-            f"{form[kind] / plain[kind]:.2f}" if form.get(kind) and plain.get(kind) else ""
-            for kind in ("peak_mb", "growth_mb")
+            f"{form[kind] / plain[kind]:.2f}" if plain[kind] > LEAST_MB else "" for kind in ("peak_mb", "growth_mb")
         ]
         lines.append(f"| {name} | {form['median_ms']:.3g} | {ratio:.2f} | {over} | {' | '.join(memory)} |")
     return "\n".join(lines) + "\n"

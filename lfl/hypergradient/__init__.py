@@ -8,7 +8,7 @@ import torch
 
 from ..errors import one_of
 from ..types import Tensors
-from .along import forward_mode, one_sided_difference
+from .along import one_sided_difference
 from .backwards import Pieces, mixed
 from .gradient import gradient
 from .implicit import implicit
@@ -66,7 +66,6 @@ __all__ = [
     "Pieces",
     "finite_difference",
     "forward",
-    "forward_mode",
     "gradient",
     "implicit",
     "mixed",

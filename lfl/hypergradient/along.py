@@ -14,7 +14,7 @@ Along = Callable[[Callable[[Tensors], Any], Any, Tensors, Tensors], Any]
 """`along(function, value, theta, direction)`, given the value at theta."""
 
 STEP_SIZE = 1 / 16
-"""Of the finite difference, in units of the root of the machine's precision; see `finite_difference`."""
+"""Of the finite difference, in units of the root of the machine's precision; see `one_sided_difference`."""
 
 
 def forward_mode(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> Any:

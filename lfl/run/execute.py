@@ -132,7 +132,10 @@ def _train(
     facts = environment(task.device) | facts
 
     def of_each(tree: Any) -> list[Any]:
-        return [tree] if seeds is None else [map_tree(lambda t: t[i], tree) for i in range(len(seeds))]  # noqa: B023
+        """The tree of each seed; None, where no loss is learned, is the same for all."""
+        if seeds is None or tree is None:
+            return [tree] * len(folders)
+        return [map_tree(lambda t, i=i: t[i], tree) for i in range(len(seeds))]
 
     def errors_on(split: Split, state: State) -> list[float]:
         return [
@@ -155,8 +158,7 @@ def _train(
         ):
             if progress.metrics is not None or records[0].curves.due(progress):
                 metrics: Sequence[Any] = progress.metrics or [None] * len(records)
-                phis = [None] * len(records) if progress.state.phi is None else of_each(progress.state.phi)
-                for record, phi, numbers in zip(records, phis, metrics, strict=True):
+                for record, phi, numbers in zip(records, of_each(progress.state.phi), metrics, strict=True):
                     record.look(progress, phi, numbers)
             if watch is not None:
                 watch(progress)
@@ -169,8 +171,7 @@ def _train(
         raise KeyboardInterrupt
     state = progress.state
     where = {"phase": progress.phase.name, "step": progress.step, "completed": completed}
-    phis = [None] * len(records) if state.phi is None else of_each(state.phi)
-    states = map(State, of_each(state.theta), phis, of_each(state.carry))
+    states = map(State, of_each(state.theta), of_each(state.phi), of_each(state.carry))
     errors = zip(errors_on(task.valid, state), errors_on(task.test, state), strict=True)
     return [
         record.finish(alone, where | {"valid_error": valid, "test_error": test})
