@@ -4,7 +4,8 @@
 
 Wall time of `lfl train` as a process (start-up, data, initialisation, all steps, evaluation, logging, compilation), and
 of a process that trains the same model on cross-entropy with `torch.optim.SGD` for the same number of steps, eagerly,
-and evaluates it once. One after the other, alone on the machine. Writes `results/end-to-end.json`.
+and evaluates it once. Both keep freed memory. One after the other, alone on the machine. Writes
+`results/end-to-end.json`.
 """
 
 import argparse
@@ -25,10 +26,12 @@ def plain(task_name: str, model: str, steps: int, data_dir: Path, threads: int) 
     import torch.nn.functional as F
 
     from lfl.data.batches import draw_rows
+    from lfl.device import keep_freed_memory
     from lfl.model import build_model, xavier_uniform
     from lfl.randomness import generator
     from lfl.task import load_task
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     task = load_task(task_name, data_dir)
     module = build_model(model, task.input_shape, task.num_outputs).to_empty(device="cpu")

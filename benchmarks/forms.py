@@ -17,7 +17,7 @@ import lfl
 from lfl.hypergradient import Hypergradient
 from lfl.model import build_model, xavier_uniform
 from lfl.randomness import generator
-from lfl.training.speed import compile_program, compiled_pieces
+from lfl.training.compilation import compile_program, compiled_pieces
 
 INPUTS = {  # model: input shape, batch size
     "logistic": ((1, 28, 28), 128),

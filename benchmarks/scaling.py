@@ -6,7 +6,7 @@
 
 The horizon is asked of All-CNN-C at batch 8, outputs and `meta_every` of LeNet-5, seeds of logistic regression (and
 three seeds of two larger models) at batch 128. Times are taken in turns in one process. Writes `results/scaling.json`
-(on a GPU `scaling-cuda.json`) after each question and does not repeat what is in it.
+(on a GPU `scaling-cuda.json`) after each setting and does not repeat what is in it.
 """
 
 import argparse
@@ -18,61 +18,47 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-HORIZONS = [1, 2, 5, 10, 20]
-OUTPUTS = [10, 30, 100, 300, 1000]
-SEEDS = [1, 3, 10, 30]
+LONGEST_UNROLL = 5
+"""Beyond it `unroll` is measured for memory alone."""
 
 Row = dict[str, Any]
 
 
-def horizon(device: Any, threads: int) -> list[Row]:
-    """Time and peak memory against K."""
+def horizon(k: int, device: Any, threads: int) -> list[Row]:
+    """Time and peak memory through K steps."""
     from forms import FORMS, interleaved, setup, summary
     from memory import measure as peak_memory
 
-    rows = []
+    make = partial(setup, "allcnnc", device, batch_size=8)
+    batches, valid = [make().batch() for _ in range(k)], make().batch()
     names = ["higher", "unroll", "mixed", "mixed, in compiled pieces"]
-    for k in HORIZONS:
-        s = setup("allcnnc", device, batch_size=8)
-        batches, valid = [s.batch() for _ in range(k)], s.batch()
-        peaks = {
-            n: peak_memory("allcnnc", n, horizon=k, batch_size=8, threads=threads, device=device.type) for n in names
-        }
-        timed = [n for n in names if n != "unroll" or k <= 5]
-        calls = {n: partial(FORMS[n](setup("allcnnc", device, batch_size=8)), batches, valid) for n in timed}
-        times = interleaved(calls, device, 0.0, least=3)
-        for name in names:
-            measured = summary(times[name]) if name in times else {"median_ms": None}
-            rows.append({"K": k, "form": name, **measured, **peaks[name]})
-            print(rows[-1], flush=True)
-    return rows
+    same: Any = {"horizon": k, "batch_size": 8, "threads": threads, "device": device.type}
+    peaks = {name: peak_memory("allcnnc", name, **same) for name in names}
+    timed = [name for name in names if name != "unroll" or k <= LONGEST_UNROLL]
+    times = interleaved({name: partial(FORMS[name](make()), batches, valid) for name in timed}, device, 0.0, least=3)
+    measured: dict[str, Row] = {name: summary(times[name]) for name in timed}
+    return [{"K": k, "form": name, "median_ms": None} | measured.get(name, {}) | peaks[name] for name in names]
 
 
-def outputs(device: Any, threads: int) -> list[Row]:
-    """Time against the number of outputs."""
+def outputs(count: int, device: Any, threads: int) -> list[Row]:
+    """Time with so many outputs."""
     from forms import FORMS, interleaved, setup, summary
 
-    rows = []
+    make = partial(setup, "lenet5", device, num_outputs=count)
+    batch, valid = make().batch(), make().batch()
     names = ["plain", "higher", "unroll", "mixed", "unroll, compiled"]
-    for count in OUTPUTS:
-        s = setup("lenet5", device, num_outputs=count)
-        batch, valid = s.batch(), s.batch()
-        forms = {n: FORMS[n](setup("lenet5", device, num_outputs=count)) for n in names}
-        calls = {n: partial(call, [batch], valid) for n, call in forms.items()}
-        times = interleaved(calls, device, 15.0)
-        rows += [{"outputs": count, "form": name, **summary(times[name])} for name in names]
-        print(rows[-len(names) :], flush=True)
-    return rows
+    times = interleaved({name: partial(FORMS[name](make()), [batch], valid) for name in names}, device, 15.0)
+    return [{"outputs": count, "form": name, **summary(times[name])} for name in names]
 
 
-def seeds(device: Any, threads: int) -> list[Row]:
+def seeds(setting: tuple[str, int], device: Any, threads: int) -> list[Row]:
     """Time of one step of all seeds: one after the other, or as one program; eager and compiled."""
     import torch
     from forms import Setup, interleaved, setup, summary
 
     import lfl
     from lfl.method import programs
-    from lfl.training.speed import compile_program
+    from lfl.training.compilation import compile_program
     from lfl.trees import map_tree
 
     def steps(s: Setup, count: int, together: bool, compiled: bool) -> Callable[[], None]:
@@ -97,42 +83,40 @@ def seeds(device: Any, threads: int) -> list[Row]:
 
         return call
 
-    rows = []
-    for model, count in [*(("logistic", n) for n in SEEDS), ("lenet5", 3), ("mlp", 3)]:
-        s = setup(model, device)
-        calls = {
-            f"{'together' if together else 'one after the other'}, {'compiled' if compiled else 'eager'}": steps(
-                s, count, together, compiled
-            )
-            for together in (False, True)
-            for compiled in (False, True)
-        }
-        times = interleaved(calls, device, 10.0)
-        rows += [{"model": model, "seeds": count, "form": name, **summary(t)} for name, t in times.items()]
-        print(rows[-4:], flush=True)
-    return rows
+    model, count = setting
+    s = setup(model, device)
+    calls = {
+        f"{'together' if together else 'one after the other'}, {'compiled' if compiled else 'eager'}": steps(
+            s, count, together, compiled
+        )
+        for together in (False, True)
+        for compiled in (False, True)
+    }
+    times = interleaved(calls, device, 10.0)
+    return [{"model": model, "seeds": count, "form": name, **summary(t)} for name, t in times.items()]
 
 
-def meta_every(device: Any, threads: int) -> list[Row]:
+def meta_every(model: str, device: Any, threads: int) -> list[Row]:
     """Times of the programs that a run with `meta_every` or `meta_batch_size` is made of."""
     from forms import FORMS, interleaved, ours, setup, summary
 
-    s = setup("lenet5", device)
+    s = setup(model, device)
     batch, valid = s.batch(), s.batch()
     names = {"plain": "plain", "base": "base, compiled", "meta": "unroll, compiled"}
-    forms = {program: FORMS[name](setup("lenet5", device)) for program, name in names.items()}
+    forms = {program: FORMS[name](setup(model, device)) for program, name in names.items()}
     for part in (64, 32, 16):
-        forms[f"meta, {part} examples"] = ours(setup("lenet5", device), "auto", compiled=True, meta_batch_size=part)
+        forms[f"meta, {part} examples"] = ours(setup(model, device), "auto", compiled=True, meta_batch_size=part)
     times = interleaved({n: partial(call, [batch], valid) for n, call in forms.items()}, device, 60.0)
     return [{"program": name, **summary(t)} for name, t in times.items()]
 
 
-QUESTIONS: dict[str, Callable[[Any, int], list[Row]]] = {
-    "horizon": horizon,
-    "outputs": outputs,
-    "seeds": seeds,
-    "meta_every": meta_every,
+QUESTIONS: dict[str, tuple[Callable[[Any, Any, int], list[Row]], list[Any]]] = {
+    "horizon": (horizon, [1, 2, 5, 10, 20]),
+    "outputs": (outputs, [10, 30, 100, 300, 1000]),
+    "seeds": (seeds, [*(("logistic", count) for count in (1, 3, 10, 30)), ("lenet5", 3), ("mlp", 3)]),
+    "meta_every": (meta_every, ["lenet5"]),
 }
+"""What is asked, and of which settings."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -173,16 +157,25 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     import torch
 
+    from lfl.device import keep_freed_memory
     from lfl.run.environment import environment
 
+    keep_freed_memory()
     torch.set_num_threads(asked.threads)
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(asked.device)
     path = RESULTS / ("scaling.json" if device.type == "cpu" else f"scaling-{device.type}.json")
     for question in asked.questions or QUESTIONS:
-        if question not in read(path):
-            rows = QUESTIONS[question](device, asked.threads)
-            path.write_text(json.dumps(read(path) | {question: {**environment(device), "rows": rows}}, indent=1) + "\n")
+        measure, settings = QUESTIONS[question]
+        for setting in settings:
+            content = read(path)
+            rows = content.get(question, {}).get("rows", [])
+            if any(row["setting"] == str(setting) for row in rows):
+                continue
+            new = [{"setting": str(setting), **row} for row in measure(setting, device, asked.threads)]
+            content[question] = {**environment(device), "rows": [*rows, *new]}
+            path.write_text(json.dumps(content, indent=1) + "\n")
+            print(*new, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

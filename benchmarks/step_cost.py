@@ -5,9 +5,10 @@
     python benchmarks/step_cost.py --summary         # the README's table, from the committed results
     python benchmarks/step_cost.py --tables          # those of docs/cost.md
 
-Times are taken in turns in one process, so that all forms meet the same machine; peak memory in a process for each
-form. Random data of the true shapes; a model's time is bounded by --seconds plus its compilations. Writes
-`results/step-cost.json` (on a GPU `step-cost-cuda.json`) after each model and does not repeat what is in it.
+Times are taken in turns in one process, which keeps freed memory as `lfl train` does, so that all forms meet the same
+machine; peak memory in a process for each form. Random data of the true shapes; a model's time is bounded by --seconds
+plus its compilations. Writes `results/step-cost.json` (on a GPU `step-cost-cuda.json`) after each model and does not
+repeat what is in it.
 """
 
 import argparse
@@ -45,8 +46,10 @@ def measure(models: list[str], device_name: str, threads: int, seconds: float) -
     from forms import FORMS, INPUTS, interleaved, setup, summary
     from memory import measure as peak_memory
 
+    from lfl.device import keep_freed_memory
     from lfl.run.environment import environment
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device(device_name)
     torch.backends.cudnn.allow_tf32 = False

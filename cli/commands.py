@@ -69,7 +69,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
-    from lfl.device import set_precision
+    from lfl.device import keep_freed_memory, set_precision
     from lfl.report import draw_losses
     from lfl.run import execute, execute_seeds
     from lfl.task import load_task
@@ -102,6 +102,7 @@ def train(
         precision=precision,
     )
     set_precision(precision, target)
+    keep_freed_memory()
     title = f"{task}, {model}, {method}, {{}}, on {target}"
     if seeds is None:
         with watching(title.format(f"seed {seed}")) as watch:

@@ -10,21 +10,23 @@ import torch
 from ..trees import map_tree, norm
 from ..types import Tensors
 
-Along = Callable[[Callable[[Tensors], Any], Any, Tensors, Tensors], Any]
-"""`along(function, value, theta, direction)`, given the value at theta."""
+Along = Callable[[Callable[[Tensors], Any], Any, Tensors, Tensors], tuple[Any, Any]]
+"""`along(function, value, theta, direction) -> (value, derivative)`; the value at theta may be known, or None."""
 
 STEP_SIZE = 1 / 16
 """Of the finite difference, in units of the root of the machine's precision; see `one_sided_difference`."""
 
 
-def forward_mode(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> Any:
+def forward_mode(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> tuple[Any, Any]:
     """J d, exactly; costs about two evaluations beyond the value, which it computes again."""
     del value
-    _, tangent, *_ = torch.func.jvp(function, (theta,), (direction,))
-    return tangent
+    primal, tangent, *_ = torch.func.jvp(function, (theta,), (direction,))
+    return primal, tangent
 
 
-def one_sided_difference(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> Any:
+def one_sided_difference(
+    function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors
+) -> tuple[Any, Any]:
     """(f(theta + h d) - f(theta)) / h: one evaluation.
 
         h = STEP_SIZE sqrt(precision) |theta| / |d|
@@ -35,5 +37,6 @@ def one_sided_difference(function: Callable[[Tensors], Any], value: Any, theta: 
     precision = torch.finfo(size.dtype).eps
     tiny = torch.finfo(size.dtype).tiny
     h = STEP_SIZE * precision**0.5 * size.clamp(min=precision) / norm(direction).clamp(min=tiny**0.5)
+    here = function(theta) if value is None else value
     moved = function(map_tree(lambda p, d: p + h * d, theta, direction))
-    return map_tree(lambda there, here: (there - here) / h, moved, value)
+    return here, map_tree(lambda a, b: (a - b) / h, moved, here)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from ..trees import map_tree
+from ..trees import map_tree, norm
 from ..types import Batch, LossFn, Tensors
 from .along import Along, forward_mode
 from .gradient import gradient
@@ -55,21 +55,28 @@ def retreat(
     state: Any,
     buffers: Tensors,
     batch: Batch,
-    base: BasePass,
+    base: BasePass | None,
     *,
     first: bool,
     part: int | None,
 ) -> Adjoint:
-    """The adjoint before a step, from the one after it; before the first step only phi's is wanted."""
+    """The adjoint before a step, from the one after it; before the first step only phi's is wanted.
+
+    A base pass that was not kept is run again. Compiled, that costs nothing where the optimiser is linear.
+    """
+    whole = part is None or part >= len(batch[1])
+    known = base.outputs if base is not None and whole else None
+    grads = base_pass(problem, theta, phi, buffers, batch).grads if base is None else base.grads
     slots, rebuild = _slots(state)
 
     def update(grads: Tensors, slots: list[torch.Tensor], theta: Tensors, phi: Any) -> Any:
         theta, state = problem.update(grads, rebuild(slots), theta, phi)
         return theta, _slots(state)[0]
 
-    pull: Any = torch.func.vjp(update, base.grads, slots, theta, phi)[1]
+    pull: Any = torch.func.vjp(update, grads, slots, theta, phi)[1]
     w, slots_bar, theta_bar, rate_bar = pull((adjoint.theta, adjoint.slots))
-    whole = part is None or part >= len(batch[1])
+    phi_bar = map_tree(torch.add, adjoint.phi, rate_bar)
+    del grads, pull  # as large as theta, and of no more use
     batch = batch if whole else map_tree(lambda t: t[:part], batch)
 
     def outputs_of(theta: Tensors) -> torch.Tensor:
@@ -80,15 +87,12 @@ def retreat(
         return there.grads, there.outputs
 
     if first:
-        outputs = base.outputs if whole else outputs_of(theta)
-        u = along(outputs_of, outputs, theta, w)
+        outputs, u = along(outputs_of, known, theta, w)
     else:
-        here = (base.grads, base.outputs) if whole else gradient_of(theta)
-        outputs = here[1]
-        curvature, u = along(gradient_of, here, theta, w)
+        (_, outputs), (curvature, u) = along(gradient_of, None, theta, w)
         theta_bar = map_tree(torch.add, theta_bar, curvature)
-    phi_bar = map_tree(torch.add, through_loss(problem.loss_fn, phi, outputs, batch[1], u), rate_bar)
-    return Adjoint(theta_bar, slots_bar, map_tree(torch.add, adjoint.phi, phi_bar))
+    phi_bar = map_tree(torch.add, phi_bar, through_loss(problem.loss_fn, phi, outputs, batch[1], u))
+    return Adjoint(theta_bar, slots_bar, phi_bar)
 
 
 class Pieces(NamedTuple):
@@ -125,7 +129,8 @@ def mixed(
         L_phi += grad_phi < dM_phi/d(out), u > + (d update / d phi)^T v         through the loss alone
         v     := (d update / d theta_k)^T v + H_k w                             one jvp of the gradient, for K > 1
 
-    Memory: the parameters and slots of K steps, and the activations of one.
+    Memory: the parameters and slots of K steps, and the activations of one. For K > 1 gradients are computed again
+    rather than kept.
 
     Args:
         problem, theta, phi, batches_tr, batch_val, inner_state, buffers: those of `unroll`.
@@ -143,10 +148,11 @@ def mixed(
     for batch in batches_tr:
         before = theta_k, phi, state_k, buffers_k, batch
         theta_k, state_k, base = pieces.advance(problem, *before)
-        trajectory.append((*before, base))
+        trajectory.append((*before, base if len(batches_tr) == 1 else None))
         buffers_k = base.buffers
     outer_loss, adjoint = pieces.judge(problem, theta_k, phi, state_k, buffers_k, batch_val)
-    lookahead = Lookahead(theta_k, state_k, buffers_k, base.loss, base.grads, outer_loss)
+    lookahead = Lookahead(theta_k, state_k, buffers_k, base.loss, norm(base.grads), outer_loss)
+    del base
     while trajectory:
         step = trajectory.pop()
         adjoint = pieces.retreat(problem, along, adjoint, *step, first=not trajectory, part=part)

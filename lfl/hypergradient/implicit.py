@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError, one_of
-from ..trees import map_tree
+from ..trees import map_tree, norm
 from ..types import Batch, Tensors
 from .along import forward_mode
 from .backwards import advance, judge, through_loss
@@ -70,7 +70,7 @@ def implicit(
             return base_pass(problem, theta, phi, buffers, batch).grads
 
         def curvature(p: Tensors) -> Tensors:
-            product = forward_mode(gradient_of, None, theta, p)
+            _, product = forward_mode(gradient_of, None, theta, p)
             damped: Tensors = map_tree(lambda h, p: h + damping * p, product, p)
             return damped
 
@@ -82,9 +82,9 @@ def implicit(
         def outputs_of(theta: Tensors) -> torch.Tensor:
             return forward(problem.apply_fn, theta, buffers, batch)[0]
 
-        u = forward_mode(outputs_of, None, theta, p)
-        phi_grads = map_tree(torch.neg, through_loss(problem.loss_fn, phi, outputs_of(theta), batch[1], u))
-        return phi_grads, Lookahead(theta, inner_state, buffers, base.loss, base.grads, outer_loss)
+        outputs, u = forward_mode(outputs_of, None, theta, p)
+        phi_grads = map_tree(torch.neg, through_loss(problem.loss_fn, phi, outputs, batch[1], u))
+        return phi_grads, Lookahead(theta, inner_state, buffers, base.loss, norm(base.grads), outer_loss)
 
     return form
 

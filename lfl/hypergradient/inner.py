@@ -44,7 +44,7 @@ class Lookahead(NamedTuple):
         inner: the inner optimiser's slots after them.
         buffers: buffers after the base passes (the validation pass leaves none behind).
         inner_loss: mean learned loss on the last train batch, before its step.
-        theta_grads: its gradient.
+        theta_grad_norm: Euclidean norm of its gradient.
         outer_loss: mean task loss on the validation batch, after the steps.
     """
 
@@ -52,7 +52,7 @@ class Lookahead(NamedTuple):
     inner: Any
     buffers: Tensors
     inner_loss: torch.Tensor
-    theta_grads: Tensors
+    theta_grad_norm: torch.Tensor
     outer_loss: torch.Tensor
 
 

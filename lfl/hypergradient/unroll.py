@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..trees import norm
 from ..types import Batch, Tensors
 from .inner import Bilevel, Lookahead, base_pass, validation_loss
 
@@ -46,7 +47,7 @@ def unroll(
             theta_k, state_k = problem.update(base.grads, state_k, theta_k, phi)
             buffers_k = base.buffers
         loss = validation_loss(problem, theta_k, buffers_k, batch_val)
-        return loss, Lookahead(theta_k, state_k, buffers_k, base.loss, base.grads, loss)
+        return loss, Lookahead(theta_k, state_k, buffers_k, base.loss, norm(base.grads), loss)
 
     phi_grads, lookahead = torch.func.grad(outer, has_aux=True)(phi)
     return phi_grads, lookahead

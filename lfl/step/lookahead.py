@@ -53,5 +53,5 @@ def lookahead_step(
     with checks:
         phi_grads, ahead = form(problem, theta, phi, batches_tr, batch_val, carry.inner, carry.buffers)
     phi, outer_state = outer.update(phi_grads, carry.outer, phi, outer_lr)
-    info = Info(ahead.inner_loss, ahead.outer_loss, norm(ahead.theta_grads), norm(phi_grads))
+    info = Info(ahead.inner_loss, ahead.outer_loss, ahead.theta_grad_norm, norm(phi_grads))
     return ahead.theta, phi, Carry(ahead.inner, outer_state, ahead.buffers), info

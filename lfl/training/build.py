@@ -18,8 +18,9 @@ from ..randomness import generator
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
+from .compilation import compile_program, compiled_pieces, compiler_is_there
 from .settings import Settings
-from .speed import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
+from .speed import forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
 ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}

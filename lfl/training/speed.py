@@ -1,17 +1,14 @@
-"""What changes how fast a run is, and not what it computes: compiled programs, and seeds in one program."""
+"""When compiling pays, and when seeds are faster as one program."""
 
 import math
-import types
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..hypergradient import Hypergradient, Pieces, mixed
-from ..trees import map_tree
 from ..types import Tensors
+from .compilation import compiler_is_there
 
 MANY_STEPS = 5_000
 """From so many steps on, a compilation of half a minute pays for any model."""
@@ -19,21 +16,8 @@ MANY_STEPS = 5_000
 MUCH_WORK = {"cpu": 1e13, "cuda": 1e15}
 """So do fewer steps whose forward passes come to so many floating-point operations together."""
 
-
 SMALL_MODEL = 100_000
 """Parameters up to which seeds train together on the CPU."""
-
-
-CODE_GUARDS = {
-    "BUILTIN_MATCH",
-    "CLASS_MATCH",
-    "CLOSURE_MATCH",
-    "EMPTY_NN_MODULE_HOOKS_DICT",
-    "FUNCTION_MATCH",
-    "MODULE_MATCH",
-    "NOT_PRESENT_IN_GENERIC_DICT",
-}
-"""The compiler's checks of functions, classes and modules: half a millisecond a step."""
 
 
 def worth_compiling(num_steps: int, forward_flops: int, device: torch.device) -> bool:
@@ -65,53 +49,3 @@ def forward_flops(forward: Callable[[], Any]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         forward()
     return int(counter.get_total_flops())
-
-
-def compile_program(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """A pure function compiled whole, at its first call.
-
-    On a GPU as a CUDA graph; what a replay returns is copied, since the next one writes over it. On the CPU
-    without channels-last layouts, which the compiler would choose and which cost more than they gain where
-    convolutions are differentiated twice.
-    """
-
-    def program(*args: Any) -> Any:
-        return function(*args)
-
-    # The compiler counts recompilations by code object, and gives up after a few: each program gets one of its own.
-    code = program.__code__.replace()
-    alone = types.FunctionType(code, program.__globals__, closure=program.__closure__)
-    graphs = device.type == "cuda"
-    options: dict[str, Any] = {"triton.cudagraphs": True} if graphs else {"layout_optimization": False}
-    options["guard_filter_fn"] = _guards_on_arguments
-    compiled = torch.compile(alone, fullgraph=True, dynamic=False, options=options)
-    return (lambda *args: map_tree(torch.clone, compiled(*args))) if graphs else compiled
-
-
-def _guards_on_arguments(guards: Any) -> list[bool]:
-    """Which checks run before each call: those of what comes in, not those of our own code, which stays as it is."""
-    return [guard.guard_type not in CODE_GUARDS for guard in guards]
-
-
-def compiled_pieces(device: torch.device) -> Hypergradient:
-    """`mixed` with each of its passes compiled for itself: compiling does not grow with the number of steps."""
-    return partial(mixed, pieces=Pieces(*(_with_keywords(piece, device) for piece in Pieces())))
-
-
-def _with_keywords(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    compiled = compile_program(lambda args, kwargs: function(*args, **kwargs), device)
-    return lambda *args, **kwargs: compiled(args, kwargs)
-
-
-def compiler_is_there(device: torch.device) -> bool:
-    """Whether programs can be compiled for a device: on the CPU that takes a C++ compiler."""
-    if device.type != "cpu":
-        return device.type == "cuda"
-    from torch._inductor.cpp_builder import get_cpp_compiler  # a slow import
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler:
-        return False
-    return True

@@ -12,7 +12,8 @@ import lfl
 from lfl.method import METHODS, plan
 from lfl.task import load_task
 from lfl.training import build_problem, build_programs, compiles, resolve, train, trains_together
-from lfl.training.speed import compile_program, forward_flops, vmap_pays, worth_compiling
+from lfl.training.compilation import compile_program
+from lfl.training.speed import forward_flops, vmap_pays, worth_compiling
 
 TASK = load_task("digits", Path("unused"))
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
