@@ -1,42 +1,92 @@
 """Models as pure functions, and the named architectures."""
 
+import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from ..errors import one_of
+from ..errors import UserError, one_of
 from .allcnnc import allcnnc
 from .dropout import draw_masks, mask_specs
 from .functional import PureModule, functional
-from .initialise import xavier_uniform
+from .initialise import initial_theta, xavier_uniform
 from .lenet5 import lenet5
 from .logistic import logistic
 from .mlp import mlp
 from .resnet18 import resnet18
+from .squeezenet import squeezenet
+from .vgg16 import vgg16
+from .wide_resnet import wrn16_8, wrn28_10
 
-MODELS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
+Architecture = Callable[[tuple[int, ...], int], nn.Module]
+"""`architecture(input_shape, num_outputs)`, a fresh module."""
+
+MODELS: dict[str, Architecture] = {
     "logistic": logistic,
     "mlp": mlp,
     "lenet5": lenet5,
+    "vgg16": vgg16,
     "allcnnc": allcnnc,
     "resnet18": resnet18,
+    "squeezenet": squeezenet,
+    "wrn28-10": wrn28_10,
+    "wrn16-8": wrn16_8,
 }
 
 
-def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """The architecture called `name` without storage: shapes only, no draw from any generator."""
-    one_of("model", name, list(MODELS))
-    with torch.device("meta"):
-        return MODELS[name](input_shape, num_outputs)
+def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, seed: int = 0) -> nn.Module:
+    """A fresh module, initialised as its architecture does by itself.
+
+    Args:
+        name: of an architecture, or `"module:function"`: a user's own, `function(input_shape, num_outputs)`, imported
+            from the working directory or the installed packages.
+        input_shape: of one input.
+        num_outputs: classes, or width of the targets.
+        seed: of the draws; torch's global random state is left as it was.
+
+    Raises:
+        UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
+    """
+    architecture = _imported(name) if ":" in name else None
+    if architecture is None:
+        one_of("model", name, list(MODELS))
+        architecture = MODELS[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = architecture(input_shape, num_outputs)
+    if not isinstance(module, nn.Module):
+        raise UserError(f"model {name} must return a torch.nn.Module, but a {type(module).__name__} came.")
+    return module
+
+
+def _imported(name: str) -> Architecture:
+    module_name, _, function_name = name.partition(":")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"model {name} cannot be imported ({error}); give module:function, a function of the input's shape and "
+            "the number of outputs, from the working directory or an installed package."
+        ) from error
+    finally:
+        sys.path.remove(here)
+    architecture: Architecture = function
+    return architecture
 
 
 __all__ = [
     "MODELS",
+    "Architecture",
     "PureModule",
     "build_model",
     "draw_masks",
     "functional",
+    "initial_theta",
     "mask_specs",
     "xavier_uniform",
 ]

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..errors import UserError
+from .requirements import needs_images
 
 LAYERS = [  # output channels, kernel, stride, padding
     (96, 3, 1, 1),
@@ -25,11 +25,7 @@ def allcnnc(input_shape: tuple[int, ...], num_outputs: int, *, batch_norm: bool 
     Raises:
         UserError: the input is not an image of at least 12x12 pixels.
     """
-    if len(input_shape) != 3 or min(input_shape[1:]) < 12:
-        raise UserError(
-            f"allcnnc needs images [channels, height, width] of at least 12x12 pixels, but inputs here are "
-            f"{list(input_shape)}; choose --model mlp or logistic."
-        )
+    needs_images("allcnnc", input_shape, least=12)
     layers: list[nn.Module] = []
     channels = input_shape[0]
     for width, kernel, stride, padding in [*LAYERS, (num_outputs, 1, 1, 0)]:

@@ -1,8 +1,14 @@
-"""Initial parameters drawn from an explicit generator: a module is built without storage, then filled."""
+"""Initial parameters, drawn by an explicit generator or as a module draws them by itself."""
 
 import torch
+from torch import nn
 
 from ..types import Tensors
+
+
+def initial_theta(module: nn.Module) -> Tensors:
+    """The trainable parameters that a fresh module came with."""
+    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
 
 
 def xavier_uniform(theta: Tensors, generator: torch.Generator) -> Tensors:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..errors import UserError
+from .requirements import needs_images
 
 
 def lenet5(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
@@ -11,11 +11,7 @@ def lenet5(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
     Raises:
         UserError: the input is not an image of at least 16x16 pixels.
     """
-    if len(input_shape) != 3 or min(input_shape[1:]) < 16:
-        raise UserError(
-            f"lenet5 needs images [channels, height, width] of at least 16x16 pixels, but inputs here are "
-            f"{list(input_shape)}; choose --model mlp or logistic."
-        )
+    needs_images("lenet5", input_shape, least=16)
     channels, *pixels = input_shape
     height, width = (((size - 4) // 2 - 4) // 2 for size in pixels)
     return nn.Sequential(

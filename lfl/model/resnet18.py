@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..errors import UserError
+from .requirements import needs_images, torchvision_models
 
 
 def resnet18(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
@@ -11,16 +11,8 @@ def resnet18(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
     Raises:
         UserError: the input is not an image, or torchvision does not import.
     """
-    if len(input_shape) != 3:
-        raise UserError(
-            f"resnet18 needs images [channels, height, width], but inputs here are {list(input_shape)}; "
-            "choose --model mlp or logistic."
-        )
-    try:
-        from torchvision.models import resnet18 as imagenet_resnet18
-    except (ImportError, RuntimeError) as error:
-        raise UserError(f"resnet18 needs torchvision, which does not import ({error}); install it.") from error
-    network: nn.Module = imagenet_resnet18(num_classes=num_outputs)
+    needs_images("resnet18", input_shape)
+    network: nn.Module = torchvision_models("resnet18").resnet18(num_classes=num_outputs)
     network.conv1 = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False)
     network.maxpool = nn.Identity()
     return network
