@@ -2,11 +2,24 @@
 
 from .errors import Failure, LflError, UserError
 from .hypergradient import implicit
-from .loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
+from .loss import (
+    LearnedLoss,
+    absolute_cross_entropy,
+    absolute_error,
+    cross_entropy,
+    error_rate,
+    focal,
+    huber,
+    label_smoothing,
+    loss_network,
+    sparse_label_smoothing,
+    squared_error,
+    taylor_loss,
+)
 from .model import draw_masks, functional, mask_specs
-from .optimiser import Optimiser, adam, adamw, sgd
+from .optimiser import Optimiser, adam, adamw, clip, sgd
 from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step
-from .task import Task
+from .task import Task, task_from_arrays
 from .version import VERSION
 
 __version__ = VERSION
@@ -20,19 +33,28 @@ __all__ = [
     "Optimiser",
     "Task",
     "UserError",
+    "absolute_cross_entropy",
+    "absolute_error",
     "adam",
     "adamw",
     "base_step",
+    "clip",
     "cross_entropy",
     "draw_masks",
     "error_rate",
+    "focal",
     "fresh_carry",
     "functional",
+    "huber",
     "implicit",
+    "label_smoothing",
     "loss_network",
     "mask_specs",
     "meta_step",
     "offline_step",
     "sgd",
+    "sparse_label_smoothing",
     "squared_error",
+    "task_from_arrays",
+    "taylor_loss",
 ]

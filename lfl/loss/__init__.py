@@ -1,7 +1,35 @@
 """Losses: learned and made by hand."""
 
-from .handcrafted import cross_entropy, error_rate, squared_error
+from .handcrafted import (
+    HANDCRAFTED,
+    absolute_cross_entropy,
+    absolute_error,
+    cross_entropy,
+    error_rate,
+    focal,
+    huber,
+    label_smoothing,
+    sparse_label_smoothing,
+    squared_error,
+)
 from .lift import LearnedLoss
 from .network import loss_network
+from .representations import REPRESENTATIONS
+from .taylor import taylor_loss
 
-__all__ = ["LearnedLoss", "cross_entropy", "error_rate", "loss_network", "squared_error"]
+__all__ = [
+    "HANDCRAFTED",
+    "REPRESENTATIONS",
+    "LearnedLoss",
+    "absolute_cross_entropy",
+    "absolute_error",
+    "cross_entropy",
+    "error_rate",
+    "focal",
+    "huber",
+    "label_smoothing",
+    "loss_network",
+    "sparse_label_smoothing",
+    "squared_error",
+    "taylor_loss",
+]

@@ -64,6 +64,39 @@ def test_derivatives_equal_finite_differences(name: str) -> None:
     assert torch.autograd.gradcheck(after, [t.requires_grad_() for t in inputs], eps=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["nesterov, decay", "adam"])
+@pytest.mark.parametrize("max_norm", [0.5, 1e3])
+def test_clipping_equals_torch(name: str, max_norm: float) -> None:
+    ours, theirs, options = PAIRS[name]
+    init, update = lfl.clip(ours(0.1, **options), max_norm)
+    theta = draw(0)
+    parameters = {key: torch.nn.Parameter(value.clone()) for key, value in theta.items()}
+    reference = theirs(parameters.values(), lr=0.1, **options)
+    state = init(theta)
+    for step in range(5):
+        grads = draw(1 + step)
+        for key, p in parameters.items():
+            p.grad = grads[key].clone()
+        torch.nn.utils.clip_grad_norm_(parameters.values(), max_norm)
+        reference.step()
+        theta, state = update(grads, state, theta)
+        for key, p in parameters.items():  # torch divides by the norm plus 1e-6
+            torch.testing.assert_close(theta[key], p.detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_clipping_is_differentiable_and_without_nan_at_zero() -> None:
+    init, update = lfl.clip(lfl.sgd(0.1), 1.0)
+    theta = {"w": draw(0)["w"]}
+
+    def after(g: torch.Tensor) -> torch.Tensor:
+        return update({"w": g}, init(theta), theta)[0]["w"]
+
+    for g in (draw(2)["w"], 0.01 * draw(2)["w"]):
+        assert torch.autograd.gradcheck(after, [g.requires_grad_()], eps=1e-6, atol=1e-6)
+    at_zero = torch.func.grad(lambda g: after(g).sum())(torch.zeros(3, 2, dtype=torch.float64))
+    torch.testing.assert_close(at_zero, torch.full((3, 2), -0.1, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_no_nan_at_zero_gradients(name: str) -> None:
     ours, _, options = PAIRS[name]
@@ -114,6 +147,7 @@ def test_adam_bias_correction_keeps_its_digits_in_float32(rate: float, count: in
         lambda: lfl.sgd(-0.1),
         lambda: lfl.sgd(float("nan")),
         lambda: lfl.sgd(0.1, nesterov=True),
+        lambda: lfl.clip(lfl.sgd(0.1), -1.0),
         lambda: lfl.sgd(0.1, momentum=-1.0),
         lambda: lfl.adam(0.1, betas=(1.0, 0.9)),
         lambda: lfl.adam(0.1, eps=-1e-8),

@@ -1,0 +1,62 @@
+"""Learned losses as Taylor polynomials about a learned centre (Gonzalez and Miikkulainen 2021; Gao et al. 2021)."""
+
+import torch
+
+from ..errors import one_of
+from ..types import Kind, Tensors
+from .lift import LearnedLoss, Reduction
+
+NUM_COEFFICIENTS = {2: 3, 3: 6}
+DEVIATION = 0.1
+"""Of the coefficients' normal draw: a small random start, so that the first loss is nearly flat."""
+
+
+def taylor_loss(
+    kind: Kind,
+    *,
+    order: int,
+    reduction: Reduction = "mean",
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Tensors, LearnedLoss]:
+    """Draw a learned loss that is a polynomial of the target y and the output f.
+
+    With u = f - c_f and v = y - c_y, the terms without f, which have no gradient, left out:
+
+        order 2    a1 u + a2/2 u^2 + a3 v u
+        order 3    order 2 + a4/6 u^3 + a5/2 v u^2 + a6/2 v^2 u
+
+    Args:
+        kind, reduction, generator, dtype: as in `loss_network`.
+        order: 2, with 5 parameters, or 3, with 8.
+
+    Returns:
+        `phi`: the coefficients, normal with deviation 0.1, and the centre (c_y, c_f), which starts at zero;
+        `loss_fn(phi, outputs, targets) -> [batch]`.
+
+    Raises:
+        UserError: an unknown kind or reduction, or another order.
+
+    Example:
+        >>> phi, loss_fn = taylor_loss("regression", order=3, generator=torch.Generator().manual_seed(0))
+        >>> sum(t.numel() for t in phi.values())
+        8
+
+    Source: Gonzalez and Miikkulainen (2021), eq. 9, trimmed of terms without f.
+    """
+    one_of("kind", kind, ["classification", "regression"])
+    one_of("reduction", reduction, ["mean", "sum"])
+    one_of("order", str(order), [str(known) for known in NUM_COEFFICIENTS])
+    device = generator.device
+    drawn = torch.randn(NUM_COEFFICIENTS[order], generator=generator, dtype=dtype, device=device)
+    phi = {"coefficients": DEVIATION * drawn, "centre": torch.zeros(2, dtype=dtype, device=device)}
+
+    def pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        a = phi["coefficients"]
+        v, u = target - phi["centre"][0], output - phi["centre"][1]
+        value = a[0] * u + a[1] / 2 * u**2 + a[2] * v * u
+        if order == 3:
+            value = value + a[3] / 6 * u**3 + a[4] / 2 * v * u**2 + a[5] / 2 * v**2 * u
+        return value
+
+    return phi, LearnedLoss(pointwise, kind, reduction)

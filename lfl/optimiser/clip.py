@@ -1,0 +1,44 @@
+"""Gradients no longer than a given length."""
+
+from typing import Any
+
+import torch
+
+from ..trees import leaves, map_tree
+from .optimiser import Optimiser, Rate, check
+
+
+def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
+    """The same optimiser on gradients that are shortened to `max_norm`.
+
+        g' = g min(1, max_norm / |g|)        |g| over all parameters together
+
+    Args:
+        optimiser: what takes the shortened gradients.
+        max_norm: the greatest Euclidean norm.
+
+    Returns:
+        An `Optimiser`, differentiable like the one within.
+
+    Raises:
+        UserError: a negative or non-finite `max_norm`.
+
+    Example:
+        >>> from lfl.optimiser import sgd
+        >>> theta = {"w": torch.tensor([0.0, 0.0])}
+        >>> init, update = clip(sgd(1.0), 1.0)
+        >>> update({"w": torch.tensor([3.0, 4.0])}, init(theta), theta)[0]
+        {'w': tensor([-0.6000, -0.8000])}
+
+    Source: Pascanu et al. (2013), Algorithm 1.
+    """
+    check(max_norm=max_norm)
+
+    def update(grads: Any, state: Any, theta: Any, lr: Rate | None = None) -> tuple[Any, Any]:
+        square = torch.stack([g.square().sum() for g in leaves(grads)]).sum()
+        long = square > max_norm**2
+        # The root has no derivative at zero, where nothing is clipped.
+        factor = torch.where(long, max_norm / torch.where(long, square, 1.0).sqrt(), 1.0)
+        return optimiser.update(map_tree(lambda g: g * factor, grads), state, theta, lr)
+
+    return Optimiser(optimiser.init, update)
