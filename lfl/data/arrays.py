@@ -1,5 +1,6 @@
 """Splits of a data set, and the scaling that is learned from its train split alone."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ from sklearn.model_selection import train_test_split
 
 SPLIT_SEED = 0
 """Splits are the same for every seed of a run: seeds differ in theta_0 and batches, not in data."""
+
+ROWS_AT_ONCE = 1000
+"""Rows that are in double precision at a time."""
 
 
 class Split(NamedTuple):
@@ -33,16 +37,33 @@ def hold_out(split: Split, fraction: float, *, stratified: bool) -> tuple[Split,
     return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
 
 
-def standardise(train: torch.Tensor, *others: torch.Tensor, per_column: bool) -> tuple[torch.Tensor, ...]:
-    """Subtract the mean of `train` and divide by its deviation: one pair for all pixels, or one a column.
+class Scale(NamedTuple):
+    """What standardises inputs: mean and deviation of each column or channel, in double precision."""
 
-    A column that is constant in `train` is only centred.
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """`(x - mean) / deviation` in float32, for inputs `[n, ...]`; what is missing (NaN) becomes the mean."""
+        chunks = [(chunk.double() - self.mean) / self.deviation for chunk in torch.split(x, ROWS_AT_ONCE)]
+        return torch.cat([chunk.nan_to_num(nan=0.0).float() for chunk in chunks])
+
+
+def scale_of(train: torch.Tensor) -> Scale:
+    """Mean and deviation of `train`: one pair a column of a table `[n, columns]`, or a channel of images `[n, c, ...]`.
+
+    What is constant in `train` is only centred; what is missing (NaN) does not count.
     """
-    dims = (0,) if per_column else tuple(range(train.dim()))
-    mean = train.double().mean(dims)
-    deviation = train.double().std(dims, correction=0)
-    deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-    return tuple(((x.double() - mean) / deviation).float() for x in (train, *others))
+    dims = (0, *range(2, train.dim()))
+    chunks = torch.split(train, ROWS_AT_ONCE)
+
+    def total(of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        return torch.stack([of(chunk.double()).nansum(dims, keepdim=True)[0] for chunk in chunks]).sum(0)
+
+    count = total(lambda x: (~x.isnan()).double()).clamp(min=1.0)
+    mean = total(lambda x: x) / count
+    deviation = (total(lambda x: (x - mean).square()) / count).sqrt()
+    return Scale(mean, torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
 
 
 def to_unit_range(train: torch.Tensor, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:

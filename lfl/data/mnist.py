@@ -2,15 +2,15 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import Failure, UserError
+from ..errors import UserError
 from .arrays import Split
+from .download import downloading, torchvision_datasets
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -33,7 +33,7 @@ def mnist(data_dir: Path) -> tuple[Split, Split]:
         UserError: a file there is not MNIST's (truncated, corrupt, another data set).
         Failure: the download failed, or torchvision cannot be imported.
     """
-    datasets = _torchvision_datasets()
+    datasets = torchvision_datasets("mnist")
     raw = data_dir / "MNIST" / "raw"
     if not all((raw / name).is_file() for name in MD5):
         _download(datasets, data_dir, raw)
@@ -52,29 +52,12 @@ def _read(datasets: Any, data_dir: Path, *, train: bool) -> Split:
     return Split(images.data[:, None].to(torch.float32), images.targets.to(torch.int64))
 
 
-def _torchvision_datasets() -> Any:
-    try:
-        from torchvision import datasets
-    except (ImportError, RuntimeError) as error:
-        raise Failure(
-            f"mnist needs torchvision, which does not import beside torch {torch.__version__} ({error}). "
-            "Install the two together: pip install torch torchvision"
-        ) from error
-    return datasets
-
-
 def _download(datasets: Any, data_dir: Path, raw: Path) -> None:
     """Fetch into a folder beside the target, then rename: an interrupted download leaves nothing."""
-    try:
+    with downloading("MNIST", data_dir, f"put the four IDX files into {raw}"):
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".mnist-") as scratch:
             datasets.MNIST(scratch, download=True)
             raw.mkdir(parents=True, exist_ok=True)
             for name in MD5:
                 os.replace(Path(scratch) / "MNIST" / "raw" / name, raw / name)
-    except (OSError, RuntimeError, shutil.Error) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Failure(
-            f"could not download MNIST into {data_dir} ({reason}). "
-            f"Check the network and the folder, or put the four IDX files into {raw}."
-        ) from error

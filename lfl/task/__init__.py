@@ -3,18 +3,48 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import one_of
-from .images import digits, mnist
-from .tabular import diabetes
+from ..errors import UserError, one_of
+from .arrays import task_from_arrays
+from .files import is_file_task, task_from_files
+from .images import cifar10, cifar100, digits, mnist, svhn
+from .tabular import california, crime, diabetes
 from .task import Defaults, Task
 
-TASKS: dict[str, Callable[[Path], Task]] = {"digits": digits, "diabetes": diabetes, "mnist": mnist}
+TASKS: dict[str, Callable[..., Task]] = {
+    "digits": digits,
+    "diabetes": diabetes,
+    "crime": crime,
+    "california": california,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "svhn": svhn,
+}
 
 
-def load_task(name: str, data_dir: Path) -> Task:
-    """The task called `name`, its data read from (or downloaded into) `data_dir` where it needs any."""
-    one_of("task", name, list(TASKS))
-    return TASKS[name](data_dir)
+def load_task(
+    name: str, data_dir: Path, *, target: str | None = None, kind: str | None = None, eval_split: bool = False
+) -> Task:
+    """The task called `name`, or the user's own in a file or folder of that name.
+
+    Args:
+        name: of a task; or the path of a `.npz`, of a `.csv`, or of a folder of images.
+        data_dir: where named tasks find their data, or download them to.
+        target: the column of a `.csv` to be predicted.
+        kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
+        eval_split: whether a fourth split is held out of train.
+
+    Raises:
+        UserError: an unknown name, data that cannot be used, or an option that the task does not have.
+        Failure: a download failed.
+    """
+    if is_file_task(name):
+        return task_from_files(Path(name), target=target, kind=kind, eval_split=eval_split)
+    one_of("task", name, [*TASKS, "FILE.npz", "TABLE.csv", "FOLDER/"])
+    for flag, given in (("--target", target), ("--kind", kind)):
+        if given is not None:
+            raise UserError(f"{flag} is for your own data, but the task is {name}; leave it out.")
+    return TASKS[name](data_dir, eval_split=eval_split)
 
 
-__all__ = ["TASKS", "Defaults", "Task", "load_task"]
+__all__ = ["TASKS", "Defaults", "Task", "load_task", "task_from_arrays"]

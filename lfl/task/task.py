@@ -1,10 +1,11 @@
-"""A task: three splits, what kind of target they have, and how it is trained by default."""
+"""A task: its splits, what kind of target they have, and how it is trained by default."""
 
 from dataclasses import dataclass, replace
 
 import torch
 
 from ..data.arrays import Split
+from ..data.augment import Augmentation
 from ..types import Kind
 
 
@@ -18,6 +19,11 @@ class Defaults:
     init_steps: int = 2500
     init_lr: float = 1e-3
     outer_lr: float = 1e-5
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    theta_init: str = "xavier"
+    loss: str = "cross-entropy"
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Task:
         train, valid, test: the splits; `valid` was held out of train.
         num_outputs: classes, or width of the targets.
         defaults: steps, rates and batch size unless others are asked for.
+        augmentation: of train batches, over the images of `train`; None for none.
+        eval: a fourth split, held out of train like `valid` but seen by no step, where one was asked for.
     """
 
     name: str
@@ -39,6 +47,14 @@ class Task:
     test: Split
     num_outputs: int
     defaults: Defaults
+    augmentation: Augmentation | None = None
+    eval: Split | None = None
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name."""
+        named = {"train": self.train, "valid": self.valid, "test": self.test}
+        return named if self.eval is None else named | {"eval": self.eval}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -51,5 +67,14 @@ class Task:
         return self.train.x.device
 
     def to(self, device: torch.device) -> "Task":
-        """The same task with its splits on `device`."""
-        return replace(self, train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))
+        """The same task with its data on `device`."""
+        augmentation = None if self.augmentation is None else self.augmentation.to(device)
+        x = self.train.x.to(device) if augmentation is None else augmentation.images  # a view, not a copy
+        return replace(
+            self,
+            train=Split(x, self.train.y.to(device)),
+            valid=self.valid.to(device),
+            test=self.test.to(device),
+            augmentation=augmentation,
+            eval=None if self.eval is None else self.eval.to(device),
+        )

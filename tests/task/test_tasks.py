@@ -10,11 +10,18 @@ from lfl.data import scikit
 from lfl.task import TASKS, load_task
 
 
-@pytest.mark.parametrize(("name", "sizes"), [("digits", (1293, 144, 360)), ("diabetes", (317, 36, 89))])
-def test_splits_part_the_data(name: str, sizes: tuple[int, ...], tmp_path: Path) -> None:
-    task = load_task(name, tmp_path)
-    assert tuple(len(split.y) for split in (task.train, task.valid, task.test)) == sizes
-    everything = torch.cat([split.x.flatten(1) for split in (task.train, task.valid, task.test)])
+@pytest.mark.parametrize(
+    ("name", "eval_split", "sizes"),
+    [
+        ("digits", False, (1293, 144, 360)),
+        ("diabetes", False, (317, 36, 89)),
+        ("digits", True, (1163, 144, 360, 130)),
+    ],
+)
+def test_splits_part_the_data(name: str, eval_split: bool, sizes: tuple[int, ...], tmp_path: Path) -> None:
+    task = load_task(name, tmp_path, eval_split=eval_split)
+    assert tuple(len(split.y) for split in task.splits.values()) == sizes
+    everything = torch.cat([split.x.flatten(1) for split in task.splits.values()])
     original = getattr(scikit, name)().x.flatten(1)
     assert len(everything) == len(original)
     assert len(torch.unique(everything, dim=0)) == len(torch.unique(original, dim=0))
@@ -49,5 +56,5 @@ def test_published_defaults(tmp_path: Path) -> None:
 
 
 def test_unknown_tasks_are_named(tmp_path: Path) -> None:
-    with pytest.raises(lfl.UserError, match=rf"unknown task 'imagenet'; choose one of: {', '.join(TASKS)}"):
+    with pytest.raises(lfl.UserError, match=rf"unknown task 'imagenet'; choose one of: {', '.join(TASKS)}, FILE.npz"):
         load_task("imagenet", tmp_path)

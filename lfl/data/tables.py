@@ -1,0 +1,92 @@
+"""Tables that are fetched on first use, or that are already there."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from urllib.request import urlretrieve
+
+import numpy as np
+import torch
+from sklearn.datasets import fetch_california_housing
+
+from ..errors import UserError
+from .arrays import Split
+from .download import downloading
+
+CRIME_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/communities/communities.data"
+CRIME_NAMES = 5
+"""Leading columns of Crime that name a community or a fold, and predict nothing."""
+
+CRIME_COLUMNS = 128
+MOSTLY_MISSING = 0.5
+
+
+def california(data_dir: Path) -> Split:
+    """California housing: eight variables of 20,640 districts, and their median house value, `[n, 1]`.
+
+    Raises:
+        Failure: it is not there and cannot be downloaded.
+        UserError: the file there is not scikit-learn's.
+    """
+    home = data_dir / "scikit_learn_data"
+    try:
+        bunch = fetch_california_housing(data_home=home, download_if_missing=False)
+    except OSError:
+        otherwise = f"put scikit-learn's cal_housing_py3.pkz into {home}"
+        with downloading("california", home, otherwise), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Retry downloading")
+            bunch = fetch_california_housing(data_home=home, n_retries=1)
+    except Exception as error:  # unpickling a damaged file raises nearly anything
+        raise UserError(
+            f"{home / 'cal_housing_py3.pkz'} cannot be read ({error}). Delete it and run again to download it anew."
+        ) from error
+    return _split(np.asarray(bunch.data), np.asarray(bunch.target))
+
+
+def crime(data_dir: Path) -> Split:
+    """Communities and Crime: 100 variables of 1,994 communities, and violent crimes per head, `[n, 1]`.
+
+    Of the 122 variables that may predict, 22 come from a survey that covers a sixth of the communities: columns with
+    more than half of their values missing are left out, since whatever filled them would be made up. Beyond these one
+    value is missing (NaN).
+
+    Args:
+        data_dir: folder that holds, or will hold, UCI's `communities/communities.data`.
+
+    Raises:
+        Failure: it is not there and cannot be downloaded.
+        UserError: the file there is not UCI's.
+    """
+    path = data_dir / "communities" / "communities.data"
+    if not path.is_file():
+        _download_crime(path)
+    values = _read_crime(path)
+    inputs = values[:, :-1]
+    return _split(inputs[:, np.isnan(inputs).mean(0) <= MOSTLY_MISSING], values[:, -1])
+
+
+def _read_crime(path: Path) -> np.ndarray:
+    try:
+        cells = [line.split(",")[CRIME_NAMES:] for line in path.read_text().splitlines() if line]
+        values = np.array([[np.nan if cell == "?" else float(cell) for cell in row] for row in cells])
+        if values.shape[1:] != (CRIME_COLUMNS - CRIME_NAMES,):
+            raise ValueError(f"rows of {values.shape[1] + CRIME_NAMES} columns in place of {CRIME_COLUMNS}")
+    except (ValueError, IndexError, OSError) as error:
+        raise UserError(
+            f"{path} is not UCI's Communities and Crime ({error}). Delete it and run again to download it anew."
+        ) from error
+    return values
+
+
+def _download_crime(path: Path) -> None:
+    """Fetch beside the target, then rename: an interrupted download leaves nothing."""
+    with downloading("crime", path.parent, f"put UCI's communities.data into {path.parent}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".crime-") as scratch:
+            fetched, _ = urlretrieve(CRIME_URL, Path(scratch) / path.name)
+            os.replace(fetched, path)
+
+
+def _split(inputs: np.ndarray, target: np.ndarray) -> Split:
+    return Split(torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(target.astype(np.float32))[:, None])

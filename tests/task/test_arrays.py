@@ -1,0 +1,135 @@
+"""Tasks from a user's own arrays and files: what is inferred, and what cannot be used."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lfl
+from lfl.task import load_task
+from lfl.task.arrays import infer_kind, task_from_arrays
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(100, 3))
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind"),
+    [
+        (np.repeat(["a", "b"], 50), "classification"),
+        (np.repeat([0, 7], 50), "classification"),
+        (np.repeat([0.0, 1.0], 50), "classification"),
+        (np.repeat([True, False], 50), "classification"),
+        (np.arange(100), "regression"),  # whole numbers, but as many as rows
+        (RNG.normal(size=100), "regression"),
+        (np.zeros((100, 2)), "regression"),
+        (np.array([1.0, np.nan] * 50), "regression"),
+    ],
+)
+def test_kind_is_inferred(targets: np.ndarray, kind: str) -> None:
+    assert infer_kind(targets) == kind
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(30, 200), st.integers(2, 5), st.booleans(), st.booleans())
+def test_every_row_is_in_one_split_with_its_own_target(n: int, classes: int, with_test: bool, with_eval: bool) -> None:
+    x = np.arange(n, dtype=float)[:, None]
+    y = np.arange(n) % classes
+    test = (x[: n // 5] + 0.5, y[: n // 5]) if with_test else (None, None)
+    task = task_from_arrays(x, y, *test, kind="classification", eval_split=with_eval)
+    assert list(task.splits) == ["train", "valid", "test"] + ["eval"] * with_eval
+    assert task.num_outputs == classes
+    raw = {name: split.x[:, 0] for name, split in task.splits.items()}
+    # Inputs are scaled by train, so that the rows are told apart by their order.
+    everything = torch.cat(list(raw.values()))
+    assert len(everything) == n + (n // 5 if with_test else 0)
+    order = everything.sort().values
+    assert bool((order[1:] > order[:-1]).all())
+    train = task.train
+    by_row = train.x[:, 0].argsort()
+    first, last = train.x[by_row[0], 0], train.x[by_row[-1], 0]
+    steps = (train.x[:, 0] - first) / (last - first)
+    assert bool((steps >= 0).all())
+
+
+def test_classes_are_numbered_in_the_order_of_their_names() -> None:
+    y = np.array(["dog", "cat"] * 50)
+    task = task_from_arrays(X, y, X[:4], y[:4])
+    assert task.test.y.tolist() == [1, 0, 1, 0]
+    assert task.defaults.loss == "cross-entropy"
+
+
+def test_real_targets_span_train_and_images_are_augmented_in_colour_alone() -> None:
+    task = task_from_arrays(X, RNG.normal(size=(100, 2)))
+    assert (task.kind, task.num_outputs, task.defaults.loss) == ("regression", 2, "squared-error")
+    assert (float(task.train.y.min()), float(task.train.y.max())) == (0.0, 1.0)
+    classes = np.repeat([0, 1], 50)
+    gray = task_from_arrays(RNG.normal(size=(100, 8, 8)), classes)
+    assert (gray.input_shape, gray.augmentation) == ((1, 8, 8), None)
+    for shape in ((100, 3, 8, 8), (100, 8, 8, 3)):
+        colour = task_from_arrays(RNG.normal(size=shape), classes)
+        assert colour.input_shape == (3, 8, 8)
+        assert colour.augmentation is not None
+
+
+def test_missing_inputs_become_the_mean_of_train() -> None:
+    x = X.copy()
+    x[::7, 1] = np.nan
+    task = task_from_arrays(x, RNG.normal(size=100))
+    assert all(bool(torch.isfinite(split.x).all()) for split in task.splits.values())
+    assert (task.train.x[:, 1] == 0.0).any()
+
+
+Y = np.repeat([0, 1], 50)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ((X, Y[:99]), "100 inputs and 99 targets"),
+        ((X[:, 0], Y), "inputs must be numbers"),
+        ((X.astype(str), Y), "inputs must be numbers"),
+        ((X * np.inf, Y), "infinite values"),
+        ((X, np.zeros(100)), "one class alone"),
+        ((X, Y, X[:5], np.full(5, 9)), "test has the class 9, which train lacks"),
+        ((X, Y, X[:5, :2], Y[:5]), r"train inputs are \[3\] and test inputs \[2\]"),
+        ((X, Y, X[:5], None), "belong together"),
+        ((X, np.full(100, np.nan)), "missing or infinite"),
+        ((X[:10], Y[45:55]), "10 train rows; at least 20"),
+    ],
+)
+def test_arrays_that_cannot_be_used_are_named(arrays: tuple, words: str) -> None:
+    with pytest.raises(lfl.UserError, match=words):
+        task_from_arrays(*arrays)
+
+
+def test_a_kind_can_be_said_and_must_be_known() -> None:
+    assert task_from_arrays(X, Y, kind="regression").kind == "regression"
+    with pytest.raises(lfl.UserError, match="unknown kind 'ranking'"):
+        task_from_arrays(X, Y, kind="ranking")
+    with pytest.raises(lfl.UserError, match="regression wants real targets"):
+        task_from_arrays(X, np.repeat(["a", "b"], 50), kind="regression")
+
+
+def test_files_become_tasks_by_their_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=Y)
+    rows = "\n".join(f"{a},{b},{'yes' if y else 'no'}" for (a, b, _), y in zip(X, Y, strict=True))
+    (tmp_path / "own.csv").write_text(f"a,b,answer\n{rows}\n")
+    by_array = load_task(str(tmp_path / "own.npz"), tmp_path)
+    by_table = load_task(str(tmp_path / "own.csv"), tmp_path, target="answer")
+    assert by_array.name == str(tmp_path / "own.npz")
+    assert torch.equal(by_array.train.y, by_table.train.y)
+    torch.testing.assert_close(by_array.train.x[:, :2], by_table.train.x)
+    with pytest.raises(lfl.UserError, match="--target COLUMN"):
+        load_task(str(tmp_path / "own.csv"), tmp_path)
+    with pytest.raises(lfl.UserError, match=r"--target is for a \.csv table"):
+        load_task(str(tmp_path / "own.npz"), tmp_path, target="a")
+    with pytest.raises(lfl.UserError, match="cannot read"):
+        load_task(str(tmp_path / "absent.npz"), tmp_path)
+    with pytest.raises(lfl.UserError, match="is no folder"):
+        load_task(str(tmp_path / "absent") + "/", tmp_path)
+    with pytest.raises(lfl.UserError, match="--kind is for your own data"):
+        load_task("digits", tmp_path, kind="regression")
