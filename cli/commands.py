@@ -14,6 +14,8 @@ from . import names, options
 if TYPE_CHECKING:
     import torch
 
+    from lfl.task import Task
+
 
 def train(
     task: options.TaskName = "digits",
@@ -35,14 +37,22 @@ def train(
     outer_lr: Annotated[
         float | None, typer.Option(help="Learning rate of the loss, online.", show_default="the task's")
     ] = None,
-    init_objective: Annotated[
-        str | None,
-        typer.Option(
-            help="What offline steps judge the loss on: their own train batch, or a valid one: train, valid.",
-            show_default="train",
-            autocompletion=lambda: ["train", "valid"],
-        ),
+    loss: options.Loss = None,
+    loss_from: Annotated[
+        Path | None, typer.Option(help="A run folder whose learned loss --method fixed trains on.", show_default=False)
     ] = None,
+    inner: options.Inner = None,
+    momentum: Annotated[float | None, typer.Option(help="Of sgd.", show_default="the task's")] = None,
+    nesterov: Annotated[
+        bool | None, typer.Option("--nesterov/--no-nesterov", help="Nesterov's form of it.", show_default="the task's")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of the model.", show_default="the task's")] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Greatest norm of the model's gradient.", show_default="none")
+    ] = None,
+    schedule: options.Schedule = None,
+    init_objective: options.InitObjective = None,
+    meta_objective: options.MetaObjective = None,
     redraw_theta: Annotated[
         bool, typer.Option(help="Start each offline step at another model, or always at the same.")
     ] = True,
@@ -65,20 +75,30 @@ def train(
     precision: options.Precision = "float32",
     device: options.DeviceName = "auto",
     threads: options.Threads = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column of your own table to be predicted.", show_default=False)
+    ] = None,
+    kind: options.Kind = None,
+    eval_split: Annotated[
+        bool, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")
+    ] = False,
     data_dir: options.DataDir = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
     from lfl.device import keep_freed_memory, set_precision
     from lfl.report import draw_losses
-    from lfl.run import execute, execute_seeds
+    from lfl.run import execute, execute_seeds, learned_loss_of
     from lfl.task import load_task
     from lfl.training import resolve, trains_together
 
     from .live import watching
 
-    target = _prepare(device, threads)
-    data = load_task(task, options.data_folder(data_dir)).to(target)
+    where = _prepare(device, threads)
+    folder = options.data_folder(data_dir)
+    data = load_task(task, folder, target=target, kind=kind, eval_split=eval_split).to(where)
+    if task not in names.TASKS:
+        print(_shown(data))
     settings = resolve(
         data.defaults,
         task=task,
@@ -92,7 +112,19 @@ def train(
         inner_lr=inner_lr,
         init_lr=init_lr,
         outer_lr=outer_lr,
+        target=target,
+        kind=kind,
+        eval_split=eval_split,
+        loss=loss if loss is not None or loss_from is None else learned_loss_of(loss_from),
+        loss_from=None if loss_from is None else str(loss_from),
+        inner=inner,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        schedule=schedule,
         init_objective=init_objective,
+        meta_objective=meta_objective,
         redraw_theta=redraw_theta,
         hypergradient=hypergradient,
         lookahead=lookahead,
@@ -101,9 +133,9 @@ def train(
         compile=compile,
         precision=precision,
     )
-    set_precision(precision, target)
+    set_precision(precision, where)
     keep_freed_memory()
-    title = f"{task}, {model}, {method}, {{}}, on {target}"
+    title = f"{task}, {model}, {method}, {{}}, on {where}"
     if seeds is None:
         with watching(title.format(f"seed {seed}")) as watch:
             results = [execute(data, settings, out, watch)]
@@ -143,11 +175,17 @@ def evaluate(
 
 
 def listing() -> None:
-    """Show the tasks, models and methods."""
-    for title, known in (("tasks", names.TASKS), ("models", names.MODELS), ("methods", names.METHODS)):
+    """Show the tasks, models, methods and losses."""
+    tables = {
+        "tasks": names.TASKS | names.OWN_TASKS,
+        "models": names.MODELS | names.OWN_MODELS,
+        "methods": names.METHODS,
+        "losses": names.LOSSES,
+    }
+    for title, known in tables.items():
         print(title)
         for name, line in known.items():
-            print(f"  {name:<10} {line}")
+            print(f"  {name:<22} {line}")
 
 
 def _prepare(device: str, threads: int | None) -> "torch.device":
@@ -165,6 +203,13 @@ def _prepare(device: str, threads: int | None) -> "torch.device":
     if threads is not None:
         torch.set_num_threads(threads)
     return resolve_device(device)
+
+
+def _shown(task: "Task") -> str:
+    """What was found in a user's own data."""
+    sizes = ", ".join(f"{len(split.y)} {name}" for name, split in task.splits.items())
+    outputs = f"{task.num_outputs} {'classes' if task.kind == 'classification' else 'target columns'}"
+    return f"{task.name}: {task.kind}, {outputs}, inputs {list(task.input_shape)}, rows {sizes}"
 
 
 def _measure(kind: str) -> str:

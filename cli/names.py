@@ -3,20 +3,64 @@
 TASKS = {
     "digits": "8x8 handwritten digits, 10 classes, inside scikit-learn (the default)",
     "diabetes": "disease progression of 442 patients, regression, inside scikit-learn",
-    "mnist": "28x28 handwritten digits, 10 classes, downloaded by torchvision on first use",
+    "crime": "violent crimes per head of 1,994 communities, regression, downloaded on first use",
+    "california": "house values of 20,640 districts, regression, downloaded on first use",
+    "mnist": "28x28 handwritten digits, 10 classes, downloaded on first use",
+    "cifar10": "32x32 photographs, 10 classes, downloaded on first use",
+    "cifar100": "32x32 photographs, 100 classes, downloaded on first use",
+    "svhn": "32x32 photographs of house numbers, 10 classes, downloaded on first use",
+}
+OWN_TASKS = {
+    "FILE.npz": "your own arrays x_train, y_train, x_test, y_test",
+    "TABLE.csv": "your own table, with --target COLUMN",
+    "FOLDER/": "your own pictures, in train/CLASS/ and test/CLASS/",
 }
 MODELS = {
     "logistic": "one linear layer",
     "mlp": "two hidden layers of 1000 ReLU units (the default)",
     "lenet5": "LeNet-5 with tanh and average pooling, for images of at least 16x16 pixels",
+    "vgg16": "VGG-16 with batch norm in its CIFAR form, for images of at least 32x32 pixels",
     "allcnnc": "All-CNN-C with batch norm, nine convolutions, for images of at least 12x12 pixels",
     "resnet18": "ResNet-18 in its CIFAR form, for images",
+    "squeezenet": "SqueezeNet 1.0 in its CIFAR form, for images of at least 16x16 pixels",
+    "wrn28-10": "wide residual network of 28 layers, ten times as wide, for images",
+    "wrn16-8": "wide residual network of 16 layers, eight times as wide, for images",
 }
+OWN_MODELS = {"MODULE:FUNCTION": "your own function of the input's shape and the number of outputs"}
 METHODS = {
-    "baseline": "train on the task's own loss: cross-entropy or squared error",
+    "baseline": "train on a loss made by hand: cross-entropy, squared error, or another --loss",
     "ml3": "learn a loss offline, then train on it as it stands",
+    "meta-lr": "learn the learning rate, offline and while the model trains",
     "adalfl": "learn a loss offline, and go on learning it while the model trains (the default)",
+    "adalfl+lr": "learn a loss and the learning rate together, offline and while the model trains",
+    "fixed": "train on the loss that another run has learned (--loss-from RUN)",
 }
+LOSSES = {
+    "network": "learned: the paper's network with smooth leaky ReLUs (the default of methods that learn one)",
+    "relu-softplus": "learned: the network of ML3, ReLUs and softplus",
+    "taylor-quadratic": "learned: a polynomial of order 2, five parameters",
+    "taylor-cubic": "learned: a polynomial of order 3, eight parameters",
+    "cross-entropy": "by hand, for classes (the baseline's default)",
+    "focal": "by hand, for classes",
+    "label-smoothing": "by hand, for classes",
+    "absolute-cross-entropy": "by hand, for classes: folded cross-entropy, found by evolution",
+    "sparse-label-smoothing": "by hand, for classes: label smoothing that touches the true class alone",
+    "squared-error": "by hand, for real values (the baseline's default)",
+    "absolute-error": "by hand, for real values",
+    "huber": "by hand, for real values",
+}
+INNER = {
+    "sgd": "stochastic gradient descent, with --momentum, --nesterov and --weight-decay (the default)",
+    "adam": "Adam",
+    "adamw": "Adam with decoupled weight decay",
+}
+SCHEDULES = {
+    "constant": "the same rate throughout (the default)",
+    "cosine": "half a cosine down to zero",
+    "step": "a tenth from half of the steps on, a hundredth from three quarters on",
+}
+KINDS = {"classification": "targets are classes", "regression": "targets are real values"}
+OBJECTIVES = {"train": "the step's own train batch", "valid": "a validation batch"}
 HYPERGRADIENTS = {
     "auto": "the faster exact one (the default)",
     "unroll": "exact, reverse over reverse mode",

@@ -21,9 +21,21 @@ def _choice(choices: dict[str, str], what: str, flag: str) -> object:
     return typer.Option(flag, help=text, autocompletion=_complete(choices))
 
 
-TaskName = Annotated[str, _choice(names.TASKS, "What to learn", "--task")]
-ModelName = Annotated[str, _choice(names.MODELS, "What learns it", "--model")]
+TaskName = Annotated[str, _choice(names.TASKS | names.OWN_TASKS, "What to learn", "--task")]
+ModelName = Annotated[str, _choice(names.MODELS | names.OWN_MODELS, "What learns it", "--model")]
 MethodName = Annotated[str, _choice(names.METHODS, "How", "--method")]
+Loss = Annotated[
+    str | None, _choice(names.LOSSES, "What the learned loss is made of, or the baseline's loss", "--loss")
+]
+Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--inner")]
+Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
+Kind = Annotated[str | None, _choice(names.KINDS, "What your own targets are, where it is not inferred", "--kind")]
+InitObjective = Annotated[
+    str | None, _choice(names.OBJECTIVES, "What offline steps judge the loss on (default train)", "--init-objective")
+]
+MetaObjective = Annotated[
+    str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
+]
 Hypergradient = Annotated[
     str, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]

@@ -22,6 +22,8 @@ README = (ROOT / "README.md").read_text()
         ("docs/cost.md", "gradient_error.py", "--table"),
         ("docs/cost.md", "scaling.py", "--tables"),
         ("docs/cost.md", "cheaper.py", "--table"),
+        ("docs/cost.md", "augmentation.py", "--table"),
+        ("docs/cost.md", "label_smoothing.py", "--table"),
     ],
 )
 def test_tables_are_generated_from_the_committed_results(page: str, script: str, flag: str) -> None:
@@ -46,6 +48,15 @@ def test_the_example_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None
     x = torch.randn(1000, 20, generator=torch.Generator().manual_seed(0))
     variance = float(((x[:, :3] ** 2).sum(1).clamp(max=5.0) / 5.0).var())
     assert loss < 0.5 * variance
+
+
+def test_the_loss_of_your_own_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    example = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "own-loss.md").read_text(), re.S)
+    assert example is not None
+    exec(compile(example[1], "own-loss.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert float(printed.split()[-1]) < 0.8  # of log 3 = 1.1 at the start
+    assert "'scale': 1.0," not in printed
 
 
 def test_files_and_folders_that_it_names_are_there() -> None:

@@ -1,8 +1,8 @@
 """Methods: what is done with a problem, phase by phase."""
 
-from .methods import METHODS, Plan, plan
+from .methods import METHODS, Method, Plan, plan, train_only
 from .phases import Phase
 from .problem import Problem, State
 from .programs import Programs, programs
 
-__all__ = ["METHODS", "Phase", "Plan", "Problem", "Programs", "State", "plan", "programs"]
+__all__ = ["METHODS", "Method", "Phase", "Plan", "Problem", "Programs", "State", "plan", "programs", "train_only"]

@@ -1,4 +1,4 @@
-"""The methods that are compared, each a list of phases."""
+"""The methods that are compared: what each learns beside the model, and its phases."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,25 +15,45 @@ class Plan(NamedTuple):
     phases: list[Phase]
 
 
-def baseline(problem: Problem) -> Plan:
-    """Train on the task's own loss."""
-    return Plan(first_state(problem, learned=False), [fixed_phase(problem)])
+class Method(NamedTuple):
+    """What is learned beside the model, and how.
+
+    Args:
+        learns_loss, learns_rate: what phi holds: a loss network (or another representation), the learning rate.
+        phases: of a problem, in order.
+    """
+
+    learns_loss: bool
+    learns_rate: bool
+    phases: Callable[[Problem], list[Phase]]
 
 
-def ml3(problem: Problem) -> Plan:
-    """Learn the loss offline (Algorithm 1), then train on it as it stands."""
-    return Plan(first_state(problem, learned=True), [offline_phase(problem), fixed_phase(problem)])
+def train_only(problem: Problem) -> list[Phase]:
+    """Train, with nothing learned beside the model."""
+    return [fixed_phase(problem)]
 
 
-def adalfl(problem: Problem) -> Plan:
-    """Learn the loss offline (Algorithm 1), and go on learning it while the model trains (Algorithm 2)."""
-    return Plan(first_state(problem, learned=True), [offline_phase(problem), online_phase(problem)])
+def offline_only(problem: Problem) -> list[Phase]:
+    """Learn phi offline (Algorithm 1 or 3), then train with it as it stands."""
+    return [offline_phase(problem), fixed_phase(problem)]
 
 
-METHODS: dict[str, Callable[[Problem], Plan]] = {"baseline": baseline, "ml3": ml3, "adalfl": adalfl}
+def offline_and_online(problem: Problem) -> list[Phase]:
+    """Learn phi offline, and go on learning it while the model trains (Algorithms 1 and 2, or 3 and 4)."""
+    return [offline_phase(problem), online_phase(problem)]
+
+
+METHODS: dict[str, Method] = {
+    "baseline": Method(False, False, train_only),
+    "ml3": Method(True, False, offline_only),
+    "meta-lr": Method(False, True, offline_and_online),
+    "adalfl": Method(True, False, offline_and_online),
+    "adalfl+lr": Method(True, True, offline_and_online),
+    "fixed": Method(True, False, train_only),
+}
 
 
 def plan(method: str, problem: Problem) -> Plan:
     """The method called `method` on `problem`."""
     one_of("method", method, list(METHODS))
-    return METHODS[method](problem)
+    return Plan(first_state(problem), METHODS[method].phases(problem))

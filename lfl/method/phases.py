@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from ..step import Info
 from .problem import Problem, State
 
@@ -33,10 +35,9 @@ class Phase:
     stride: int = 1
 
 
-def first_state(problem: Problem, *, learned: bool) -> State:
+def first_state(problem: Problem) -> State:
     """Where a method starts."""
-    phi = problem.phi_0 if learned else None
-    return State(problem.theta_0, phi, problem.programs.fresh(problem.theta_0, phi))
+    return State(problem.theta_0, problem.phi_0, problem.programs.fresh(problem.theta_0, problem.phi_0))
 
 
 def offline_phase(problem: Problem) -> Phase:
@@ -55,7 +56,8 @@ def offline_phase(problem: Problem) -> Phase:
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         theta_0, batches_tr, batch_val = drawn
         carry = programs.fresh(theta_0, state.phi)._replace(outer=state.carry.outer)
-        _, phi, carry, info = programs.meta(theta_0, state.phi, batches_tr, batch_val, carry, problem.init_lr)
+        rates = problem.inner_rate(0), problem.init_lr
+        _, phi, carry, info = programs.meta(theta_0, state.phi, batches_tr, batch_val, carry, *rates)
         return state._replace(phi=phi, carry=state.carry._replace(outer=carry.outer)), info
 
     return Phase("init", problem.init_steps, _empty_outer_slots(problem), draw, step)
@@ -72,15 +74,19 @@ def online_phase(problem: Problem) -> Phase:
     def draw(step: int) -> Any:
         batches = [problem.batch("train", "train", step + k) for k in range(horizon)]
         learns = (step // horizon) % period == period - 1
-        return batches, problem.batch("valid", "valid", step) if learns else None
+        rate = problem.inner_rate(step)
+        if not learns:
+            return batches, None, rate
+        if problem.meta_objective == "valid":
+            return batches, problem.batch("valid", "valid", step), rate
+        return batches, problem.batch("train", "train", step + horizon - 1), rate
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
-        batches, batch_val = drawn
+        batches, batch_val, rate = drawn
         if batch_val is None:
-            return _base_steps(problem, state, batches)
-        theta, phi, carry, info = programs.meta(
-            state.theta, state.phi, batches, batch_val, state.carry, problem.outer_lr
-        )
+            return _base_steps(problem, state, batches, rate)
+        rates = rate, problem.outer_lr
+        theta, phi, carry, info = programs.meta(state.theta, state.phi, batches, batch_val, state.carry, *rates)
         return State(theta, phi, carry), info
 
     return Phase("train", problem.steps, _empty_outer_slots(problem), draw, step, stride=horizon)
@@ -90,19 +96,19 @@ def fixed_phase(problem: Problem) -> Phase:
     """Ordinary training: on the learned loss as it stands, or on the task's own where there is none."""
 
     def draw(step: int) -> Any:
-        return [problem.batch("train", "train", step)]
+        return [problem.batch("train", "train", step)], problem.inner_rate(step)
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
-        return _base_steps(problem, state, drawn)
+        return _base_steps(problem, state, *drawn)
 
     return Phase("train", problem.steps, lambda state: state, draw, step)
 
 
-def _base_steps(problem: Problem, state: State, batches: list[Any]) -> tuple[State, Info]:
+def _base_steps(problem: Problem, state: State, batches: list[Any], rate: torch.Tensor) -> tuple[State, Info]:
     """Steps of theta that leave phi alone."""
     theta, carry = state.theta, state.carry
     for batch in batches:
-        theta, carry, info = problem.programs.base(theta, state.phi, batch, carry)
+        theta, carry, info = problem.programs.base(theta, state.phi, batch, carry, rate)
     return State(theta, state.phi, carry), info
 
 

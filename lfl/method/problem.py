@@ -29,21 +29,23 @@ class Problem:
         programs: the steps.
         theta_0: where training starts, the same for every method.
         redraw_theta: `redraw_theta(step)`, another start for each offline step.
-        phi_0: where learning of the loss starts.
+        phi_0: where learning of the loss or the rate starts; None where neither is learned.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
+        inner_rate: `inner_rate(step)`, the rate of theta, or the factor on the rate that phi holds; a scalar tensor.
         init_lr, outer_lr: offline and online rate of phi, scalar tensors.
         steps, init_steps, inner_steps: S_train, S_init and S_inner.
         lookahead: steps of theta that an online step of phi is differentiated through.
         meta_every: steps of theta for each online step of phi.
-        init_objective: the data of the task loss in offline steps, `"train"` (the last train batch of the step)
-            or `"valid"`.
+        init_objective, meta_objective: the data of the task loss in offline and in online steps, `"train"` (the last
+            train batch of the step) or `"valid"`.
     """
 
     programs: Programs
     theta_0: Tensors
     redraw_theta: Callable[[int], Tensors]
-    phi_0: Tensors
+    phi_0: Tensors | None
     batch: Callable[[str, str, int], Batch]
+    inner_rate: Callable[[int], torch.Tensor]
     init_lr: torch.Tensor
     outer_lr: torch.Tensor
     steps: int
@@ -52,3 +54,4 @@ class Problem:
     lookahead: int
     meta_every: int
     init_objective: str
+    meta_objective: str

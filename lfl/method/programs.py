@@ -1,6 +1,7 @@
 """The pure functions that every phase is made of: bound to a model and its losses, for one seed or for many."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -12,13 +13,12 @@ from ..types import ApplyFn, LossFn, TaskLoss, Tensors
 
 
 class Programs(NamedTuple):
-    """Pure functions of tensors; for many seeds every tensor but the rate has a leading dimension of seeds.
+    """Pure functions of tensors; for many seeds every tensor but the rates has a leading dimension of seeds.
 
     Args:
         fresh: `fresh(theta, phi) -> carry`.
-        meta: `meta(theta, phi, batches_tr, batch_val, carry, outer_lr) -> (theta, phi, carry, info)`.
-        base: `base(theta, phi, batch, carry) -> (theta, carry, info)`, on the learned loss as it stands, or on the
-            task's own where phi is None.
+        meta: `meta(theta, phi, batches_tr, batch_val, carry, inner_rate, outer_lr) -> (theta, phi, carry, info)`.
+        base: `base(theta, phi, batch, carry, inner_rate) -> (theta, carry, info)`, on the loss as it stands.
     """
 
     fresh: Callable[..., Any]
@@ -33,6 +33,7 @@ def programs(
     task_loss: TaskLoss,
     inner: Optimiser,
     outer: Optimiser,
+    learned_rate: Callable[[Any], torch.Tensor] | None = None,
     hypergradient: str | Hypergradient = "auto",
     meta_batch_size: int | None = None,
     many_seeds: bool = False,
@@ -42,7 +43,9 @@ def programs(
     """The programs of a model and its losses.
 
     Args:
-        apply_fn, loss_fn, task_loss, inner, outer, hypergradient, meta_batch_size: as in `lfl.meta_step`.
+        apply_fn, loss_fn, task_loss, inner, outer, hypergradient, meta_batch_size: as in `lfl.meta_step`; where
+            phi is None, `loss_fn` does not look at it.
+        learned_rate: `learned_rate(phi)`, the rate of theta where phi holds it.
         many_seeds: whether tensors come stacked over seeds.
         compile_program: what makes a compiled function of a pure one; None leaves them as they are.
         compile_meta: whether the meta program is compiled too, which a form made of compiled pieces is not.
@@ -51,7 +54,10 @@ def programs(
     def fresh(theta: Tensors, phi: Any) -> Any:
         return fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=None if phi is None else outer)
 
-    def meta(theta: Tensors, phi: Any, batches_tr: Any, batch_val: Any, carry: Any, outer_lr: Any) -> Any:
+    def inner_lr(phi: Any, rate: torch.Tensor) -> torch.Tensor:
+        return rate if learned_rate is None else rate * learned_rate(phi)
+
+    def meta(theta: Tensors, phi: Any, batches_tr: Any, batch_val: Any, carry: Any, rate: Any, outer_lr: Any) -> Any:
         return meta_step(
             theta,
             phi,
@@ -63,19 +69,26 @@ def programs(
             task_loss=task_loss,
             inner=inner,
             outer=outer,
+            inner_lr=rate if learned_rate is None else lambda phi: inner_lr(phi, rate),
             outer_lr=outer_lr,
             hypergradient=hypergradient,
             meta_batch_size=meta_batch_size,
         )
 
-    def base(theta: Tensors, phi: Any, batch: Any, carry: Any) -> Any:
-        def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            return task_loss(outputs, targets) if phi is None else loss_fn(phi, outputs, targets)
-
-        return base_step(theta, batch, carry, apply_fn=apply_fn, loss=loss, task_loss=task_loss, inner=inner)
+    def base(theta: Tensors, phi: Any, batch: Any, carry: Any, rate: Any) -> Any:
+        return base_step(
+            theta,
+            batch,
+            carry,
+            apply_fn=apply_fn,
+            loss=partial(loss_fn, phi),
+            task_loss=task_loss,
+            inner=inner,
+            inner_lr=inner_lr(phi, rate),
+        )
 
     if many_seeds:
-        fresh, base, meta = _over_seeds(fresh), _over_seeds(base), _over_seeds(meta, shared=(5,))
+        fresh, base, meta = _over_seeds(fresh), _over_seeds(base, shared=(4,)), _over_seeds(meta, shared=(5, 6))
     if compile_program is not None:
         base, meta = compile_program(base), compile_program(meta) if compile_meta else meta
     return Programs(fresh, meta, base)

@@ -25,7 +25,7 @@ class Curves:
         """Whether the loss is to be sampled after a step."""
         phase, step = progress.phase, progress.step
         every = max(1, phase.num_steps // CURVES_PER_PHASE)
-        return progress.state.phi is not None and (step % every < phase.stride or step == phase.num_steps)
+        return step % every < phase.stride or step == phase.num_steps
 
     def look(self, progress: Progress, phi: Any) -> None:
         """Sample the loss where it is due."""

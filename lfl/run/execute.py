@@ -19,14 +19,16 @@ from ..training import (
     build_problem,
     build_programs,
     compiles,
-    draw_loss,
     evaluate,
+    learned,
     train,
     trains_together,
 )
 from ..trees import map_tree
+from ..types import Tensors
 from .environment import environment
 from .folder import create_folder
+from .load import load_phi
 from .record import Record, Result
 
 Watch = Callable[[Progress], None]
@@ -75,7 +77,8 @@ def execute_seeds(
     """
     together, compiled = trains_together(task, settings), compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
-    problem = build_problem(task, settings, seeds=seeds, steps=steps) if together else None
+    phi = _given_phi(task, settings)
+    problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=phi) if together else None
     whole = None if problem is None else plan(settings.method, problem)
     facts = {"compiled": compiled, "seeds": list(seeds), "together": together}
     with _folder(out, settings) as folder:
@@ -93,9 +96,14 @@ def execute_seeds(
 def _one(
     task: Task, settings: Settings, steps: Programs, facts: dict[str, Any], out: Path | None, watch: Watch | None
 ) -> Result:
-    whole = plan(settings.method, build_problem(task, settings, steps=steps))
+    whole = plan(settings.method, build_problem(task, settings, steps=steps, phi=_given_phi(task, settings)))
     with _folder(out, settings) as folder:
         return _train(task, settings, whole, None, [folder], facts, watch)[0]
+
+
+def _given_phi(task: Task, settings: Settings) -> Tensors | None:
+    """The phi of `--loss-from`, if there is one."""
+    return None if settings.loss_from is None else load_phi(Path(settings.loss_from), settings.loss, task.kind)
 
 
 @contextmanager
@@ -128,7 +136,7 @@ def _train(
 ) -> list[Result]:
     """Run a plan for one seed (None) or for many together, a folder each."""
     _, apply_fn = build_functional(task, settings)
-    _, loss_fn = draw_loss(task, settings.seed)
+    what = learned(task, settings, settings.seed)
     facts = environment(task.device) | facts
 
     def of_each(tree: Any) -> list[Any]:
@@ -143,20 +151,28 @@ def _train(
             for theta, buffers in zip(of_each(state.theta), of_each(state.carry.buffers), strict=True)
         ]
 
+    def look(state: State) -> list[dict[str, float]]:
+        columns = {"valid_error": errors_on(task.valid, state)}
+        if task.eval is not None:
+            columns["eval_error"] = errors_on(task.eval, state)
+        if what.learned_rate is not None:
+            columns["inner_lr"] = [float(what.learned_rate(phi)) for phi in of_each(state.phi)]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
     records = []
     for folder, seed in zip(folders, seeds or [settings.seed], strict=True):
         folder.mkdir(exist_ok=True)
-        records.append(Record(folder, replace(settings, seed=seed), facts, loss_fn))
+        records.append(Record(folder, replace(settings, seed=seed), facts, what.learned_loss))
     progress: Progress | None = None
     completed = True
     try:
         for progress in train(
             steps,
-            validate=lambda state: errors_on(task.valid, state),
+            look=look,
             log_every=settings.log_every,
             eval_every=settings.eval_every,
         ):
-            if progress.metrics is not None or records[0].curves.due(progress):
+            if progress.metrics is not None or records[0].due(progress):
                 metrics: Sequence[Any] = progress.metrics or [None] * len(records)
                 for record, phi, numbers in zip(records, of_each(progress.state.phi), metrics, strict=True):
                     record.look(progress, phi, numbers)

@@ -1,19 +1,23 @@
 """Read a run folder back."""
 
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
 from ..errors import UserError
+from ..loss import REPRESENTATIONS
 from ..model import PureModule
 from ..task import Task, load_task
 from ..training import ERRORS, Settings, build_functional, evaluate
-from ..types import Tensors
+from ..training.learned import RATE
+from ..types import Kind, Tensors
 
 
 class Run(NamedTuple):
@@ -57,7 +61,9 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
     if missing:
         raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
     settings = Settings(**{name: config[name] for name in names})
-    task = load_task(settings.task, data_dir).to(torch.device(device))
+    task = load_task(
+        settings.task, data_dir, target=settings.target, kind=settings.kind, eval_split=settings.eval_split
+    ).to(torch.device(device))
     shapes, apply_fn = build_functional(task, settings)
     theta = _read_tensors(folder / "theta.safetensors", shapes)
     buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
@@ -69,6 +75,37 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
         apply_fn,
         bool(result.get("completed")),
     )
+
+
+def learned_loss_of(folder: Path) -> str:
+    """What the learned loss of a run is made of: the name of its representation.
+
+    Raises:
+        UserError: not the folder of a run that learned a loss.
+    """
+    config = read_json(folder / "config.json")
+    if not (folder / "loss_curves.npz").is_file() or config.get("loss") not in REPRESENTATIONS:
+        raise UserError(f"{folder} learned no loss (method {config.get('method')}); name a run of ml3 or adalfl.")
+    return str(config["loss"])
+
+
+def load_phi(folder: Path, representation: str, kind: Kind) -> Tensors:
+    """The learned loss of a run, without a learning rate that it may have learned beside it.
+
+    Raises:
+        UserError: not the folder of a run that learned such a loss for such targets.
+    """
+    found = learned_loss_of(folder)
+    if found != representation:
+        raise UserError(f"the loss of {folder} is {found}, but --loss {representation} came; leave --loss out.")
+    with np.load(folder / "loss_curves.npz") as curves:
+        learned_for = "classification" if curves["curves"].shape[1] == 2 else "regression"
+    if learned_for != kind:
+        raise UserError(
+            f"the loss of {folder} was learned for {learned_for}, but this task is {kind}; choose another run."
+        )
+    like, _ = REPRESENTATIONS[representation](kind, generator=torch.Generator())
+    return _read_tensors(folder / "phi.safetensors", like, ignored={RATE})
 
 
 def test_error(run: Run) -> float:
@@ -88,10 +125,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _read_tensors(path: Path, like: Tensors) -> Tensors:
+def _read_tensors(path: Path, like: Tensors, ignored: AbstractSet[str] = frozenset()) -> Tensors:
     content = _read(path)
     try:
-        tensors = load(content)
+        tensors = {name: t for name, t in load(content).items() if name not in ignored}
     except (SafetensorError, ValueError) as error:
         raise UserError(f"{path} is corrupt ({error}); the run cannot be used.") from error
     expected, found = ({name: list(t.shape) for name, t in ts.items()} for ts in (like, tensors))

@@ -37,9 +37,9 @@ class Result(NamedTuple):
 class Record:
     """The run folder of one seed, while it trains."""
 
-    def __init__(self, folder: Path, settings: Settings, facts: dict[str, Any], loss_fn: LearnedLoss) -> None:
+    def __init__(self, folder: Path, settings: Settings, facts: dict[str, Any], loss_fn: LearnedLoss | None) -> None:
         self.folder = folder
-        self.curves = Curves(loss_fn)
+        self.curves = None if loss_fn is None else Curves(loss_fn)
         self.start = time.perf_counter()
         write_json(folder / "config.json", asdict(settings) | facts)
         self.files = ExitStack()
@@ -47,9 +47,14 @@ class Record:
             self.files.enter_context((folder / name).open("w")) for name in ("metrics.jsonl", "timing.jsonl")
         )
 
+    def due(self, progress: Progress) -> bool:
+        """Whether the learned loss is to be sampled after a step."""
+        return self.curves is not None and self.curves.due(progress)
+
     def look(self, progress: Progress, phi: Any, metrics: dict[str, float] | None) -> None:
         """Take in a step: the seed's phi, and its numbers where there are any."""
-        self.curves.look(progress, phi)
+        if self.curves is not None:
+            self.curves.look(progress, phi)
         if metrics is not None:
             where = {"phase": progress.phase.name, "step": progress.step}
             print(json.dumps(where | metrics), file=self.metrics, flush=True)
@@ -67,6 +72,7 @@ class Record:
         write_tensors(self.folder / "buffers.safetensors", state.carry.buffers)
         if state.phi is not None:
             write_tensors(self.folder / "phi.safetensors", state.phi)
+        if self.curves is not None:
             write_bytes(self.folder / "loss_curves.npz", self.curves.content())
         write_json(self.folder / "result.json", ended)
         return result

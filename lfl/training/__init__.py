@@ -6,10 +6,10 @@ from .build import (
     build_problem,
     build_programs,
     compiles,
-    draw_loss,
     trains_together,
 )
 from .evaluate import evaluate
+from .learned import learned
 from .loop import Progress, train
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
 
@@ -24,8 +24,8 @@ __all__ = [
     "build_problem",
     "build_programs",
     "compiles",
-    "draw_loss",
     "evaluate",
+    "learned",
     "resolve",
     "train",
     "trains_together",

@@ -7,19 +7,21 @@ from typing import Any
 import torch
 
 from ..data.arrays import Split
+from ..data.augment import Augmentation, Draws, crop_and_flip, draw_crops
 from ..data.batches import draw_rows
 from ..errors import UserError
-from ..loss import LearnedLoss, cross_entropy, error_rate, loss_network, squared_error
-from ..method import Problem, Programs, programs
-from ..model import PureModule, build_model, draw_masks, functional, mask_specs, xavier_uniform
+from ..loss import cross_entropy, error_rate, squared_error
+from ..method import METHODS, Problem, Programs, programs, train_only
+from ..model import PureModule, build_model, draw_masks, functional, initial_theta, mask_specs, xavier_uniform
 from ..model.dropout import MaskSpec
-from ..optimiser import adam, sgd
+from ..optimiser import Optimiser, adam, adamw, clip, sgd
 from ..randomness import generator
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .compilation import compile_program, compiled_pieces, compiler_is_there
-from .settings import Settings
+from .learned import learned
+from .settings import SCHEDULES, Settings
 from .speed import forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
@@ -29,13 +31,9 @@ AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
 
 def build_functional(task: Task, settings: Settings) -> tuple[Tensors, PureModule]:
     """The shapes of theta for a task and a model, without values, and the model as a function."""
-    module = build_model(settings.model, task.input_shape, task.num_outputs)
-    for name, buffer in module.named_buffers():
-        owner, _, leaf = name.rpartition(".")
-        fresh = torch.ones if leaf == "running_var" else torch.zeros
-        setattr(module.get_submodule(owner), leaf, fresh(buffer.shape, dtype=buffer.dtype, device=task.device))
-    shapes, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
-    return shapes, apply_fn
+    module = build_model(settings.model, task.input_shape, task.num_outputs).to(task.device)
+    theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
+    return {name: t.to("meta") for name, t in theta.items()}, apply_fn
 
 
 def compiles(task: Task, settings: Settings) -> bool:
@@ -48,7 +46,8 @@ def compiles(task: Task, settings: Settings) -> bool:
         raise UserError("--compile on needs a C++ compiler (g++ or clang++), and none is found; choose --compile off.")
     if settings.compile != "auto":
         return settings.compile == "on"
-    steps = settings.steps + (settings.init_steps if settings.method != "baseline" else 0)
+    offline = METHODS[settings.method].phases is not train_only
+    steps = settings.steps + (settings.init_steps if offline else 0)
     shapes, apply_fn = build_functional(task, settings)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
     buffers = {name: t.cpu() for name, t in apply_fn.buffers.items()}
@@ -64,24 +63,30 @@ def trains_together(task: Task, settings: Settings) -> bool:
     return vmap_pays(shapes, task.device) and not pieces
 
 
-def draw_loss(task: Task, seed: int) -> tuple[Tensors, LearnedLoss]:
-    """The learned loss of a task, with the phi_0 of a seed."""
-    return loss_network(task.kind, generator=generator(seed, "phi_0"))
+def inner_optimiser(settings: Settings) -> Optimiser:
+    """Theta's optimiser."""
+    decay = settings.weight_decay
+    if settings.inner == "sgd":
+        inner = sgd(settings.inner_lr, momentum=settings.momentum, nesterov=settings.nesterov, weight_decay=decay)
+    else:
+        inner = {"adam": adam, "adamw": adamw}[settings.inner](settings.inner_lr, weight_decay=decay)
+    return inner if settings.clip_norm is None else clip(inner, settings.clip_norm)
 
 
 def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled: bool) -> Programs:
     """The steps of a run, which do not depend on the seed."""
     _, apply_fn = build_functional(task, settings)
-    _, loss_fn = draw_loss(task, settings.seed)
+    what = learned(task, settings, settings.seed)
     long = max(settings.inner_steps, settings.lookahead) > 1
     exact = settings.hypergradient in ("auto", "mixed") and AUTOCAST[settings.precision] is None
     pieces = compiled and long and exact
     return programs(
         apply_fn=apply_fn,
-        loss_fn=loss_fn,
+        loss_fn=what.loss_fn,
         task_loss=TASK_LOSSES[task.kind],
-        inner=sgd(settings.inner_lr),
+        inner=inner_optimiser(settings),
         outer=adam(settings.outer_lr),
+        learned_rate=what.learned_rate,
         hypergradient=compiled_pieces(task.device) if pieces else settings.hypergradient,
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
@@ -91,7 +96,12 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
 
 
 def build_problem(
-    task: Task, settings: Settings, *, seeds: Sequence[int] | None = None, steps: Programs | None = None
+    task: Task,
+    settings: Settings,
+    *,
+    seeds: Sequence[int] | None = None,
+    steps: Programs | None = None,
+    phi: Tensors | None = None,
 ) -> Problem:
     """A task, a model and a loss as functions of the step.
 
@@ -103,6 +113,7 @@ def build_problem(
         settings: of the run.
         seeds: stacks what is drawn for each of them; the settings' own seed, unstacked, when omitted.
         steps: programs that were built before; eager ones when omitted.
+        phi: where phi starts in place of a draw, the same for every seed.
     """
     shapes, apply_fn = build_functional(task, settings)
     if steps is None:
@@ -116,17 +127,42 @@ def build_problem(
         return map_tree(lambda t: t.to(task.device), drawn)
 
     def draw_theta(stream: str, step: int) -> Tensors:
-        theta: Tensors = each_seed(lambda seed: xavier_uniform(shapes, generator(seed, stream, step)))
+        def draw_one(seed: int) -> Tensors:
+            source = generator(seed, stream, step)
+            if settings.theta_init == "xavier":
+                return xavier_uniform(shapes, source)
+            own = build_model(settings.model, task.input_shape, task.num_outputs, seed=source.initial_seed())
+            return initial_theta(own)
+
+        theta: Tensors = each_seed(draw_one)
         return theta
+
+    def augmented(change: Augmentation, rows: torch.Tensor, stream: str, step: int) -> torch.Tensor:
+        size = settings.batch_size
+        draws = each_seed(lambda seed: draw_crops(change, size, generator(seed, f"{stream} crops", step)))
+        cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
+        return cut.view(*rows.shape, *task.input_shape)
 
     def batch(split: str, stream: str, step: int) -> Batch:
         data: Split = splits[split]
         count = len(data.y)
         rows = each_seed(lambda seed: draw_rows(count, settings.batch_size, seed=seed, stream=stream, step=step))
+        change = task.augmentation if split == "train" else None
+        x = data.x[rows] if change is None else augmented(change, rows, stream, step)
         if not specs:
-            return data.x[rows], data.y[rows]
+            return x, data.y[rows]
         masks = each_seed(lambda seed: draw_masks(specs, generator(seed, f"{stream} masks", step)))
-        return data.x[rows], data.y[rows], masks
+        return x, data.y[rows], masks
+
+    whole = METHODS[settings.method]
+    alpha = 1.0 if whole.learns_rate else settings.inner_lr
+
+    def inner_rate(step: int) -> torch.Tensor:
+        return torch.tensor(alpha * SCHEDULES[settings.schedule](step / settings.steps), device=task.device)
+
+    def draw_phi(seed: int) -> Tensors:
+        drawn = learned(task, settings, seed).phi_0 if phi is None else phi
+        return drawn or {}
 
     theta_0 = draw_theta("theta_0", 0)
 
@@ -137,7 +173,8 @@ def build_problem(
         programs=steps,
         theta_0=theta_0,
         redraw_theta=redraw_theta,
-        phi_0=each_seed(lambda seed: draw_loss(task, seed)[0]),
+        phi_0=each_seed(draw_phi) if whole.learns_loss or whole.learns_rate else None,
+        inner_rate=inner_rate,
         batch=batch,
         init_lr=torch.tensor(settings.init_lr, device=task.device),
         outer_lr=torch.tensor(settings.outer_lr, device=task.device),
@@ -147,6 +184,7 @@ def build_problem(
         lookahead=settings.lookahead,
         meta_every=settings.meta_every,
         init_objective=settings.init_objective,
+        meta_objective=settings.meta_objective,
     )
 
 

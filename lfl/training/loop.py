@@ -28,15 +28,15 @@ class Progress:
 
 
 def train(
-    plan: Plan, *, validate: Callable[[State], list[float]], log_every: int, eval_every: int
+    plan: Plan, *, look: Callable[[State], list[dict[str, float]]], log_every: int, eval_every: int
 ) -> Iterator[Progress]:
     """Run a plan.
 
     Args:
         plan: a method on a problem.
-        validate: `validate(state) -> errors`, on the validation split, one a seed.
+        look: `look(state) -> numbers`, such as the validation error, for each seed.
         log_every: steps between two looks at losses and gradient norms.
-        eval_every: steps between two looks at the validation error, while theta trains.
+        eval_every: steps between two calls of `look`, while theta trains.
 
     Yields:
         A `Progress` at the start of each phase and after each step.
@@ -61,8 +61,7 @@ def train(
             if evaluated or due(log_every):
                 metrics = _numbers(info, phase, step)
                 if evaluated:
-                    for numbers, error in zip(metrics, validate(state), strict=True):
-                        numbers["valid_error"] = error
+                    metrics = [numbers | seen for numbers, seen in zip(metrics, look(state), strict=True)]
             yield Progress(phase, step, state, metrics)
 
 

@@ -1,11 +1,21 @@
 """Every setting of a run, resolved: what was asked for, and the task's defaults for the rest."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
+from ..method import METHODS
 from ..task import Defaults
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+    "step": lambda done: 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01,
+}
+"""The factor on theta's rate when a share of the steps is done."""
 
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
 
@@ -20,8 +30,19 @@ class Settings:
         steps, init_steps, inner_steps: S_train, S_init, S_inner.
         batch_size: examples a batch, in train and valid batches alike.
         inner_lr, init_lr, outer_lr: alpha, and the offline and online eta.
+        target, kind: of a user's own data: the column of a table to be predicted, and `"classification"` or
+            `"regression"`; None where they are inferred or not needed.
+        eval_split: whether a fourth split is held out of train and looked at like `valid`.
+        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
+        loss_from: a run folder; its loss is what the method `fixed` trains on.
+        theta_init: how theta_0 is drawn: `"xavier"`, or as the `"architecture"` does by itself.
+        inner, momentum, nesterov, weight_decay: theta's optimiser, `"sgd"`, `"adam"` or `"adamw"`, and its settings.
+        clip_norm: the greatest norm of theta's gradient; None for any.
+        schedule: of theta's rate over the steps: `"constant"`, `"cosine"` (to zero) or `"step"` (a tenth from half
+            of the steps on, a hundredth from three quarters on).
         init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
-            `"valid"` batch, as online steps do.
+            `"valid"` batch.
+        meta_objective: the same of online steps.
         redraw_theta: whether each offline step starts at another theta_0.
         hypergradient: how the gradient of phi is computed, as in `lfl.meta_step`.
         lookahead: steps of theta that an online step of phi is differentiated through.
@@ -44,7 +65,20 @@ class Settings:
     inner_lr: float
     init_lr: float
     outer_lr: float
+    target: str | None
+    kind: str | None
+    eval_split: bool
+    loss: str
+    loss_from: str | None
+    theta_init: str
+    inner: str
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    clip_norm: float | None
+    schedule: str
     init_objective: str
+    meta_objective: str
     redraw_theta: bool
     hypergradient: str
     lookahead: int
@@ -65,6 +99,10 @@ class Settings:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
         one_of("--init-objective", self.init_objective, ["train", "valid"])
+        one_of("--meta-objective", self.meta_objective, ["train", "valid"])
+        one_of("--theta-init", self.theta_init, ["xavier", "architecture"])
+        one_of("--inner", self.inner, ["sgd", "adam", "adamw"])
+        one_of("--schedule", self.schedule, list(SCHEDULES))
         one_of("--hypergradient", self.hypergradient, ["auto", *HYPERGRADIENTS])
         one_of("--compile", self.compile, ["auto", "on", "off"])
         one_of("--precision", self.precision, ["float32", "tf32", "bfloat16"])
@@ -73,10 +111,16 @@ class Settings:
                 f"--steps and --meta-every must be multiples of --lookahead, but {self.steps}, {self.meta_every} and "
                 f"{self.lookahead} came."
             )
-        for name in ("inner_lr", "init_lr", "outer_lr"):
+        for name in ("inner_lr", "init_lr", "outer_lr", "momentum", "weight_decay", "clip_norm"):
             value = getattr(self, name)
+            if name == "clip_norm" and value is None:
+                continue
             if not isinstance(value, (int, float)) or not 0.0 <= value < float("inf"):
-                raise UserError(f"{_flag(name)} must be a finite rate of at least 0, but {value!r} came.")
+                raise UserError(f"{_flag(name)} must be a finite number of at least 0, but {value!r} came.")
+        if self.inner != "sgd" and (self.momentum or self.nesterov):
+            raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
+        if (self.method == "fixed") != (self.loss_from is not None):
+            raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {self.method}; give both.")
 
 
 def resolve(
@@ -104,7 +148,22 @@ def resolve(
     asked = {name: value for name, value in asked.items() if value is not None}
     steps = asked.get("steps", defaults.steps)
     lookahead = asked.get("lookahead", 1)
+    one_of("method", method, list(METHODS))
+    own = asked.get("inner", "sgd") == "sgd"  # the task's momentum is of sgd
     values = {
+        "target": None,
+        "kind": None,
+        "eval_split": False,
+        "loss": "network" if METHODS[method].learns_loss else defaults.loss,
+        "loss_from": None,
+        "theta_init": "architecture" if ":" in model else defaults.theta_init,
+        "inner": "sgd",
+        "momentum": defaults.momentum if own else 0.0,
+        "nesterov": defaults.nesterov if own else False,
+        "weight_decay": defaults.weight_decay,
+        "clip_norm": None,
+        "schedule": "constant",
+        "meta_objective": "valid",
         "steps": steps,
         "init_steps": defaults.init_steps,
         "inner_steps": 1,

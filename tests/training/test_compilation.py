@@ -1,0 +1,95 @@
+"""Compiled programs, and seeds in one program, must not change what is computed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch._inductor.config as inductor
+from torch._dynamo.utils import counters
+from torch._inductor.utils import run_and_get_code
+from torch.utils._pytree import tree_leaves, tree_map
+
+import lfl
+from lfl.method import plan
+from lfl.task import load_task
+from lfl.training import build_problem, build_programs, compiles, resolve, train
+from lfl.training.compilation import compile_program
+from lfl.training.speed import worth_compiling
+
+TASK = load_task("digits", Path("unused"))
+CPU = torch.device("cpu")
+
+
+def last_state(method: str, *, compiled: bool = False, seeds: list[int] | None = None, **asked):
+    settings = resolve(
+        TASK.defaults, method=method, **({"model": "logistic", "steps": 6, "init_steps": 3, "batch_size": 16} | asked)
+    )
+    steps = build_programs(TASK, settings, many_seeds=seeds is not None, compiled=compiled)
+    whole = plan(method, build_problem(TASK, settings, seeds=seeds, steps=steps))
+    return list(train(whole, look=lambda _: [{}] * len(seeds or [0]), log_every=1, eval_every=3))[-1].state
+
+
+def assert_close(a, b) -> None:
+    for x, y in zip(tree_leaves(a), tree_leaves(b), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"inner_steps": 2, "lookahead": 3, "meta_every": 6},
+        {"meta_batch_size": 4},
+        {"method": "adalfl+lr", "schedule": "cosine", "momentum": 0.9},
+        {"method": "meta-lr", "inner_steps": 2, "lookahead": 3, "schedule": "step"},
+    ],
+    ids=["plain", "long horizons in pieces", "part of a batch", "loss and rate", "rate, long horizons"],
+)
+def test_compiled_runs_equal_eager_ones_and_nothing_compiles_twice(asked) -> None:
+    """Offline and online steps at their own rates, batches and step numbers share one program, seen through the
+    compiler's own count of graphs."""
+    torch._dynamo.reset()
+    counters.clear()
+    asked = {"method": "adalfl"} | asked
+    compiled = last_state(compiled=True, **asked)
+    graphs = counters["stats"]["unique_graphs"]
+    base_steps = asked.get("meta_every", 0) > asked.get("lookahead", 1)
+    assert graphs == (4 + base_steps if "lookahead" in asked else 1)
+    assert_close(compiled, last_state(**asked))
+
+
+@pytest.mark.parametrize("method", ["baseline", "ml3", "meta-lr", "adalfl", "adalfl+lr"])
+def test_seeds_together_have_the_numbers_that_each_has_alone(method: str) -> None:
+    together = last_state(method, seeds=[3, 5, 8])
+    for i, seed in enumerate((3, 5, 8)):
+        assert_close(tree_map(lambda t, i=i: t[i] if t is not None else None, together), last_state(method, seed=seed))
+
+
+def test_many_programs_in_one_process_do_not_use_up_the_compilers_patience() -> None:
+    """The compiler gives up at the ninth recompilation of one code object."""
+    torch._dynamo.reset()
+    for i in range(10):
+        program = compile_program(lambda t, i=i: t + i, CPU)
+        assert program(torch.zeros(())) == i
+
+
+def test_what_occurs_twice_is_computed_once() -> None:
+    """A program with its own derivative: the product below is also the first half of its tangent."""
+
+    def program(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        primal = torch.tanh(a @ b)
+        value, tangent = torch.func.jvp(lambda b: torch.tanh(a @ b), (b,), (torch.ones_like(b),))
+        return primal + value + tangent
+
+    torch._dynamo.reset()
+    a, b = torch.randn(4, 5), torch.randn(5, 6)
+    result, (code,) = run_and_get_code(compile_program(program, CPU), a, b)
+    torch.testing.assert_close(result, program(a, b))
+    assert code.count("extern_kernels.mm(") == 2  # a @ b, and a @ its direction
+
+
+def test_without_a_compiler_auto_is_eager_and_on_says_so() -> None:
+    with inductor.patch({"cpp.cxx": ("/nowhere/g++",)}):
+        assert not worth_compiling(10**6, 10**12, CPU)
+        with pytest.raises(lfl.UserError, match="needs a C\\+\\+ compiler"):
+            compiles(TASK, resolve(TASK.defaults, compile="on"))
