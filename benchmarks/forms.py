@@ -43,9 +43,7 @@ def setup(model: str, device: torch.device, *, num_outputs: int = 10, batch_size
     """A model on random data of its true shape."""
     shape, size = INPUTS[model]
     size = batch_size or size
-    module = build_model(model, shape, num_outputs).to_empty(device=device)
-    for name, buffer in module.named_buffers():
-        buffer.fill_(1.0) if name.endswith("running_var") else buffer.zero_()
+    module = build_model(model, shape, num_outputs).to(device)
     drawn = xavier_uniform(dict(module.named_parameters()), generator(0, "theta"))
     with torch.no_grad():
         for name, p in module.named_parameters():

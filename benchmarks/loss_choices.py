@@ -38,7 +38,7 @@ def stack(trees: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
 
 def measure(task: Task, options: dict[str, object]) -> dict[str, object]:
     fixed_theta, on_valid = (bool(options.pop(name, False)) for name in ("fixed_theta", "valid"))
-    shapes, _, apply_fn = lfl.functional(build_model("logistic", task.input_shape, 10).to_empty(device="cpu"))
+    shapes, _, apply_fn = lfl.functional(build_model("logistic", task.input_shape, 10))
     losses = [lfl.loss_network("classification", generator=generator(s, "phi_0"), **options) for s in SEEDS]
     phi, loss_fn = stack([phi for phi, _ in losses]), losses[0][1]
     inner, outer = lfl.sgd(0.01), lfl.adam(1e-3)

@@ -10,6 +10,7 @@ company on the machine: good for an order of magnitude, not for comparing method
 """
 
 import argparse
+import csv
 import itertools
 import json
 import statistics
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-METHODS = ["baseline", "ml3", "adalfl"]
+METHODS = ["baseline", "ml3", "meta-lr", "adalfl", "adalfl+lr"]
+PAPER = Path(__file__).parent / "paper" / "table1.csv"
 
 
 def measure(task_name: str, model: str, methods: list[str], seeds: list[int], data_dir: Path, threads: int) -> None:
@@ -31,6 +33,9 @@ def measure(task_name: str, model: str, methods: list[str], seeds: list[int], da
     torch.set_num_threads(threads)
     task = load_task(task_name, data_dir)
     path = RESULTS / f"methods-{task_name}-{model}.json"
+    if task.kind == "regression" and not path.is_file():
+        content = {"task": task_name, "model": model, "ridge": ridge(task), "runs": []}
+        path.write_text(json.dumps(content, indent=1) + "\n")
     done = {(run["method"], run["seed"]) for run in read(path)}
     for seed, method in itertools.product(seeds, methods):
         if (method, seed) not in done:
@@ -50,7 +55,8 @@ def add(folder: Path) -> None:
     run = config | errors | {"seconds": seconds}
     runs = [*read(path), run]
     runs.sort(key=lambda run: (run["seed"], METHODS.index(run["method"])))
-    path.write_text(json.dumps({"task": config["task"], "model": config["model"], "runs": runs}, indent=1) + "\n")
+    content = json.loads(path.read_text()) if path.is_file() else {"task": config["task"], "model": config["model"]}
+    path.write_text(json.dumps(content | {"runs": runs}, indent=1) + "\n")
     print(f"{run['method']} seed {run['seed']}: test {run['test_error']:.4f}, {seconds:.0f} s", flush=True)
 
 
@@ -65,18 +71,41 @@ def table(path: Path) -> str:
         method: {run["seed"]: run["test_error"] for run in content["runs"] if run["method"] == method}
         for method in METHODS
     }
+    published = paper(content["task"], content["model"])
     lines = [
-        f"| {content['task']}, {content['model']} | test error | less the baseline's, paired by seed | seeds |",
-        "| --- | --- | --- | --- |",
+        f"| {content['task']}, {content['model']} | test error | less the baseline's, by seed | seeds | the paper's |",
+        "| --- | --- | --- | --- | --- |",
     ]
+    if "ridge" in content:
+        lines.append(f"| ridge regression | {content['ridge']:.4f} |  |  |  |")
     for method, by_seed in errors.items():
         if not by_seed:
             continue
         shared = [seed for seed in by_seed if seed in errors["baseline"]]
         paired = [by_seed[seed] - errors["baseline"][seed] for seed in shared]
         difference = "" if method == "baseline" or not paired else spread(paired, signed=True)
-        lines.append(f"| {method} | {spread(list(by_seed.values()))} | {difference} | {len(by_seed)} |")
+        cells = [method, spread(list(by_seed.values())), difference, str(len(by_seed)), published.get(method, "")]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def paper(task: str, model: str) -> dict[str, str]:
+    """What the paper's Table 1 has for a row, by method."""
+    with PAPER.open() as file:
+        rows = [row for row in csv.DictReader(file) if (row["task"], row["model"]) == (task, model)]
+    return {row["method"]: f"{float(row['mean']):.4f} ± {float(row['std']):.4f}" for row in rows}
+
+
+def ridge(task: Any) -> float:
+    """Test error of ridge regression on the same rows and scales, its penalty chosen on the validation split."""
+    import numpy as np
+    from sklearn.linear_model import Ridge
+
+    def error(model: Any, split: Any) -> float:
+        return float(np.mean((model.predict(split.x.numpy()) - split.y.numpy()) ** 2))
+
+    models = [Ridge(penalty).fit(task.train.x.numpy(), task.train.y.numpy()) for penalty in np.logspace(-3, 4, 15)]
+    return error(min(models, key=lambda model: error(model, task.valid)), task.test)
 
 
 def spread(values: list[float], *, signed: bool = False) -> str:
@@ -93,7 +122,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="digits")
     parser.add_argument("--model", default="mlp")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:4])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=1)
