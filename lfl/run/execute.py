@@ -109,7 +109,8 @@ def _given_phi(task: Task, settings: Settings) -> Tensors | None:
 @contextmanager
 def _folder(out: Path | None, settings: Settings) -> Iterator[Path]:
     """A new folder, removed again where what is done in it fails."""
-    folder = create_folder(out, f"{settings.task}-{settings.model}-{settings.method}")
+    task, model = Path(settings.task).stem, settings.model.replace(":", ".")  # of a user's own: a path, module:function
+    folder = create_folder(out, f"{task}-{model}-{settings.method}")
     try:
         yield folder
     except BrokenPipeError:  # nobody reads what is printed any more: not the disk's fault

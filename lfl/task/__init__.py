@@ -38,7 +38,7 @@ def load_task(
         UserError: an unknown name, data that cannot be used, or an option that the task does not have.
         Failure: a download failed.
     """
-    if is_file_task(name):
+    if name not in TASKS and is_file_task(name):
         return task_from_files(Path(name), target=target, kind=kind, eval_split=eval_split)
     one_of("task", name, [*TASKS, "FILE.npz", "TABLE.csv", "FOLDER/"])
     for flag, given in (("--target", target), ("--kind", kind)):

@@ -122,6 +122,8 @@ def _inputs(x: np.ndarray, y: np.ndarray, name: str) -> torch.Tensor:
 
 def _classes(labels: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], int]:
     flat = [y.reshape(len(y), -1)[:, 0] if y.ndim > 1 else y for y in labels]
+    if any(y.dtype.kind == "f" and not np.isfinite(y).all() for y in flat):
+        raise UserError(f"{name}: targets hold missing or infinite values; remove those rows.")
     known = np.unique(flat[0])
     if len(known) < 2:
         raise UserError(f"{name}: train has one class alone, {known[0]!r}; classification needs two.")

@@ -119,6 +119,9 @@ def test_own_data_and_own_model_train_and_evaluate(lfl_command, tmp_path: Path) 
     lines = [json.loads(line) for line in (tmp_path / "here" / "metrics.jsonl").read_text().splitlines()]
     assert any("eval_error" in line for line in lines)
     assert lfl_command("eval", "here")[0] == 0
+    status, out, _ = lfl_command("train", *QUICK, "--task", str(tmp_path / "table.csv"), *own[2:])
+    assert status == 0
+    assert "run folder runs/table-mine.net-adalfl-1\n" in out
 
 
 def test_a_learned_loss_is_handed_on(lfl_command, tmp_path: Path) -> None:

@@ -98,12 +98,14 @@ Y = np.repeat([0, 1], 50)
         ((X, Y, X[:5, :2], Y[:5]), r"train inputs are \[3\] and test inputs \[2\]"),
         ((X, Y, X[:5], None), "belong together"),
         ((X, np.full(100, np.nan)), "missing or infinite"),
+        ((X, np.where(Y, Y, np.nan), None, None, "classification"), "missing or infinite"),
         ((X[:10], Y[45:55]), "10 train rows; at least 20"),
     ],
 )
 def test_arrays_that_cannot_be_used_are_named(arrays: tuple, words: str) -> None:
+    *given, kind = arrays if len(arrays) == 5 else (*arrays, None)
     with pytest.raises(lfl.UserError, match=words):
-        task_from_arrays(*arrays)
+        task_from_arrays(*given, kind=kind)
 
 
 def test_a_kind_can_be_said_and_must_be_known() -> None:
@@ -112,6 +114,12 @@ def test_a_kind_can_be_said_and_must_be_known() -> None:
         task_from_arrays(X, Y, kind="ranking")
     with pytest.raises(lfl.UserError, match="regression wants real targets"):
         task_from_arrays(X, np.repeat(["a", "b"], 50), kind="regression")
+
+
+def test_a_folder_that_is_called_like_a_task_does_not_take_its_place(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_task("digits", tmp_path).num_outputs == 10
 
 
 def test_files_become_tasks_by_their_names(tmp_path: Path) -> None:
