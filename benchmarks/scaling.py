@@ -30,7 +30,8 @@ def horizon(k: int, device: Any, threads: int) -> list[Row]:
     from memory import measure as peak_memory
 
     make = partial(setup, "allcnnc", device, batch_size=8)
-    batches, valid = [make().batch() for _ in range(k)], make().batch()
+    draw = make().batch
+    batches, valid = [draw() for _ in range(k)], draw()
     names = ["higher", "unroll", "mixed", "mixed, in compiled pieces"]
     same: Any = {"horizon": k, "batch_size": 8, "threads": threads, "device": device.type}
     peaks = {name: peak_memory("allcnnc", name, **same) for name in names}
@@ -45,7 +46,8 @@ def outputs(count: int, device: Any, threads: int) -> list[Row]:
     from forms import FORMS, interleaved, setup, summary
 
     make = partial(setup, "lenet5", device, num_outputs=count)
-    batch, valid = make().batch(), make().batch()
+    draw = make().batch
+    batch, valid = draw(), draw()
     names = ["plain", "higher", "unroll", "mixed", "unroll, compiled"]
     times = interleaved({name: partial(FORMS[name](make()), [batch], valid) for name in names}, device, 15.0)
     return [{"outputs": count, "form": name, **summary(times[name])} for name in names]

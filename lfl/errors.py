@@ -21,3 +21,9 @@ def one_of(what: str, name: str, known: "dict[str, object] | list[str]") -> None
     """Raise `UserError` unless `name` is one of `known`, and say which there are."""
     if name not in known:
         raise UserError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")
+
+
+def reason(error: BaseException) -> str:
+    """What an error says in its first line, or what it is called where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

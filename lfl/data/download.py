@@ -1,6 +1,7 @@
-"""Errors of data that are fetched on first use, in words."""
+"""Data that are fetched on first use: whole or not at all, and errors in words."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -9,22 +10,26 @@ from typing import Any
 
 import torch
 
-from ..errors import Failure
+from ..errors import Failure, reason
 
 
 @contextmanager
-def downloading(what: str, data_dir: Path, otherwise: str) -> Iterator[None]:
-    """Say that a download failed, why, and what else can be done.
+def downloading(what: str, folder: Path, otherwise: str) -> Iterator[Path]:
+    """A scratch folder inside `folder`: what is fetched into it is then renamed, so that an interrupted download leaves
+    nothing behind.
 
     Raises:
-        Failure: instead of whatever a fetcher raises for want of a network, of room, or of a sound file.
+        Failure: instead of whatever a fetcher raises for want of a network, of room, or of a sound file; it says that
+            the download failed, why, and what else can be done.
     """
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
+            yield Path(scratch)
     except (OSError, RuntimeError, shutil.Error, HTTPException) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Failure(
-            f"could not download {what} into {data_dir} ({reason}). Check the network and the folder, or {otherwise}."
+            f"could not download {what} into {folder} ({reason(error)}). "
+            f"Check the network and the folder, or {otherwise}."
         ) from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, reason
 
 Arrays = dict[str, np.ndarray]
 """`x_train`, `y_train`, and where there is a test partition `x_test`, `y_test`."""
@@ -28,7 +28,7 @@ def read_npz(path: Path) -> Arrays:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in ("x_train", "y_train", "x_test", "y_test") if name in content}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"cannot read {path} ({_reason(error)}); make it with numpy.savez, without objects.") from error
+        raise UserError(f"cannot read {path} ({reason(error)}); make it with numpy.savez, without objects.") from error
     missing = sorted({"x_train", "y_train"} - arrays.keys())
     if missing:
         raise UserError(f"{path} lacks {' and '.join(missing)}; save arrays x_train, y_train, x_test, y_test.")
@@ -49,7 +49,7 @@ def read_table(path: Path, target: str) -> Arrays:
         with path.open(newline="", encoding="utf-8-sig") as file:
             names, *rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {path} ({_reason(error)}); give a table of comma-separated values.") from error
+        raise UserError(f"cannot read {path} ({reason(error)}); give a table of comma-separated values.") from error
     except ValueError:
         raise UserError(f"{path} is empty; give a table with a line of names, and rows below it.") from None
     names = [name.strip() for name in names]
@@ -108,7 +108,7 @@ def _picture(file: Path) -> np.ndarray:
         with Image.open(file) as picture:
             return np.asarray(picture.convert("RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file} is no picture that can be read ({_reason(error)}); remove it.") from error
+        raise UserError(f"{file} is no picture that can be read ({reason(error)}); remove it.") from error
 
 
 def _encode(values: list[str]) -> Iterable[np.ndarray]:
@@ -127,8 +127,3 @@ def _numbers(values: list[str]) -> np.ndarray | None:
         return np.array([np.nan if value.lower() in MISSING else float(value) for value in values])
     except ValueError:
         return None
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

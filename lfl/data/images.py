@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +56,10 @@ def _read(name: str, dataset: Any, data_dir: Path, part: dict[str, Any]) -> Spli
 
 
 def _download(name: str, dataset: Any, data_dir: Path, part: dict[str, Any]) -> None:
-    """Fetch into a folder beside the target, then rename: an interrupted download leaves nothing."""
-    with downloading(name, data_dir, f"put the files of torchvision's {dataset.__name__} there"):
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{name}-") as scratch:
-            dataset(scratch, download=True, **part)
-            for item in Path(scratch).iterdir():
-                target = data_dir / item.name
-                if target.is_dir():
-                    shutil.rmtree(target)
-                os.replace(item, target)
+    with downloading(name, data_dir, f"put the files of torchvision's {dataset.__name__} there") as scratch:
+        dataset(scratch, download=True, **part)
+        for item in scratch.iterdir():
+            target = data_dir / item.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(item, target)

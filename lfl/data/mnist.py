@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,8 @@ def _read(datasets: Any, data_dir: Path, *, train: bool) -> Split:
 
 
 def _download(datasets: Any, data_dir: Path, raw: Path) -> None:
-    """Fetch into a folder beside the target, then rename: an interrupted download leaves nothing."""
-    with downloading("MNIST", data_dir, f"put the four IDX files into {raw}"):
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".mnist-") as scratch:
-            datasets.MNIST(scratch, download=True)
-            raw.mkdir(parents=True, exist_ok=True)
-            for name in MD5:
-                os.replace(Path(scratch) / "MNIST" / "raw" / name, raw / name)
+    with downloading("MNIST", data_dir, f"put the four IDX files into {raw}") as scratch:
+        datasets.MNIST(scratch, download=True)
+        raw.mkdir(parents=True, exist_ok=True)
+        for name in MD5:
+            os.replace(scratch / "MNIST" / "raw" / name, raw / name)

@@ -1,7 +1,6 @@
 """Tables that are fetched on first use, or that are already there."""
 
 import os
-import tempfile
 import warnings
 from pathlib import Path
 from urllib.request import urlretrieve
@@ -80,12 +79,9 @@ def _read_crime(path: Path) -> np.ndarray:
 
 
 def _download_crime(path: Path) -> None:
-    """Fetch beside the target, then rename: an interrupted download leaves nothing."""
-    with downloading("crime", path.parent, f"put UCI's communities.data into {path.parent}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".crime-") as scratch:
-            fetched, _ = urlretrieve(CRIME_URL, Path(scratch) / path.name)
-            os.replace(fetched, path)
+    with downloading("crime", path.parent, f"put UCI's communities.data into {path.parent}") as scratch:
+        fetched, _ = urlretrieve(CRIME_URL, scratch / path.name)
+        os.replace(fetched, path)
 
 
 def _split(inputs: np.ndarray, target: np.ndarray) -> Split:

@@ -9,13 +9,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ..method import METHODS, offline_only
 from ..run import read_json
 from ..run.folder import write_bytes
 
 COLOURS = "viridis"
-OFFLINE_ONLY = {"ml3"}
-"""Methods whose loss stands still while the model trains."""
-
 TITLES = {"init": "offline initialisation", "train": "training"}
 
 
@@ -37,7 +35,8 @@ def draw_losses(folder: Path) -> Path | None:
     config = read_json(folder / "config.json")
     with np.load(folder / "loss_curves.npz") as file:
         axis, phases, steps, curves = (file[name] for name in ("axis", "phase", "step", "curves"))
-    learned = [name for name in dict.fromkeys(phases) if name == "init" or config["method"] not in OFFLINE_ONLY]
+    stands_still = METHODS[config["method"]].phases is offline_only
+    learned = [name for name in dict.fromkeys(phases) if name == "init" or not stands_still]
     columns = curves.shape[1]
     figure = Figure(figsize=(1.0 + 4.2 * columns, 0.6 + 3.0 * len(learned)), dpi=150, layout="constrained")
     panels = figure.subplots(len(learned), columns, squeeze=False)

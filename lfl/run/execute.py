@@ -77,9 +77,10 @@ def execute_seeds(
     """
     together, compiled = trains_together(task, settings), compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
-    phi = _given_phi(task, settings)
-    problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=phi) if together else None
-    whole = None if problem is None else plan(settings.method, problem)
+    whole: Plan | None = None
+    if together:
+        problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=_given_phi(task, settings))
+        whole = plan(settings.method, problem)
     facts = {"compiled": compiled, "seeds": list(seeds), "together": together}
     with _folder(out, settings) as folder:
         if whole is not None:

@@ -1,7 +1,5 @@
 """From raw splits to a task: what is held out, and how inputs and targets are scaled."""
 
-from collections.abc import Iterator
-
 import torch
 
 from ..data.arrays import Split, hold_out, scale_of, to_unit_range
@@ -26,7 +24,6 @@ def build_task(
     *,
     eval_split: bool = False,
     pad: int | None = None,
-    scale_targets: bool = True,
 ) -> Task:
     """Hold out valid (and test, and eval), and scale by the statistics of what is left of train.
 
@@ -37,7 +34,6 @@ def build_task(
         train, test: raw rows; without a test partition 20 % are held out by a fixed shuffle.
         eval_split: whether a fourth split is held out.
         pad: augments train images by flips and by crops from so many pixels of black around; None for no augmentation.
-        scale_targets: whether real-valued targets are mapped to [0, 1].
     """
     if test is None:
         train, test = hold_out(train, TEST_FRACTION, stratified=_stratifies(kind, train))
@@ -47,9 +43,9 @@ def build_task(
         splits[0], held = hold_out(train, VALID_FRACTION, stratified=_stratifies(kind, train))
         splits.append(held)
     scale = scale_of(splits[0].x)
-    targets: Iterator[torch.Tensor] = iter([split.y for split in splits])
-    if kind == "regression" and scale_targets:
-        targets = iter(to_unit_range(*targets))
+    targets = [split.y for split in splits]
+    if kind == "regression":
+        targets = list(to_unit_range(*targets))
     scaled = [Split(scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
     augmentation = None
     if pad is not None:
