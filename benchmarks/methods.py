@@ -20,7 +20,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = ["baseline", "ml3", "meta-lr", "adalfl", "adalfl+lr"]
-PAPER = Path(__file__).parent / "paper" / "table1.csv"
+PAPER = Path(__file__).parent.parent / "lfl" / "report" / "paper" / "table1.csv"
 
 
 def measure(task_name: str, model: str, methods: list[str], seeds: list[int], data_dir: Path, threads: int) -> None:

@@ -1,7 +1,19 @@
 """Run folders: made by training, read back later."""
 
 from .execute import execute, execute_seeds
-from .load import Run, learned_loss_of, load_run, read_json, test_error
+from .history import History
+from .load import Run, learned_loss_of, load_history, load_run, read_json, test_error
 from .record import Result
 
-__all__ = ["Result", "Run", "execute", "execute_seeds", "learned_loss_of", "load_run", "read_json", "test_error"]
+__all__ = [
+    "History",
+    "Result",
+    "Run",
+    "execute",
+    "execute_seeds",
+    "learned_loss_of",
+    "load_history",
+    "load_run",
+    "read_json",
+    "test_error",
+]

@@ -7,28 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..data.arrays import Split
 from ..errors import Failure
-from ..method import Plan, Programs, State, plan
+from ..method import Plan, Programs, plan
 from ..task import Task
 from ..training import (
-    ERRORS,
     Progress,
     Settings,
     build_functional,
     build_problem,
     build_programs,
     compiles,
-    evaluate,
     learned,
     train,
     trains_together,
 )
-from ..trees import map_tree
 from ..types import Tensors
 from .environment import environment
 from .folder import create_folder
+from .history import History
 from .load import load_phi
+from .looks import Looks
 from .record import Record, Result
 
 Watch = Callable[[Progress], None]
@@ -140,43 +138,23 @@ def _train(
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
     facts = environment(task.device) | facts
-
-    def of_each(tree: Any) -> list[Any]:
-        """The tree of each seed; None, where no loss is learned, is the same for all."""
-        if seeds is None or tree is None:
-            return [tree] * len(folders)
-        return [map_tree(lambda t, i=i: t[i], tree) for i in range(len(seeds))]
-
-    def errors_on(split: Split, state: State) -> list[float]:
-        return [
-            evaluate(apply_fn, theta, buffers, split, ERRORS[task.kind])
-            for theta, buffers in zip(of_each(state.theta), of_each(state.carry.buffers), strict=True)
-        ]
-
-    def look(state: State) -> list[dict[str, float]]:
-        columns = {"valid_error": errors_on(task.valid, state)}
-        if task.eval is not None:
-            columns["eval_error"] = errors_on(task.eval, state)
-        if what.learned_rate is not None:
-            columns["inner_lr"] = [float(what.learned_rate(phi)) for phi in of_each(state.phi)]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
+    looks = Looks(task, settings, apply_fn, what, None if seeds is None else len(seeds))
     records = []
     for folder, seed in zip(folders, seeds or [settings.seed], strict=True):
         folder.mkdir(exist_ok=True)
-        records.append(Record(folder, replace(settings, seed=seed), facts, what.learned_loss))
+        records.append(Record(folder, replace(settings, seed=seed), facts, what))
     progress: Progress | None = None
     completed = True
     try:
         for progress in train(
             steps,
-            look=look,
+            look=looks,
             log_every=settings.log_every,
             eval_every=settings.eval_every,
         ):
-            if progress.metrics is not None or records[0].due(progress):
+            if progress.metrics is not None or History.due(progress):
                 metrics: Sequence[Any] = progress.metrics or [None] * len(records)
-                for record, phi, numbers in zip(records, of_each(progress.state.phi), metrics, strict=True):
+                for record, phi, numbers in zip(records, looks.of_each(progress.state.phi), metrics, strict=True):
                     record.look(progress, phi, numbers)
             if watch is not None:
                 watch(progress)
@@ -189,11 +167,11 @@ def _train(
         raise KeyboardInterrupt
     state = progress.state
     where = {"phase": progress.phase.name, "step": progress.step, "completed": completed}
-    states = map(State, of_each(state.theta), of_each(state.phi), of_each(state.carry))
-    errors = zip(errors_on(task.valid, state), errors_on(task.test, state), strict=True)
     return [
-        record.finish(alone, where | {"valid_error": valid, "test_error": test})
-        for record, alone, (valid, test) in zip(records, states, errors, strict=True)
+        record.finish(
+            alone, where | {"valid_error": looks.error(alone, task.valid), "test_error": looks.error(alone, task.test)}
+        )
+        for record, alone in zip(records, looks.states(state), strict=True)
     ]
 
 

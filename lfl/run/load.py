@@ -18,6 +18,7 @@ from ..task import Task, load_task
 from ..training import ERRORS, Settings, build_functional, evaluate
 from ..training.learned import RATE
 from ..types import Kind, Tensors
+from .history import History
 
 
 class Run(NamedTuple):
@@ -106,6 +107,19 @@ def load_phi(folder: Path, representation: str, kind: Kind) -> Tensors:
         )
     like, _ = REPRESENTATIONS[representation](kind, generator=torch.Generator())
     return _read_tensors(folder / "phi.safetensors", like, ignored={RATE})
+
+
+def load_history(folder: Path) -> History:
+    """What a run learned beside its model, by step.
+
+    Raises:
+        UserError: the run learned nothing, or the file is corrupt.
+    """
+    path = folder / "phi_history.safetensors"
+    try:
+        return History.of(load(_read(path)))
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is corrupt ({error}); the run cannot be used.") from error
 
 
 def test_error(run: Run) -> float:

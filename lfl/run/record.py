@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..loss import LearnedLoss
 from ..method import State
 from ..training import Progress, Settings
-from .curves import Curves
+from ..training.learned import Learned
 from .folder import write_bytes, write_json, write_tensors
+from .history import History
 
 
 class Result(NamedTuple):
@@ -37,9 +37,10 @@ class Result(NamedTuple):
 class Record:
     """The run folder of one seed, while it trains."""
 
-    def __init__(self, folder: Path, settings: Settings, facts: dict[str, Any], loss_fn: LearnedLoss | None) -> None:
+    def __init__(self, folder: Path, settings: Settings, facts: dict[str, Any], learned: Learned) -> None:
         self.folder = folder
-        self.curves = None if loss_fn is None else Curves(loss_fn)
+        self.learned_loss = learned.learned_loss
+        self.history = History()
         self.start = time.perf_counter()
         write_json(folder / "config.json", asdict(settings) | facts)
         self.files = ExitStack()
@@ -47,14 +48,10 @@ class Record:
             self.files.enter_context((folder / name).open("w")) for name in ("metrics.jsonl", "timing.jsonl")
         )
 
-    def due(self, progress: Progress) -> bool:
-        """Whether the learned loss is to be sampled after a step."""
-        return self.curves is not None and self.curves.due(progress)
-
     def look(self, progress: Progress, phi: Any, metrics: dict[str, float] | None) -> None:
         """Take in a step: the seed's phi, and its numbers where there are any."""
-        if self.curves is not None:
-            self.curves.look(progress, phi)
+        if phi is not None:
+            self.history.look(progress, phi)
         if metrics is not None:
             where = {"phase": progress.phase.name, "step": progress.step}
             print(json.dumps(where | metrics), file=self.metrics, flush=True)
@@ -72,7 +69,8 @@ class Record:
         write_tensors(self.folder / "buffers.safetensors", state.carry.buffers)
         if state.phi is not None:
             write_tensors(self.folder / "phi.safetensors", state.phi)
-        if self.curves is not None:
-            write_bytes(self.folder / "loss_curves.npz", self.curves.content())
+            write_tensors(self.folder / "phi_history.safetensors", self.history.tensors())
+        if self.learned_loss is not None:
+            write_bytes(self.folder / "loss_curves.npz", self.history.curves(self.learned_loss))
         write_json(self.folder / "result.json", ended)
         return result

@@ -2,12 +2,14 @@
 
 from .build import (
     ERRORS,
+    TASK_LOSSES,
     build_functional,
     build_problem,
     build_programs,
     compiles,
     trains_together,
 )
+from .effective import effective_rate
 from .evaluate import evaluate
 from .learned import learned
 from .loop import Progress, train
@@ -18,12 +20,14 @@ __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_TASK",
     "ERRORS",
+    "TASK_LOSSES",
     "Progress",
     "Settings",
     "build_functional",
     "build_problem",
     "build_programs",
     "compiles",
+    "effective_rate",
     "evaluate",
     "learned",
     "resolve",

@@ -28,13 +28,13 @@ class Progress:
 
 
 def train(
-    plan: Plan, *, look: Callable[[State], list[dict[str, float]]], log_every: int, eval_every: int
+    plan: Plan, *, look: Callable[[State, int], list[dict[str, float]]], log_every: int, eval_every: int
 ) -> Iterator[Progress]:
     """Run a plan.
 
     Args:
         plan: a method on a problem.
-        look: `look(state) -> numbers`, such as the validation error, for each seed.
+        look: `look(state, step) -> numbers`, such as the validation error, for each seed.
         log_every: steps between two looks at losses and gradient norms.
         eval_every: steps between two calls of `look`, while theta trains.
 
@@ -61,7 +61,7 @@ def train(
             if evaluated or due(log_every):
                 metrics = _numbers(info, phase, step)
                 if evaluated:
-                    metrics = [numbers | seen for numbers, seen in zip(metrics, look(state), strict=True)]
+                    metrics = [numbers | seen for numbers, seen in zip(metrics, look(state, step), strict=True)]
             yield Progress(phase, step, state, metrics)
 
 

@@ -185,5 +185,10 @@ def resolve(
     return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
 
 
+def scheduled_rate(settings: Settings, step: int) -> float:
+    """Theta's rate at a step, by its schedule; where the rate is learned, what it would be without learning."""
+    return settings.inner_lr * SCHEDULES[settings.schedule](step / settings.steps)
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")

@@ -35,7 +35,7 @@ def test_a_run_leaves_a_whole_folder_and_loads_back(task: str, method: str, tmp_
         "buffers.safetensors",
         "result.json",
     }
-    learned = {"phi.safetensors", "loss_curves.npz"} if method != "baseline" else set()
+    learned = {"phi.safetensors", "phi_history.safetensors", "loss_curves.npz"} if method != "baseline" else set()
     assert {p.name for p in result.folder.iterdir()} == files | learned
     config = json.loads((result.folder / "config.json").read_text())
     assert config["outer_lr"] == 1e-5

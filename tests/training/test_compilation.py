@@ -26,7 +26,7 @@ def last_state(method: str, *, compiled: bool = False, seeds: list[int] | None =
     )
     steps = build_programs(TASK, settings, many_seeds=seeds is not None, compiled=compiled)
     whole = plan(method, build_problem(TASK, settings, seeds=seeds, steps=steps))
-    return list(train(whole, look=lambda _: [{}] * len(seeds or [0]), log_every=1, eval_every=3))[-1].state
+    return list(train(whole, look=lambda *_: [{}] * len(seeds or [0]), log_every=1, eval_every=3))[-1].state
 
 
 def assert_close(a, b) -> None:

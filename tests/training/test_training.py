@@ -30,7 +30,7 @@ def states(method: str, **asked):
     chosen = settings(method=method, **asked)
     steps = plan(method, build_problem(TASK, chosen))
     return list(
-        train(steps, look=lambda _: [{"valid_error": 0.5}], log_every=chosen.log_every, eval_every=chosen.eval_every)
+        train(steps, look=lambda *_: [{"valid_error": 0.5}], log_every=chosen.log_every, eval_every=chosen.eval_every)
     )
 
 

@@ -1,0 +1,45 @@
+"""The paper's tables: figures beside which ours are shown."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+PAPER = Path(__file__).parent / "paper"
+
+
+class Published(NamedTuple):
+    """An error that the paper states: mean and standard deviation over ten seeds."""
+
+    mean: float
+    std: float
+
+
+def table_1(task: str, model: str) -> dict[str, Published]:
+    """What Table 1 has for a task and a model, by method; empty where the paper has no such row."""
+    return {
+        row["method"]: Published(float(row["mean"]), float(row["std"]))
+        for row in _rows("table1.csv")
+        if (row["task"], row["model"]) == (task, model)
+    }
+
+
+def table_2(task: str, model: str) -> dict[str, float]:
+    """What Table 2 has for a task and a model: hours of a whole run on the paper's GPU, by method."""
+    for row in _rows("table2.csv"):
+        if (row.pop("task"), row.pop("model")) == (task, model):
+            return {method: float(hours) for method, hours in row.items()}
+    return {}
+
+
+def ablation(table: int, task: str, model: str) -> dict[str, Published | None]:
+    """What one of Tables 3 to 7 has for a task and a model, by variant; None where training diverged."""
+    return {
+        row["variant"]: Published(float(row["mean"]), float(row["std"])) if row["mean"] else None
+        for row in _rows("ablations.csv")
+        if (row["table"], row["task"], row["model"]) == (str(table), task, model)
+    }
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (PAPER / name).open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,75 @@
+"""How what a run learns beside the model changed over the run."""
+
+import io
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..loss import LearnedLoss
+from ..loss.curve import axis, sample_curves
+from ..training import Progress
+from ..trees import map_tree
+from ..types import Tensors
+
+LOOKS_PER_PHASE = 50
+
+
+class History:
+    """phi at some fifty steps of each phase.
+
+    Args:
+        phases, steps, phis: what was taken in so far; nothing at the start of a run.
+    """
+
+    def __init__(
+        self, phases: list[str] | None = None, steps: list[int] | None = None, phis: list[Tensors] | None = None
+    ) -> None:
+        self.phases = phases or []
+        self.steps = steps or []
+        self.phis = phis or []
+
+    @staticmethod
+    def due(progress: Progress) -> bool:
+        """Whether phi is to be kept after a step."""
+        phase, step = progress.phase, progress.step
+        every = max(1, phase.num_steps // LOOKS_PER_PHASE)
+        return step % every < phase.stride or step == phase.num_steps
+
+    def look(self, progress: Progress, phi: Tensors) -> None:
+        """Keep phi where it is due."""
+        if self.due(progress):
+            self.phases.append(progress.phase.name)
+            self.steps.append(progress.step)
+            self.phis.append(map_tree(lambda t: t.detach().cpu().clone(), phi))
+
+    def tensors(self) -> Tensors:
+        """`phi.NAME [n, ...]`, `step [n]`, and `init [n]`: whether it was learned offline."""
+        stacked = map_tree(lambda *each: torch.stack(each), *self.phis)
+        return {f"phi.{name}": t for name, t in stacked.items()} | {
+            "step": torch.tensor(self.steps),
+            "init": torch.tensor([phase == "init" for phase in self.phases]),
+        }
+
+    @classmethod
+    def of(cls, tensors: Tensors) -> "History":
+        """The history that `tensors` gave."""
+        named = {name.removeprefix("phi."): t for name, t in tensors.items() if name.startswith("phi.")}
+        steps = tensors["step"].tolist()
+        return cls(
+            ["init" if offline else "train" for offline in tensors["init"].tolist()],
+            steps,
+            [{name: t[i].clone() for name, t in named.items()} for i in range(len(steps))],
+        )
+
+    def curves(self, loss_fn: LearnedLoss) -> bytes:
+        """The learned loss as an npz file: `axis [points]`, and `phase`, `step`, `curves [n, targets, points]`."""
+        file = io.BytesIO()
+        content: dict[str, Any] = {
+            "axis": axis(loss_fn).numpy(),
+            "phase": np.array(self.phases),
+            "step": np.array(self.steps),
+            "curves": np.stack([sample_curves(loss_fn, phi).numpy() for phi in self.phis]),
+        }
+        np.savez(file, **content)
+        return file.getvalue()
