@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .commands import evaluate, listing, train
+from .export import export
 
 app = typer.Typer(
     name="lfl",
@@ -17,6 +18,7 @@ app = typer.Typer(
 app.command("train")(train)
 app.command("eval")(evaluate)
 app.command("list")(listing)
+app.command("export")(export)
 
 
 @app.callback(invoke_without_command=True)
