@@ -21,6 +21,7 @@ LAYERS = [
     "run",
     "report",
     "handover",
+    "sklearn",
 ]
 GROUND = {"errors", "types", "randomness", "trees", "version", "device"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
