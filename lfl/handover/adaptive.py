@@ -61,7 +61,7 @@ class AdaptiveLoss(nn.Module):
         if len(kept) < 2 or kept[0] != 0 or any(a >= b for a, b in pairwise(kept)):
             raise UserError(f"a schedule wants at least two steps that grow from 0, but {kept} came.")
         num_steps = kept[-1] if num_steps is None else num_steps
-        if num_steps < 1:
+        if not isinstance(num_steps, int) or num_steps < 1:
             raise UserError(f"num_steps must be a whole number of at least 1, but {num_steps!r} came.")
         self.loss_fn, self.num_steps = schedule.loss_fn, num_steps
         self.reduction, self.ignore_index = reduction, ignore_index

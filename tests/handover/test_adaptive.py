@@ -73,7 +73,8 @@ def test_a_schedule_that_is_none_is_named(steps: list[int]) -> None:
 
 
 def test_bad_arguments_are_named(runs: dict[str, Path]) -> None:
-    with pytest.raises(lfl.UserError, match="num_steps must be a whole number of at least 1"):
-        lfl.AdaptiveLoss(runs["regression"], num_steps=0)
+    for bad in (0, 2.5):
+        with pytest.raises(lfl.UserError, match="num_steps must be a whole number of at least 1"):
+            lfl.AdaptiveLoss(runs["regression"], num_steps=bad)
     with pytest.raises(lfl.UserError, match="choose one of: mean"):
         lfl.AdaptiveLoss(runs["regression"], reduction="max")
