@@ -4,6 +4,7 @@ from .execute import execute, execute_seeds
 from .history import History
 from .load import Run, learned_loss_of, load_history, load_run, read_json, test_error
 from .record import Result
+from .resume import resume
 
 __all__ = [
     "History",
@@ -15,5 +16,6 @@ __all__ = [
     "load_history",
     "load_run",
     "read_json",
+    "resume",
     "test_error",
 ]

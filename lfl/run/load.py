@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from ..errors import UserError
+from ..errors import UserError, reason
 from ..loss import REPRESENTATIONS
 from ..model import PureModule
 from ..task import Task, load_task
@@ -19,6 +19,7 @@ from ..training import ERRORS, Settings, build_functional, evaluate
 from ..training.learned import RATE
 from ..types import Kind, Tensors
 from .history import History
+from .record import Result
 
 
 class Run(NamedTuple):
@@ -53,15 +54,8 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
     Raises:
         UserError: no run is there, or a file of it is missing, corrupt or of another model.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
-    config = read_json(folder / "config.json")
+    settings = read_settings(folder)
     result = read_json(folder / "result.json")
-    names = {field.name for field in fields(Settings)}
-    missing = sorted(names - config.keys())
-    if missing:
-        raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
-    settings = Settings(**{name: config[name] for name in names})
     task = load_task(
         settings.task, data_dir, target=settings.target, kind=settings.kind, eval_split=settings.eval_split
     ).to(torch.device(device))
@@ -76,6 +70,36 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
         apply_fn,
         bool(result.get("completed")),
     )
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a run.
+
+    Raises:
+        UserError: no run is there, or its `config.json` is damaged.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
+    config = read_json(folder / "config.json")
+    names = {field.name for field in fields(Settings)}
+    missing = sorted(names - config.keys())
+    if missing:
+        raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
+    return Settings(**{name: config[name] for name in names})
+
+
+def read_result(folder: Path) -> Result | None:
+    """How a run ended; None while it has not ended, or was told to stop."""
+    if not (folder / "result.json").is_file():
+        return None
+    ended = read_json(folder / "result.json")
+    try:
+        if not ended["completed"]:
+            return None
+        seconds = json.loads(_read(folder / "timing.jsonl").splitlines()[-1])["seconds"]
+        return Result(folder, **ended, seconds=seconds)
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{folder} holds a damaged result.json or timing.jsonl ({reason(error)}).") from error
 
 
 def learned_loss_of(folder: Path) -> str:

@@ -1,7 +1,6 @@
 """From a task and settings to a problem that a method can train."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .compilation import compile_program, compiled_pieces, compiler_is_there
 from .learned import learned
-from .settings import Settings, scheduled_rate
+from .settings import Settings, schedule_factor
 from .speed import forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
@@ -156,10 +155,10 @@ def build_problem(
         return x, data.y[rows], masks
 
     whole = METHODS[settings.method]
-    scale = settings if not whole.learns_rate else replace(settings, inner_lr=1.0)  # phi holds the rate itself
+    alpha = 1.0 if whole.learns_rate else settings.inner_lr
 
     def inner_rate(step: int) -> torch.Tensor:
-        return torch.tensor(scheduled_rate(scale, step), device=task.device)
+        return torch.tensor(alpha * schedule_factor(settings, step), device=task.device)
 
     def draw_phi(seed: int) -> Tensors:
         drawn = learned(task, settings, seed).phi_0 if phi is None else phi

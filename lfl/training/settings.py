@@ -52,6 +52,7 @@ class Settings:
         precision: `"float32"`, `"tf32"` (matrix products and convolutions on an NVIDIA GPU round their inputs to
             10 bits) or `"bfloat16"` (they are computed in 8 bits).
         log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
+        checkpoint_every: steps between two checkpoints; 0 for none but where a run is told to stop.
     """
 
     task: str
@@ -88,9 +89,10 @@ class Settings:
     precision: str
     log_every: int
     eval_every: int
+    checkpoint_every: int
 
     def __post_init__(self) -> None:
-        at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1}
+        at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1, "checkpoint_every": 0}
         counts = ("lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
         for name, least in {**at_least, **dict.fromkeys(counts, 1)}.items():
             value = getattr(self, name)
@@ -181,13 +183,14 @@ def resolve(
         "precision": "float32",
         "log_every": max(1, steps // 200),
         "eval_every": max(1, steps // 50),
+        "checkpoint_every": max(100, steps // 20),
     }
     return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
 
 
-def scheduled_rate(settings: Settings, step: int) -> float:
-    """Theta's rate at a step, by its schedule; where the rate is learned, what it would be without learning."""
-    return settings.inner_lr * SCHEDULES[settings.schedule](step / settings.steps)
+def schedule_factor(settings: Settings, step: int) -> float:
+    """What theta's rate is multiplied by at a step."""
+    return SCHEDULES[settings.schedule](step / settings.steps)
 
 
 def _flag(name: str) -> str:

@@ -96,7 +96,7 @@ def test_seeds_get_a_folder_each_and_a_mean(model: str, how: str, lfl_command, t
     mean, deviation = map(float, re.search(r"^over 3 seeds (\S+) ± (\S+)$", out, re.M).groups())
     assert mean == pytest.approx(statistics.mean(errors), abs=1e-4)
     assert deviation == pytest.approx(statistics.stdev(errors), abs=1e-4)
-    assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["seed-4", "seed-5", "seed-6"]
+    assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["config.json", "seed-4", "seed-5", "seed-6"]
     assert lfl_command("eval", "here/seed-5")[1].startswith(f"test error {errors[1]:.4f}\n")
 
 
