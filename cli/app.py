@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import evaluate, listing, train
+from .evaluate import evaluate
+from .listing import listing
+from .resume import resume
+from .train import train
 
 app = typer.Typer(
     name="lfl",
@@ -15,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("resume")(resume)
 app.command("eval")(evaluate)
 app.command("list")(listing)
 

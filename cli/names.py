@@ -78,6 +78,10 @@ PRECISIONS = {
     "tf32": "inputs of products rounded to 10 bits, on an NVIDIA GPU",
     "bfloat16": "products in 8 bits",
 }
+LOGS = {
+    "none": "nothing beside metrics.jsonl (the default)",
+    "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')",
+}
 DEVICES = {
     "auto": "cuda, mps or cpu, the first that is there (the default)",
     "cpu": "the processor",

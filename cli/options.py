@@ -21,9 +21,9 @@ def _choice(choices: dict[str, str], what: str, flag: str) -> object:
     return typer.Option(flag, help=text, autocompletion=_complete(choices))
 
 
-TaskName = Annotated[str, _choice(names.TASKS | names.OWN_TASKS, "What to learn", "--task")]
-ModelName = Annotated[str, _choice(names.MODELS | names.OWN_MODELS, "What learns it", "--model")]
-MethodName = Annotated[str, _choice(names.METHODS, "How", "--method")]
+TaskName = Annotated[str | None, _choice(names.TASKS | names.OWN_TASKS, "What to learn", "--task")]
+ModelName = Annotated[str | None, _choice(names.MODELS | names.OWN_MODELS, "What learns it", "--model")]
+MethodName = Annotated[str | None, _choice(names.METHODS, "How", "--method")]
 Loss = Annotated[
     str | None, _choice(names.LOSSES, "What the learned loss is made of, or the baseline's loss", "--loss")
 ]
@@ -37,18 +37,19 @@ MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
 ]
 Hypergradient = Annotated[
-    str, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
+    str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]
-Compile = Annotated[str, _choice(names.COMPILE, "Whether the steps are compiled", "--compile")]
+Compile = Annotated[str | None, _choice(names.COMPILE, "Whether the steps are compiled", "--compile")]
 Precision = Annotated[
-    str,
+    str | None,
     _choice(
         names.PRECISIONS,
         "Of matrix products and convolutions (docs/cost.md has the error that it gives the gradient)",
         "--precision",
     ),
 ]
-DeviceName = Annotated[str, _choice(names.DEVICES, "Where to compute", "--device")]
+Log = Annotated[str | None, _choice(names.LOGS, "What else metrics are written for", "--log")]
+DeviceName = Annotated[str | None, _choice(names.DEVICES, "Where to compute", "--device")]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", envvar="LFL_DATA", help="Folder of downloaded data.", show_default="~/.cache/lfl"),

@@ -2,7 +2,7 @@
 
 from .execute import execute, execute_seeds
 from .history import History
-from .load import Run, learned_loss_of, load_history, load_run, read_json, test_error
+from .load import Run, learned_loss_of, load_history, load_run, read_json, read_settings, test_error
 from .record import Result
 from .resume import resume
 
@@ -16,6 +16,7 @@ __all__ = [
     "load_history",
     "load_run",
     "read_json",
+    "read_settings",
     "resume",
     "test_error",
 ]

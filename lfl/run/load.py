@@ -40,12 +40,12 @@ class Run(NamedTuple):
     completed: bool
 
 
-def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -> Run:
+def load_run(folder: Path, data_dir: Path | None = None, device: torch.device | str = "cpu") -> Run:
     """Load what `execute` left behind.
 
     Args:
         folder: the run folder.
-        data_dir: folder of the data sets.
+        data_dir: folder of the data sets; where the run had them when omitted.
         device: where the model and the data will live.
 
     Returns:
@@ -56,9 +56,7 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
     """
     settings = read_settings(folder)
     result = read_json(folder / "result.json")
-    task = load_task(
-        settings.task, data_dir, target=settings.target, kind=settings.kind, eval_split=settings.eval_split
-    ).to(torch.device(device))
+    task = load_data(folder, data_dir).to(torch.device(device))
     shapes, apply_fn = build_functional(task, settings)
     theta = _read_tensors(folder / "theta.safetensors", shapes)
     buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
@@ -70,6 +68,14 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
         apply_fn,
         bool(result.get("completed")),
     )
+
+
+def load_data(folder: Path, data_dir: Path | None = None) -> Task:
+    """The task of a run, from `data_dir` or from where the run had it."""
+    settings = read_settings(folder)
+    noted = read_json(folder / "config.json").get("data_dir")
+    where = data_dir or Path(noted or "~/.cache/lfl").expanduser()
+    return load_task(settings.task, where, target=settings.target, kind=settings.kind, eval_split=settings.eval_split)
 
 
 def read_settings(folder: Path) -> Settings:

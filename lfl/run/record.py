@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..loss import LearnedLoss
 from ..method import State
 from ..training import Progress
+from ..types import Kind
 from .folder import write_bytes, write_json, write_tensors
 from .history import History
 
@@ -20,6 +21,7 @@ class Result(NamedTuple):
 
     Args:
         folder: the run folder.
+        kind: of the targets, which says what the errors are.
         phase, step: where it stopped.
         completed: False where it was interrupted.
         valid_error, test_error: error rates from 0 to 1, or mean squared errors.
@@ -28,6 +30,7 @@ class Result(NamedTuple):
     """
 
     folder: Path
+    kind: Kind
     phase: str
     step: int
     completed: bool

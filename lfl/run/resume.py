@@ -5,11 +5,10 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
-from ..task import load_task
 from ..training import build_programs
 from .environment import environment
 from .execute import run_in_turn, writing
-from .load import read_json, read_result, read_settings
+from .load import load_data, read_json, read_result, read_settings
 from .record import Result
 from .session import Say, Watch, build_session, run_session, silent
 
@@ -46,10 +45,7 @@ def resume(
     folders = [folder] if seeds is None else [folder / f"seed-{seed}" for seed in seeds]
     if all(read_result(own) is not None for own in folders):
         raise UserError(f"{folder} is complete; there is nothing to resume.")
-    where = data_dir or Path(config.get("data_dir") or "~/.cache/lfl").expanduser()
-    task = load_task(
-        settings.task, where, target=settings.target, kind=settings.kind, eval_split=settings.eval_split
-    ).to(device or torch.device(config["device"]))
+    task = load_data(folder, data_dir).to(device or torch.device(config["device"]))
     now = environment(task.device)
     for name in now:
         if now[name] != config.get(name):

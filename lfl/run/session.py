@@ -122,7 +122,12 @@ def _finish(
     session: Session, root: Path, records: list[Record], looks: Looks, progress: Progress, stop: Stop
 ) -> list[Result]:
     completed = progress.phase is session.plan.phases[-1] and progress.step == progress.phase.num_steps
-    where = {"phase": progress.phase.name, "step": progress.step, "completed": completed}
+    where = {
+        "kind": session.task.kind,
+        "phase": progress.phase.name,
+        "step": progress.step,
+        "completed": completed,
+    }
     results = []
     for record, alone in zip(records, looks.states(progress.state), strict=True):
         errors = {f"{name}_error": looks.error(alone, session.task.splits[name]) for name in ("valid", "test")}
