@@ -108,7 +108,7 @@ def train(
 
     asked = flags if config is None else read_config(config) | flags
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
-    folder = options.data_folder(asked.pop("data_dir", None))
+    folder = options.data_folder(Path(asked.pop("data_dir")) if "data_dir" in asked else None)
     seeds = asked.pop("seeds", None)
     asked["task"] = asked.get("task", "digits")
     own = {name: asked.get(name) for name in ("target", "kind")}

@@ -343,35 +343,44 @@ def test_import_works_without_torchvision(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_ctrl_c_saves_and_leaves(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, tmp_path: Path) -> None:
     out = tmp_path / "run"
+    long = ["--model", "logistic", "--steps", "20000", "--init-steps", "10", "--threads", "1"]
     process = subprocess.Popen(
-        [
-            *COMMAND,
-            "train",
-            "--model",
-            "logistic",
-            "--steps",
-            "1000000",
-            "--init-steps",
-            "10",
-            "--out",
-            str(out),
-        ],
+        [*COMMAND, "train", *long, "--compile", "off", "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     metrics, deadline = out / "metrics.jsonl", time.monotonic() + 60
-    while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 10) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 5) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "interrupted at step" in stderr
     assert "Traceback" not in stderr
     assert "test error" in stdout
     assert shell("eval", str(out)).stdout.splitlines()[-1].endswith("interrupted")
+    step = json.loads((out / "result.json").read_text())["step"]
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"steps": step + 20}))  # a shorter way to its end
+    done = shell("resume", str(out))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((out / "result.json").read_text())["step"] == step + 20
+    assert not (out / "checkpoints").exists()
+
+
+def test_a_config_repeats_a_run_and_gives_way_to_flags(lfl_command, tmp_path: Path) -> None:
+    assert lfl_command("train", *QUICK, "--seed", "3", "--inner-lr", "0.05", "--out", "first")[0] == 0
+    assert lfl_command("train", "--config", "first/config.json", "--out", "second")[0] == 0
+    for path in (tmp_path / "first").iterdir():
+        if path.name != "timing.jsonl":
+            assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+    assert lfl_command("train", "--config", "first/config.json", "--seed", "4", "--out", "third")[0] == 0
+    config = json.loads((tmp_path / "third" / "config.json").read_text())
+    assert (config["seed"], config["inner_lr"]) == (4, 0.05)
 
 
 def test_a_terminal_gets_a_live_view(tmp_path: Path) -> None:
