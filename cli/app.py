@@ -8,6 +8,7 @@ import typer
 
 from .evaluate import evaluate
 from .listing import listing
+from .predict import predict
 from .resume import resume
 from .train import train
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("train")(train)
 app.command("resume")(resume)
 app.command("eval")(evaluate)
+app.command("predict")(predict)
 app.command("list")(listing)
 
 

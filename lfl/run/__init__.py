@@ -2,7 +2,8 @@
 
 from .execute import execute, execute_seeds
 from .history import History
-from .load import Run, learned_loss_of, load_history, load_run, read_json, read_settings, test_error
+from .load import Run, learned_loss_of, load_history, load_model, load_run, read_json, read_settings, test_error
+from .predict import predict
 from .record import Result
 from .resume import resume
 
@@ -14,7 +15,9 @@ __all__ = [
     "execute_seeds",
     "learned_loss_of",
     "load_history",
+    "load_model",
     "load_run",
+    "predict",
     "read_json",
     "read_settings",
     "resume",

@@ -40,9 +40,9 @@ def execute(
         data_dir: where the data came from, noted for `resume`.
 
     Returns:
-        The `Result`. The folder holds `config.json`, `metrics.jsonl`, `timing.jsonl`, `theta.safetensors`,
-        `buffers.safetensors`, `result.json` and, where something was learned beside the model, `phi.safetensors`,
-        `phi_history.safetensors` and for a loss `loss_curves.npz`.
+        The `Result`. The folder holds `config.json`, `encoding.json`, `metrics.jsonl`, `timing.jsonl`,
+        `theta.safetensors`, `buffers.safetensors`, `result.json` and, where something was learned beside the model,
+        `phi.safetensors`, `phi_history.safetensors` and for a loss `loss_curves.npz`.
 
     Raises:
         UserError: a name or setting that does not fit the task; the folder exists.
@@ -52,7 +52,7 @@ def execute(
     steps = build_programs(task, settings, many_seeds=False, compiled=compiled)
     session = build_session(task, settings, steps, None, watch)
     with new_folder(out, settings) as folder:
-        write_json(folder / "config.json", asdict(settings) | _facts(task, data_dir, compiled))
+        begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
         return run_session(session, folder, [folder])[0]
 
 
@@ -86,11 +86,17 @@ def execute_seeds(
         write_json(folder / "config.json", asdict(settings) | facts | {"seeds": list(seeds)})
         for seed in seeds:
             (folder / f"seed-{seed}").mkdir()
-            write_json(folder / f"seed-{seed}" / "config.json", asdict(replace(settings, seed=seed)) | facts)
+            begin_folder(folder / f"seed-{seed}", task, replace(settings, seed=seed), facts)
         folders = [folder / f"seed-{seed}" for seed in seeds]
         if together:
             return run_session(session, folder, folders)
         return run_in_turn(session, steps, folders)
+
+
+def begin_folder(folder: Path, task: Task, settings: Settings, facts: dict[str, Any]) -> None:
+    """What a run folder holds before the first step."""
+    write_json(folder / "encoding.json", task.encoding.content())
+    write_json(folder / "config.json", asdict(settings) | facts)
 
 
 def run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Say = silent) -> list[Result]:

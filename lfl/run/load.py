@@ -14,12 +14,30 @@ from safetensors.torch import load
 from ..errors import UserError, reason
 from ..loss import REPRESENTATIONS
 from ..model import PureModule
-from ..task import Task, load_task
+from ..task import Encoding, Task, load_task
 from ..training import ERRORS, Settings, build_functional, evaluate
 from ..training.learned import RATE
 from ..types import Kind, Tensors
 from .history import History
 from .record import Result
+
+
+class Model(NamedTuple):
+    """A trained model, and how raw inputs and targets are encoded for it.
+
+    Args:
+        settings: of its run.
+        encoding: of its task.
+        theta, buffers, apply_fn: the model.
+        completed: whether training ran to its end.
+    """
+
+    settings: Settings
+    encoding: Encoding
+    theta: Tensors
+    buffers: Tensors
+    apply_fn: PureModule
+    completed: bool
 
 
 class Run(NamedTuple):
@@ -41,7 +59,7 @@ class Run(NamedTuple):
 
 
 def load_run(folder: Path, data_dir: Path | None = None, device: torch.device | str = "cpu") -> Run:
-    """Load what `execute` left behind.
+    """Load what `execute` left behind, and the data that it was made with.
 
     Args:
         folder: the run folder.
@@ -54,20 +72,35 @@ def load_run(folder: Path, data_dir: Path | None = None, device: torch.device | 
     Raises:
         UserError: no run is there, or a file of it is missing, corrupt or of another model.
     """
+    model = load_model(folder, device)
+    task = load_data(folder, data_dir).to(torch.device(device))
+    if (task.input_shape, task.num_outputs) != (model.encoding.input_shape, model.encoding.num_outputs):
+        raise UserError(f"{task.name} is not what it was when {folder} was trained: inputs or classes have changed.")
+    return Run(model.settings, task, model.theta, model.buffers, model.apply_fn, model.completed)
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """Load the model of a run without its data.
+
+    Raises:
+        UserError: as `load_run`.
+    """
     settings = read_settings(folder)
     result = read_json(folder / "result.json")
-    task = load_data(folder, data_dir).to(torch.device(device))
-    shapes, apply_fn = build_functional(task, settings)
+    path = folder / "encoding.json"
+    encoding = Encoding.of(read_json(path), str(path))
+    sizes = _Sizes(encoding.input_shape, encoding.num_outputs, torch.device(device))
+    shapes, apply_fn = build_functional(sizes, settings)
     theta = _read_tensors(folder / "theta.safetensors", shapes)
     buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
-    return Run(
-        settings,
-        task,
-        {name: t.to(device) for name, t in theta.items()},
-        {name: t.to(device) for name, t in buffers.items()},
-        apply_fn,
-        bool(result.get("completed")),
-    )
+    theta, buffers = ({name: t.to(device) for name, t in tensors.items()} for tensors in (theta, buffers))
+    return Model(settings, encoding, theta, buffers, apply_fn, bool(result.get("completed")))
+
+
+class _Sizes(NamedTuple):
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    device: torch.device
 
 
 def load_data(folder: Path, data_dir: Path | None = None) -> Task:

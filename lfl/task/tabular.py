@@ -24,5 +24,5 @@ def california(data_dir: Path, *, eval_split: bool = False) -> Task:
 
 
 def _regression(name: str, rows: Split, eval_split: bool) -> Task:
-    settings = Defaults(steps=10_000, inner_lr=0.001, loss="squared-error")
+    settings = Defaults(steps=10_000, inner_lr=0.001, theta_init="architecture", loss="squared-error")
     return build_task(name, "regression", rows, None, 1, settings, eval_split=eval_split)

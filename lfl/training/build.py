@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -29,7 +29,18 @@ ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squar
 AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
 
 
-def build_functional(task: Task, settings: Settings) -> tuple[Tensors, PureModule]:
+class Sizes(Protocol):
+    """What a model must fit; a `Task` will do."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def num_outputs(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+def build_functional(task: Sizes, settings: Settings) -> tuple[Tensors, PureModule]:
     """The shapes of theta for a task and a model, without values, and the model as a function."""
     module = build_model(settings.model, task.input_shape, task.num_outputs).to(task.device)
     theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
