@@ -8,6 +8,7 @@ import typer
 
 from .evaluate import evaluate
 from .listing import listing
+from .plot import plot
 from .predict import predict
 from .resume import resume
 from .train import train
@@ -23,6 +24,7 @@ app.command("resume")(resume)
 app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("list")(listing)
+app.command("plot")(plot)
 
 
 @app.callback(invoke_without_command=True)

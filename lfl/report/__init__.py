@@ -1,5 +1,7 @@
 """Pictures of runs."""
 
+from .gather import Comparison, Group, gather
 from .losses import draw_losses
+from .pictures import draw_pictures
 
-__all__ = ["draw_losses"]
+__all__ = ["Comparison", "Group", "draw_losses", "draw_pictures", "gather"]
