@@ -10,6 +10,7 @@ from .evaluate import evaluate
 from .listing import listing
 from .plot import plot
 from .predict import predict
+from .report import report
 from .resume import resume
 from .train import train
 
@@ -25,6 +26,7 @@ app.command("eval")(evaluate)
 app.command("predict")(predict)
 app.command("list")(listing)
 app.command("plot")(plot)
+app.command("report")(report)
 
 
 @app.callback(invoke_without_command=True)
