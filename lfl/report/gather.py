@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import UserError
 from ..method import METHODS
 from ..types import Kind
-from .read import NAMED, RunLog, read_run
+from .read import NAMED, RunLog, has_begun, read_run
 
 MOST_IN_A_LABEL = 3
 """Settings that a label names; more than these would not fit beside a curve."""
@@ -72,7 +72,7 @@ def gather(folders: Sequence[Path]) -> tuple[list[Comparison], list[tuple[Path, 
     """Read runs and group them.
 
     Args:
-        folders: run folders, or folders that hold `seed-S` run folders.
+        folders: run folders, or folders that hold `seed-S` run folders; of these the ones that have begun count.
 
     Returns:
         Comparisons, in the order in which their first run came; and, where two folders have the same settings and
@@ -101,13 +101,13 @@ def _run_folders(given: Path) -> Iterator[Path]:
     if not given.is_dir():
         what = "it is a file" if given.exists() else "there is no such folder"
         raise UserError(f"{given} is not a run folder: {what}; name one that lfl train made.")
-    if (given / "config.json").is_file():
+    seeds = sorted(path for path in given.glob("seed-*") if (path / "config.json").is_file())
+    if seeds:
+        yield from filter(has_begun, seeds) if any(map(has_begun, seeds)) else seeds
+    elif (given / "config.json").is_file():
         yield given
-        return
-    seeds = [path for path in given.glob("seed-*") if (path / "config.json").is_file()]
-    if not seeds:
+    else:
         raise UserError(f"{given} is not a run folder: it holds no config.json and no seed-S; name one of lfl train.")
-    yield from sorted(seeds)
 
 
 def _groups(runs: list[RunLog]) -> list[Group]:

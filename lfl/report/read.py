@@ -16,6 +16,12 @@ from .curves import Curves, read_curves
 NAMED = ("task", "model", "method")
 """The settings that say what a run is."""
 
+NOT_OF_THE_RESULT = {"seed", "checkpoint_every", "log"}
+"""Settings in which runs may differ and be seeds of the same thing."""
+
+NOT_TOLD = {"seed", "seeds", "data_dir"}
+"""What is no fact about a run: where it is one of several, and where its data lay."""
+
 
 class RunLog(NamedTuple):
     """A run as its folder shows it, finished or still training.
@@ -44,13 +50,13 @@ class RunLog(NamedTuple):
     @property
     def settings(self) -> dict[str, Any]:
         """What determines the run beside its data and its seed, as far as its version recorded it."""
-        names = [field.name for field in fields(Settings) if field.name != "seed"]
+        names = [field.name for field in fields(Settings) if field.name not in NOT_OF_THE_RESULT]
         return {name: self.config[name] for name in names if name in self.config}
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the run ran on: device, threads, versions."""
-        facts = {name: value for name, value in self.config.items() if name not in {*self.settings, "seed", "seeds"}}
+        """What else is known of the run: device, threads, versions."""
+        facts = {name: value for name, value in self.config.items() if name not in self.settings.keys() | NOT_TOLD}
         versions = facts.pop("versions", {})
         return facts | (versions if isinstance(versions, dict) else {})
 
@@ -64,13 +70,20 @@ class RunLog(NamedTuple):
         """What the targets are; None where the folder does not tell."""
         kinds: tuple[Kind, ...] = ("classification", "regression")
         for kind in kinds:
-            if self.config.get("kind") == kind or self.config.get("loss") in HANDCRAFTED[kind]:
+            told = (self.result.get("kind"), self.config.get("kind"))
+            if kind in told or self.config.get("loss") in HANDCRAFTED[kind]:
                 return kind
         return None if self.curves is None else self.curves.kind
 
     def over_steps(self, name: str) -> dict[int, float]:
         """A number of `metrics.jsonl` by training step, where it was looked at."""
         return {line["step"]: line[name] for line in self.metrics if line["phase"] == "train" and name in line}
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a run has come to its first metrics."""
+    path = folder / "metrics.jsonl"
+    return path.is_file() and path.stat().st_size > 0
 
 
 def read_run(folder: Path) -> RunLog:
@@ -87,13 +100,12 @@ def read_run(folder: Path) -> RunLog:
         raise UserError(f"{folder / 'config.json'} is not a run's: {odd} is missing or odd; name another folder.")
     ended = folder / "result.json"
     timing = _lines(folder / "timing.jsonl") if (folder / "timing.jsonl").is_file() else []
-    metrics = _lines(folder / "metrics.jsonl") if (folder / "metrics.jsonl").is_file() else []
-    if not metrics:
+    if not has_begun(folder):
         raise UserError(f"{folder} has no metrics yet; wait until the run has made some steps, or leave it out.")
     return RunLog(
         folder,
         config,
-        metrics,
+        metrics=_lines(folder / "metrics.jsonl"),
         result=_result(ended) if ended.is_file() else {},
         curves=read_curves(folder),
         seconds=timing[-1].get("seconds") if timing else None,

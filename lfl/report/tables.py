@@ -99,7 +99,7 @@ def setting_tables(comparison: Comparison) -> tuple[Table, Table]:
     names = dict.fromkeys(name for group in comparison.groups for name in _told(group.runs[0]))
     differ, common = [], []
     for name in names:
-        if name in NAMED or name in ("seed", "seeds"):
+        if name in NAMED:
             continue
         of_each = [_values(name, group.runs) for group in comparison.groups]
         if len(set(of_each)) > 1:

@@ -46,12 +46,21 @@ def test_groups_hold_what_differs_in_seed_alone(seed: int, folders: list[Path]) 
 
 
 def test_a_folder_of_seeds_stands_for_its_runs(tmp_path: Path) -> None:
-    for seed in (2, 10):
+    for seed in (2, 10, 11):
         write_run(tmp_path / "runs" / f"seed-{seed}", seed=seed)
     (tmp_path / "runs" / "seed-3").mkdir()
+    (tmp_path / "runs" / "config.json").write_text("of all the seeds")
+    (tmp_path / "runs" / "seed-11" / "metrics.jsonl").unlink()  # its turn is still to come
     (whole,), _ = gather([tmp_path / "runs"])
     assert [run.folder.name for run in whole.groups[0].runs] == ["seed-2", "seed-10"]
     assert whole.num_seeds == "2 seeds"
+
+
+def test_how_a_run_is_watched_and_saved_parts_no_groups(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "seed-0")
+    write_run(tmp_path / "runs" / "seed-1", seed=1, checkpoint_every=7, log="tensorboard")
+    (comparison,), _ = gather([tmp_path / "runs"])
+    assert [len(group.runs) for group in comparison.groups] == [2]
 
 
 def test_the_same_folder_counts_once(tmp_path: Path) -> None:

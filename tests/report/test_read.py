@@ -16,7 +16,8 @@ def test_what_a_folder_tells(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run", seed=3, outer_lr=0.5, valid=[0.5, 0.25]))
     assert (run.seed, run.completed, run.seconds) == (3, True, 1.5)
     assert run.settings["outer_lr"] == 0.5
-    assert run.facts == {"device": "cpu", "threads": 1, "torch": "2.15.0"}
+    assert run.facts.items() >= {"device": "cpu", "threads": 1, "torch": "2.15.0", "log": "none"}.items()
+    assert not run.facts.keys() & run.settings.keys()
     assert run.over_steps("valid_error") == {10: 0.5, 20: 0.25}
     assert run.over_steps("effective_lr") == {10: 0.05, 20: 0.025}
     assert run.over_steps("inner_lr") == {}
@@ -39,6 +40,14 @@ def test_a_run_that_still_trains_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["baseline", "ml3", "meta-lr", "adalfl", "adalfl+lr", "fixed"])
 def test_kind_is_found_for_every_method(kind: str, method: str, tmp_path: Path) -> None:
     assert read_run(write_run(tmp_path / "run", method=method, kind=kind)).kind == kind
+
+
+def test_a_result_tells_the_kind(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (folder / "loss_curves.npz").unlink()
+    assert read_run(folder).kind is None
+    change("result.json", kind="regression")(folder)
+    assert read_run(folder).kind == "regression"
 
 
 def test_a_rate_that_is_not_a_number_is_kept(tmp_path: Path) -> None:
