@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from .curves import Curves
 from .gather import Comparison, Group
-from .losses import TITLES, horizontal, learned_phases
+from .losses import TITLES, horizontal, learned_phases, targets
 from .panel import Panel
 from .read import RunLog
 from .style import STEP_COLOURS
@@ -20,7 +20,6 @@ DIGITS = 4
 def panel_chart(panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
     """A panel for `page.js`: lines with the place of their label among all, which is their style."""
     return {
-        "title": panel.title,
         "measure": panel.measure,
         "limits": panel.limits,
         "reference": panel.reference and {"name": panel.reference[0], "level": panel.reference[1]},
@@ -52,13 +51,12 @@ def _loss_chart(group: Group, run: RunLog, curves: Curves) -> dict[str, Any]:
     kept = [i for i, phase in enumerate(curves.phase.tolist()) if phase in phases]
     last = {phase: int(curves.step[curves.phase == phase].max()) for phase in phases}
     looks = [(str(curves.phase[i]), int(curves.step[i])) for i in kept]
-    targets = ["y = 1", "y = 0"] if curves.kind == "classification" else ["any y"]
     return {
         "name": f"{group.label}, seed {run.seed}",
         "measure": "learned loss of one output",
         "axis": horizontal(curves),
         "x": rounded(curves.axis),
-        "targets": targets,
+        "targets": targets(curves),
         "said": [f"{TITLES[phase]}, step {step:,} of {last[phase]:,}" for phase, step in looks],
         "colours": [to_hex(colormaps[STEP_COLOURS](step / max(1, last[phase]))) for phase, step in looks],
         "phases": [phase for phase, _ in looks],

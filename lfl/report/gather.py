@@ -56,13 +56,6 @@ class Comparison(NamedTuple):
         return next((run.kind for group in self.groups for run in group.runs if run.kind), None)
 
     @property
-    def num_seeds(self) -> str:
-        """How many seeds its groups have, in words."""
-        numbers = sorted({len(group.counted) for group in self.groups})
-        words = "seed" if numbers == [1] else "seeds"
-        return f"{' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} {words}"
-
-    @property
     def error(self) -> str:
         """What the errors are: `"error"` (a rate from 0 to 1), or `"mean squared error"`."""
         return "mean squared error" if self.kind == "regression" else "error"

@@ -17,5 +17,5 @@ def learning_panels(comparisons: Sequence[Comparison]) -> list[Panel]:
         found = {group.label: over_steps(group, "valid_error") for group in comparison.groups}
         lines = {label: line for label, line in found.items() if line is not None}
         if lines:
-            panels.append(Panel(f"{comparison.title}, {comparison.num_seeds}", f"validation {comparison.error}", lines))
+            panels.append(Panel(comparison.title, f"validation {comparison.error}", lines))
     return panels

@@ -6,6 +6,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ..loss.curve import REGRESSION_TARGET
 from ..method import METHODS, offline_only
 from ..run import read_json
 from ..run.folder import write_bytes
@@ -56,13 +57,17 @@ def losses_figure(curves: Curves, method: str, title: str) -> Figure:
             for step, curve in zip(curves.step[inside], curves.curves[inside], strict=True):
                 panel.plot(curves.axis, curve[column], color=colour.to_rgba(step), linewidth=1.2)
             panel.set_xlabel(horizontal(curves))
-            target = "" if columns == 1 else f", y = {1 - column}"
-            panel.set_title(f"{TITLES[phase]}{target}", fontsize=10)
+            panel.set_title(f"{TITLES[phase]}, {targets(curves)[column]}", fontsize=10)
             panel.grid(alpha=0.25)
         row[0].set_ylabel("learned loss of one output")
         figure.colorbar(colour, ax=list(row), label="step")
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def targets(curves: Curves) -> list[str]:
+    """The target of each curve."""
+    return ["y = 1", "y = 0"] if curves.kind == "classification" else [f"y = {REGRESSION_TARGET}"]
 
 
 def horizontal(curves: Curves) -> str:

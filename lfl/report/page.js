@@ -12,7 +12,9 @@ function svg(name, attributes, ...children) {
 
 /* A number for an axis. */
 function shown(value) {
-  return Math.abs(value) >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(4)));
+  const short = Number(value.toPrecision(4));
+  if (short !== 0 && Math.abs(short) < 1e-4) return short.toExponential();
+  return Math.abs(short) >= 1000 ? short.toLocaleString("en") : String(short);
 }
 
 /* Round numbers at even distances, some `count` of them. */
@@ -39,10 +41,12 @@ function logTicks([low, high]) {
   return found;
 }
 
+/* Somewhat more than the known values. */
 function extent(values) {
   const known = values.filter((v) => v !== null);
-  const low = Math.min(...known);
-  const high = Math.max(...known);
+  if (!known.length) return [0, 1];
+  const low = known.reduce((a, b) => Math.min(a, b));
+  const high = known.reduce((a, b) => Math.max(a, b));
   const margin = (high - low) * 0.05 || Math.abs(high) * 0.05 || 1;
   return [low - margin, high + margin];
 }

@@ -36,6 +36,13 @@ class Panel(NamedTuple):
     reference: tuple[str, float] | None = None
 
     @property
+    def num_seeds(self) -> str:
+        """How many seeds its lines have, in words."""
+        numbers = [line.num_seeds for line in self.lines.values()]
+        ends = dict.fromkeys((min(numbers), max(numbers)))
+        return f"{' to '.join(map(str, ends))} {'seeds' if self.several else 'seed'}"
+
+    @property
     def several(self) -> bool:
         """Whether a line is of more than one seed."""
         return any(line.num_seeds > 1 for line in self.lines.values())
@@ -105,7 +112,7 @@ def _draw(panel: Panel, on: Axes, labels: Sequence[str]) -> None:
         on.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         on.yaxis.set_minor_formatter(NullFormatter())
     on.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    on.set_title(panel.title, fontsize=11)
+    on.set_title(f"{panel.title}, {panel.num_seeds}", fontsize=11)
     on.set_xlabel("training step")
     on.set_ylabel(panel.measure)
     on.grid(alpha=0.25)

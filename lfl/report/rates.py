@@ -26,5 +26,5 @@ def rate_panels(comparisons: Sequence[Comparison]) -> list[Panel]:
                 rates = {group.settings.get("inner_lr") for group in comparison.groups if group.label in lines}
                 same = rates.pop() if len(rates) == 1 else None
                 reference = None if same is None else (f"inner_lr={same:g}", float(same))
-                panels.append(Panel(f"{comparison.title}, {comparison.num_seeds}", measure, lines, reference))
+                panels.append(Panel(comparison.title, measure, lines, reference))
     return panels

@@ -16,6 +16,8 @@ from .curves import Curves, read_curves
 NAMED = ("task", "model", "method")
 """The settings that say what a run is."""
 
+NUMBERS = {field.name for field in fields(Settings) if field.type in (int, float)}
+
 NOT_OF_THE_RESULT = {"seed", "checkpoint_every", "log"}
 """Settings in which runs may differ and be seeds of the same thing."""
 
@@ -93,11 +95,12 @@ def read_run(folder: Path) -> RunLog:
         UserError: it is not a run folder, a file of it is damaged, or the run has not come to its first metrics.
     """
     config = read_json(folder / "config.json")
-    missing = [name for name in (*NAMED, "seed") if name not in config]
-    wrong = [name for name in NAMED if not isinstance(config.get(name), str)]
-    if missing or wrong or not isinstance(config["seed"], int) or config["method"] not in METHODS:
-        odd = ", ".join(missing or wrong or ["the seed or the method"])
-        raise UserError(f"{folder / 'config.json'} is not a run's: {odd} is missing or odd; name another folder.")
+    odd = [name for name in NAMED if not isinstance(config.get(name), str)]
+    odd += [name for name in ("seed", *NUMBERS & config.keys()) if not _is_number(config.get(name))]
+    if not odd and config["method"] not in METHODS:
+        odd = ["method"]
+    if odd:
+        raise UserError(f"{folder / 'config.json'} is not a run's: {odd[0]} is missing or odd; name another folder.")
     ended = folder / "result.json"
     timing = _lines(folder / "timing.jsonl") if (folder / "timing.jsonl").is_file() else []
     if not has_begun(folder):

@@ -1,5 +1,6 @@
 """The page in a real browser: what one sees, moves and hears said."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -160,6 +161,17 @@ def test_every_control_is_reached_by_keyboard(seen: Seen) -> None:
         seen.page.keyboard.press("Tab")
         reached.add(seen.page.evaluate("document.activeElement.id || document.activeElement.type"))
     assert {"run-0", "step-0", "step-1", "checkbox"} <= reached
+
+
+def test_numbers_that_are_none_are_gaps(browser: "sync_api.Browser", tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / str(i), seed=i, valid=[math.nan, v, v]) for i, v in enumerate((math.nan, math.inf))]
+    for name, chosen in (("none", runs[:1]), ("some", [*runs, write_run(tmp_path / "some", method="baseline")])):
+        write_page(gather(chosen)[0], tmp_path / f"{name}.html")
+        seen = Seen(browser, tmp_path / f"{name}.html", DESKTOP, "light")
+        assert seen.page.locator(".chart svg").count() == 4
+        assert seen.page.evaluate("document.body.innerHTML.includes('NaN')") is False
+        assert seen.trouble == []
+        seen.context.close()
 
 
 def test_a_turned_phone_is_drawn_anew(browser: "sync_api.Browser", written: Path) -> None:

@@ -17,9 +17,10 @@ def test_a_panel_a_comparison_and_a_line_a_group(tmp_path: Path) -> None:
         write_run(tmp_path / "4", task="crime", valid=[], test_error=None),
     ]
     first, second = learning_panels(gather(runs)[0])
-    assert (first.title, first.measure) == ("mnist, mlp, 1 to 2 seeds", "validation error")
+    assert [panel.num_seeds for panel in (first, second)] == ["1 to 2 seeds", "1 seed"]
+    assert (first.title, first.measure) == ("mnist, mlp", "validation error")
     assert {label: line.mean.tolist() for label, line in first.lines.items()} == {
         "baseline": [0.5, 0.25],
         "adalfl": [0.30000000000000004, 0.15000000000000002],
     }
-    assert (second.title, second.measure) == ("diabetes, mlp, 1 seed", "validation mean squared error")
+    assert (second.title, second.measure) == ("diabetes, mlp", "validation mean squared error")

@@ -44,7 +44,8 @@ class Reader(HTMLParser):
 def text(tmp_path: Path) -> str:
     runs = [
         write_run(tmp_path / "<b>bold</b>", method="baseline", task=HOSTILE, model="<i>:f"),
-        write_run(tmp_path / "b", task=HOSTILE, model="<i>:f", loss="taylor-cubic"),
+        write_run(tmp_path / "b", task=HOSTILE, model="<i>:f", method="fixed", loss_from="a run"),
+        write_run(tmp_path / "d", task=HOSTILE, model="<i>:f", method="fixed", loss_from=HOSTILE),
         write_run(tmp_path / "c", task="diabetes", kind="regression"),
     ]
     return page(gather(runs)[0])
@@ -62,8 +63,12 @@ def test_elements_are_closed_and_names_are_text(text: str) -> None:
 
 def test_data_survive_the_way_through_html(text: str) -> None:
     data = json.loads(Reader(text).texts["script"][0])
-    assert data["charts"][0]["title"].endswith("\u2028.npz, <i>:f, 1 seed")
-    assert [[loss["name"] for loss in losses] for losses in data["losses"]] == [["adalfl, seed 0"]] * 2
+    names = [f"fixed, loss_from={HOSTILE}", "fixed, loss_from=a run"]
+    assert [line["label"] for line in data["charts"][0]["lines"]] == ["baseline", *names]
+    assert [[loss["name"] for loss in losses] for losses in data["losses"]] == [
+        [f"{name}, seed 0" for name in names],
+        ["adalfl, seed 0"],
+    ]
     assert "<" not in re.search(r'id="data">(.*?)</script>', text, re.S)[1]
 
 

@@ -78,5 +78,5 @@ def test_a_label_looks_the_same_in_every_picture() -> None:
 
 def test_panels_fill_rows_and_the_rest_is_left_blank() -> None:
     figure = draw_panels([Panel(str(i), "", {"a": line([1.0, 2.0])}) for i in range(5)], ["a"])
-    assert [on.get_title() for on in figure.axes] == ["0", "1", "2", "3", "4", ""]
+    assert [on.get_title() for on in figure.axes] == [*(f"{i}, 1 seed" for i in range(5)), ""]
     assert not figure.axes[5].axison
