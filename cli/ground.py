@@ -38,9 +38,14 @@ def tell(results: "list[Result]") -> None:
         typer.Exit: a run was told to stop; with the status that a shell gives for its signal.
     """
     from lfl.report import draw_losses
+    from lfl.run.board import FOLDER, Board
 
     for result in results:
-        draw_losses(result.folder)
+        picture = draw_losses(result.folder)
+        if picture is not None and (result.folder / FOLDER).is_dir():
+            board = Board(result.folder)
+            board.picture("learned loss", picture)
+            board.close()
         errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
         print(f"{measure(result.kind)} {errors} in {result.seconds:.1f} s")
         print(f"run folder {result.folder}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import UserError, reason
 from ..training import Settings
+from ..training.settings import check_type
 
 OF_THE_MACHINE: dict[str, type | tuple[type, ...]] = {"device": str, "threads": int, "data_dir": str, "seeds": int}
 """What a configuration may hold beside settings, and of what type."""
@@ -41,11 +42,14 @@ def read_config(path: Path) -> dict[str, Any]:
     named = {key.replace("-", "_"): value for key, value in asked.items() if value is not None}
     if isinstance(named.get("seeds"), list):  # of a run
         named["seeds"] = len(named["seeds"])
-    known = [field.name for field in fields(Settings)] + list(OF_THE_MACHINE)
+    types = {field.name: field.type for field in fields(Settings)}
+    known = [*types, *OF_THE_MACHINE]
     for name in sorted(named.keys() - TOLD):
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise UserError(f"{path}: {name!r} is no setting{f'; did you mean {near[0]!r}?' if near else '.'}")
+        if name in types:
+            check_type(name, types[name], named[name])
         wanted = OF_THE_MACHINE.get(name)
         if wanted is not None and (not isinstance(named[name], wanted) or isinstance(named[name], bool)):
             raise UserError(f"{path}: {name} cannot be {named[name]!r}.")

@@ -12,6 +12,7 @@ from ..loss import LearnedLoss
 from ..method import State
 from ..training import Progress
 from ..types import Kind
+from .board import Board
 from .folder import write_bytes, write_json, write_tensors
 from .history import History
 
@@ -50,6 +51,7 @@ class Record:
         *,
         history: History | None = None,
         left_at: dict[str, Any] | None = None,
+        board: Board | None = None,
     ) -> None:
         """Begin, or go on where `left_at` says, with the history up to there."""
         self.folder = folder
@@ -57,7 +59,10 @@ class Record:
         self.history = history or History()
         left_at = left_at or {"metrics": 0, "timing": 0, "seconds": 0.0}
         self.start = time.perf_counter() - left_at["seconds"]
+        self.board = board
         self.files = ExitStack()
+        if board is not None:
+            self.files.callback(board.close)
         self.metrics, self.timing = (
             self.files.enter_context(_cut(folder / f"{name}.jsonl", left_at[name])) for name in ("metrics", "timing")
         )
@@ -73,13 +78,15 @@ class Record:
             "seconds": time.perf_counter() - self.start,
         }
 
-    def look(self, progress: Progress, phi: Any, metrics: dict[str, float] | None) -> None:
-        """Take in a step: the seed's phi, and its numbers where there are any."""
+    def look(self, progress: Progress, done: int, phi: Any, metrics: dict[str, float] | None) -> None:
+        """Take in a step, the `done`-th of all phases: the seed's phi, and its numbers where there are any."""
         if phi is not None:
             self.history.look(progress, phi)
         if metrics is not None:
             where = {"phase": progress.phase.name, "step": progress.step}
             print(json.dumps(where | metrics), file=self.metrics, flush=True)
+            if self.board is not None:
+                self.board.look(progress.phase.name, done, metrics)
             clock = {"seconds": round(time.perf_counter() - self.start, 3)}
             print(json.dumps(where | clock), file=self.timing, flush=True)
 

@@ -11,6 +11,7 @@ from ..method import Plan, Programs, plan
 from ..task import Task
 from ..training import Position, Progress, Settings, build_functional, build_problem, learned, train
 from ..trees import named, refill
+from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from .history import History
 from .load import load_phi
@@ -78,7 +79,9 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
     records: list[Record] = []
     for i, folder in enumerate(folders):
         past = {} if checkpoint is None else {"left_at": checkpoint.facts["records"][i]}
-        records.append(Record(folder, what.learned_loss, history=_history(checkpoint, i), **past))
+        done = 0 if checkpoint is None else checkpoint.facts["done"]
+        board = Board(folder, done) if settings.log == "tensorboard" else None
+        records.append(Record(folder, what.learned_loss, history=_history(checkpoint, i), board=board, **past))
     with ExitStack() as stack:
         for record in records:
             stack.callback(record.close)
@@ -101,7 +104,7 @@ def _record(session: Session, records: list[Record], looks: Looks, progress: Pro
     if progress.metrics is not None or History.due(progress):
         metrics: Sequence[Any] = progress.metrics or [None] * len(records)
         for record, phi, numbers in zip(records, looks.of_each(progress.state.phi), metrics, strict=True):
-            record.look(progress, phi, numbers)
+            record.look(progress, _done(session, progress), phi, numbers)
 
 
 def _watch(session: Session, progress: Progress, stop: Stop) -> None:
@@ -138,14 +141,19 @@ def _finish(
 
 
 def _save(session: Session, root: Path, records: list[Record], progress: Progress) -> None:
-    before = session.plan.phases[: session.plan.phases.index(progress.phase)]
-    number = sum(phase.num_steps for phase in before) + progress.step
     tensors = {f"state{name}": t for name, t in named(progress.state).items()}
     for i, record in enumerate(records):
         tensors |= {f"history {i} {name}": t for name, t in record.history.tensors().items()}
     places = [record.position() for record in records]
-    facts = {"phase": progress.phase.name, "step": progress.step, "records": places}
-    write_checkpoint(root, number, tensors, facts)
+    done = _done(session, progress)
+    facts = {"phase": progress.phase.name, "step": progress.step, "done": done, "records": places}
+    write_checkpoint(root, done, tensors, facts)
+
+
+def _done(session: Session, progress: Progress) -> int:
+    """Steps of all phases that are done."""
+    before = session.plan.phases[: session.plan.phases.index(progress.phase)]
+    return sum(phase.num_steps for phase in before) + progress.step
 
 
 def _position(session: Session, checkpoint: Checkpoint) -> Position:

@@ -98,7 +98,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check_type(field.name, field.type, getattr(self, field.name))
+            check_type(field.name, field.type, getattr(self, field.name))
         at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1, "checkpoint_every": 0}
         counts = ("lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
         for name, least in {**at_least, **dict.fromkeys(counts, 1)}.items():
@@ -154,7 +154,7 @@ def resolve(
     asked = {name: value for name, value in asked.items() if value is not None}
     types = {field.name: field.type for field in fields(Settings)}
     for name, value in asked.items():
-        _check_type(name, types.get(name, object), value)
+        check_type(name, types.get(name, object), value)
         if type(value) is int and types.get(name) in (float, float | None):
             asked[name] = float(value)
     steps = asked.get("steps", defaults.steps)
@@ -203,7 +203,7 @@ def schedule_factor(settings: Settings, step: int) -> float:
     return SCHEDULES[settings.schedule](step / settings.steps)
 
 
-def _check_type(name: str, wanted: Any, value: Any) -> None:
+def check_type(name: str, wanted: Any, value: Any) -> None:
     """Raise `UserError` unless a setting is of its type; a whole number is a number too."""
     types = wanted.__args__ if isinstance(wanted, UnionType) else (wanted,)
     whole = type(value) is int and float in types
