@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def compare(
-    task: options.TaskName = "digits",
-    model: options.ModelName = "mlp",
+    task: options.TaskName = None,
+    model: options.ModelName = None,
     methods: Annotated[
         str,
         typer.Option(
@@ -44,9 +44,9 @@ def compare(
     momentum: Annotated[float | None, typer.Option(help="Of sgd.", show_default="the task's")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of the model.", show_default="the task's")] = None,
     schedule: options.Schedule = None,
-    compile: options.Compile = "auto",
-    precision: options.Precision = "float32",
-    device: options.DeviceName = "auto",
+    compile: options.Compile = None,
+    precision: options.Precision = None,
+    device: options.DeviceName = None,
     threads: options.Threads = None,
     jobs: study.Jobs = 1,
     target: Annotated[
@@ -68,12 +68,14 @@ def compare(
     from lfl.errors import Diverged
     from lfl.study import Line, candidates_of, summarise, write_comparison
     from lfl.study import compare as compared_with_first
+    from lfl.training import DEFAULT_MODEL, DEFAULT_TASK
 
+    task, model = task or DEFAULT_TASK, model or DEFAULT_MODEL
     out = out or _free_folder(task, model)
     share = study.share_of_threads(threads, jobs)
     load = study.loader(device, share, data_dir, target=target, kind=kind)
     data = load(task)
-    set_precision(precision, data.device)
+    set_precision(precision or "float32", data.device)
     common = {
         "steps": steps,
         "init_steps": init_steps,
@@ -95,7 +97,9 @@ def compare(
     lines = [Line(task, model, label, candidates_of(label, inner_lr or data.defaults.inner_lr)) for label in labels]
     planned = study.plan(lines, out, common, lambda name: data.defaults)
     chosen = range(seed, seed + seeds)
-    troubles = study.run_study(planned, chosen, load, out=out, jobs=jobs, threads=share, helper_of=helper_of)
+    troubles = study.run_study(
+        planned, chosen, load, out=out, jobs=jobs, threads=share, data_dir=data_dir, helper_of=helper_of
+    )
     if helper_of is not None:
         return
     found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lfl.study import Summary
     from lfl.study.results import Cells, Format
 
-WIDE = 160
+WIDE = 180
 """Columns of a table that is not printed on a terminal."""
 
 Table = Annotated[
@@ -44,8 +44,8 @@ def reproduce(
     init_steps: Annotated[
         int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the paper's")
     ] = None,
-    compile: options.Compile = "auto",
-    device: options.DeviceName = "auto",
+    compile: options.Compile = None,
+    device: options.DeviceName = None,
     threads: options.Threads = None,
     jobs: study.Jobs = 1,
     data_dir: options.DataDir = None,
@@ -83,7 +83,9 @@ def reproduce(
     share = study.share_of_threads(threads, jobs)
     load = study.loader(device, share, data_dir)
     chosen = range(seeds)
-    troubles = study.run_study(planned, chosen, load, out=out, jobs=jobs, threads=share, helper_of=helper_of)
+    troubles = study.run_study(
+        planned, chosen, load, out=out, jobs=jobs, threads=share, data_dir=data_dir, helper_of=helper_of
+    )
     if helper_of is None:
         found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]
         shown = entries(found, _baselines(found, out, common, chosen), hours=hours)

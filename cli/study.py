@@ -51,27 +51,29 @@ def run_study(
     out: Path,
     jobs: int,
     threads: int | None,
+    data_dir: Path | None,
     helper_of: int | None,
 ) -> "list[Trouble]":
     """Run what is missing, and show how far it is; a helper works silently, for as long as its parent lives."""
     from lfl.device import keep_freed_memory
-    from lfl.study import run_grid
+    from lfl.study import Stopped, Worker, run_grid
 
     from .board import watching_study
 
     keep_freed_memory()
-    cells = [cell for _, each in planned for cell in each]
+    cells, folder = [cell for _, each in planned for cell in each], options.data_folder(data_dir)
     if helper_of is not None:
-        return run_grid(cells, seeds, load, lambda: _stop_without(helper_of))
+        return run_grid(cells, seeds, Worker(load, folder, lambda: _stop_without(helper_of)))
     try:
         with watching_study(planned, seeds) as look, _helpers(jobs - 1, threads, out):
-            return run_grid(cells, seeds, load, look)
-    except KeyboardInterrupt:
-        print(f"interrupted; the same command with --out {out} runs what is missing.", file=sys.stderr)
-        raise
+            return run_grid(cells, seeds, Worker(load, folder, look))
+    except KeyboardInterrupt as error:
+        print(f"interrupted; the same command with --out {out} goes on.", file=sys.stderr)
+        stopped_by = error.signal if isinstance(error, Stopped) else signal.SIGINT
+        raise typer.Exit(128 + stopped_by) from error
 
 
-def loader(device: str, threads: int | None, data_dir: Path | None, **own: Any) -> "Callable[[str], Task]":
+def loader(device: str | None, threads: int | None, data_dir: Path | None, **own: Any) -> "Callable[[str], Task]":
     """Set the number of threads, and give what loads a task's data; the last task's are kept."""
     where, folder = prepare(device, threads), options.data_folder(data_dir)
 

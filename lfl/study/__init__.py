@@ -9,6 +9,7 @@ from .outcome import Outcome, read_outcome
 from .status import running
 from .summary import Summary, summarise
 from .tables import TABLES, defaults_of, parse_row, table_lines
+from .work import Stopped, Worker
 
 __all__ = [
     "TABLES",
@@ -16,8 +17,10 @@ __all__ = [
     "Cell",
     "Line",
     "Outcome",
+    "Stopped",
     "Summary",
     "Trouble",
+    "Worker",
     "candidates_of",
     "compare",
     "defaults_of",

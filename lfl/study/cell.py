@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,10 @@ def make_cell(
         UserError: a setting out of range.
     """
     names: dict[str, Any] = {"task": task, "model": model, "method": variant.method}
-    shared = resolve(defaults, **names, **common)
-    settings = resolve(defaults, **names, **{**common, **variant.asked})
-    news = [f"{name}={value}" for name, value in variant.asked.items() if getattr(shared, name) != value]
+    if "loss_from" in variant.asked:  # no run of `fixed` is without
+        names["loss_from"] = variant.asked["loss_from"]
+    shared = asdict(resolve(defaults, **names, **common)) | {"loss_from": None}
+    settings = resolve(defaults, **{**names, **common, **variant.asked})
+    news = [f"{name}={value}" for name, value in variant.asked.items() if shared[name] != value]
     stem = "-".join([Path(task).stem, model, variant.method, *sorted(news)])
     return Cell(out / re.sub(r"[^\w.+=-]", "_", stem), settings, resolve(defaults, **names))

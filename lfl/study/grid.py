@@ -1,19 +1,15 @@
 """Run what is missing of a study, beside other processes that do the same."""
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..errors import Diverged, Failure, LflError
-from ..run import execute, execute_seeds
-from ..task import Task
-from ..training import Progress, trains_together
+from ..errors import LflError
+from ..training import trains_together
 from .cell import Cell
 from .lock import claim, is_claimed
-from .outcome import ORIGIN, is_whole, read_outcome, write_divergence, write_origin
+from .outcome import read_outcome
+from .work import Worker, check_half_made, go_on, make, told
 
 PAUSE = 0.5
 """Seconds between two looks at what others work on."""
@@ -35,19 +31,16 @@ def missing(cell: Cell, seeds: Sequence[int]) -> list[int]:
     return [seed for seed in seeds if read_outcome(cell, seed) is None]
 
 
-def run_grid(
-    cells: Sequence[Cell], seeds: Sequence[int], load: Callable[[str], Task], look: Callable[[], None]
-) -> list[Trouble]:
+def run_grid(cells: Sequence[Cell], seeds: Sequence[int], worker: Worker) -> list[Trouble]:
     """Run each seed of each cell that has not ended, until all have.
 
-    Any number of processes may do this in one folder: each takes what no other works on, and takes up again what a
+    Any number of processes may do this in one folder: each takes what no other works on, and goes on with what a
     process that died left half-made. Seeds that train as one program are one piece of work, else each seed is one.
 
     Args:
         cells: whose settings are the same in all those processes.
         seeds: of each cell.
-        load: a task's data by its name, on the device to train on.
-        look: called after each step and while others are waited for.
+        worker: who runs them.
 
     Returns:
         The cells that could not be run: data that cannot be had, a model that does not fit its task. A seed that
@@ -55,104 +48,43 @@ def run_grid(
 
     Raises:
         UserError: the folder holds runs of other settings.
-        KeyboardInterrupt: a run was interrupted; it will be run again.
+        Stopped: a run was told to stop; called again, this goes on with it.
     """
     todo = {cell.folder: cell for cell in cells if missing(cell, seeds)}
+    for cell in todo.values():
+        for scratch_of in (None, *seeds):
+            check_half_made(cell, scratch_of)
     troubles: list[Trouble] = []
     while todo:
         for folder, cell in list(todo.items()):
             try:
-                if _advance(cell, seeds, load, look):
+                if _advance(cell, seeds, worker):
                     del todo[folder]
             except LflError as error:
-                troubles.append(Trouble(cell, error))
+                first = error.__cause__ if isinstance(error.__cause__, LflError) else error
+                troubles.append(Trouble(cell, first))
                 del todo[folder]
         if todo:
-            look()
+            worker.look()
             time.sleep(PAUSE)
     return troubles
 
 
-def _advance(cell: Cell, seeds: Sequence[int], load: Callable[[str], Task], look: Callable[[], None]) -> bool:
+def _advance(cell: Cell, seeds: Sequence[int], worker: Worker) -> bool:
     """Run what nobody else works on; whether the whole cell has ended."""
     left = missing(cell, seeds)
     if is_claimed(cell.lock(None)) or (left and all(is_claimed(cell.lock(seed)) for seed in left)):
         return False  # before data are loaded for nothing
-    task = load(cell.settings.task)
-    with _told(cell):
+    together = trains_together(worker.load(cell.settings.task), cell.settings)
+    with told(cell):
         cell.folder.mkdir(parents=True, exist_ok=True)
-        if trains_together(task, cell.settings):
-            with claim(cell.lock(None)) as ours:
-                if ours:
-                    _settle(cell, None)
-                    _run(cell, missing(cell, seeds), None, task, look)
-        else:
-            with claim(cell.lock(None), shared=True) as nobody_runs_several:
-                for seed in left if nobody_runs_several else []:
-                    with claim(cell.lock(seed)) as ours:
-                        if ours:
-                            _settle(cell, seed)
-                            _run(cell, missing(cell, [seed]), seed, task, look)
+    with claim(cell.lock(None), shared=not together) as ours:
+        if ours and together:
+            go_on(cell, None, worker)
+            make(cell, missing(cell, seeds), None, worker)
+        for seed in left if ours and not together else []:
+            with claim(cell.lock(seed)) as also_ours:
+                if also_ours:
+                    go_on(cell, seed, worker)
+                    make(cell, missing(cell, [seed]), seed, worker)
     return not missing(cell, seeds)
-
-
-def _run(cell: Cell, seeds: list[int], scratch_of: int | None, task: Task, look: Callable[[], None]) -> None:
-    """Run seeds whose locks are held, aside, and put them in their places when they are whole."""
-    if not seeds:
-        return
-    scratch = cell.scratch(scratch_of)
-
-    def watch(progress: Progress) -> None:
-        look()
-
-    try:
-        scratch.mkdir()
-        write_origin(scratch, len(seeds))
-        if scratch_of is None:
-            results = execute_seeds(task, cell.settings, seeds, scratch / "runs", watch)
-        else:
-            settings = replace(cell.settings, seed=scratch_of)
-            results = [execute(task, settings, scratch / "runs" / f"seed-{scratch_of}", watch)]
-        if not all(result.completed for result in results):
-            raise KeyboardInterrupt
-        _settle(cell, scratch_of)
-    except Diverged as error:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if len(seeds) == 1:
-            write_divergence(cell, seeds[0], error)
-            return
-        for seed in seeds:  # which of them was it?
-            _run(cell, [seed], None, task, look)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-
-
-def _settle(cell: Cell, scratch_of: int | None) -> None:
-    """Put what was made aside in its place if all of it is whole, and clear what is half-made.
-
-    All or nothing: how many seeds train as one program shows in their last digits.
-    """
-    scratch = cell.scratch(scratch_of)
-    runs = sorted(scratch.glob("runs/seed-*"))
-    if runs and all(is_whole(run) for run in runs):
-        for run in runs:
-            place = cell.folder / run.name
-            shutil.rmtree(place, ignore_errors=True)  # an interrupted run of somebody's making
-            shutil.copyfile(scratch / ORIGIN, run / ORIGIN)
-            run.replace(place)
-    if scratch.exists():
-        shutil.rmtree(scratch)
-
-
-@contextmanager
-def _told(cell: Cell) -> Iterator[None]:
-    """Put a disk's errors into words."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Failure(
-            f"cannot write into {cell.folder} ({error.strerror or error}); make room, or choose another --out."
-        ) from error

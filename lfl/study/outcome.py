@@ -16,6 +16,10 @@ ORIGIN = "origin.json"
 """In a run folder of a study: the commit of the source, and how many seeds trained as one program."""
 
 
+WITHOUT_EFFECT = {"seed", "checkpoint_every", "log"}
+"""Settings in which runs of a cell may differ."""
+
+
 class Outcome(NamedTuple):
     """What became of a seed.
 
@@ -44,14 +48,17 @@ def read_outcome(cell: Cell, seed: int) -> Outcome | None:
     diverged = cell.divergence(seed)
     if diverged.is_file():
         found = read_json(diverged)
-        _same_settings(cell, found["settings"], diverged)
+        same_settings(cell, found["settings"], diverged)
         return Outcome(seed, math.nan, math.nan, math.nan, found["commit"], found["reason"])
     folder = cell.run(seed)
     if not is_whole(folder):
         return None
     config, result = read_json(folder / "config.json"), read_json(folder / "result.json")
-    _same_settings(cell, config, folder)
+    same_settings(cell, config, folder)
     origin = read_json(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
+    for name in ("test_error", "valid_error"):
+        if not isinstance(result.get(name), float):
+            raise UserError(f"{folder / 'result.json'} lacks {name}; remove its folder, and it will be run again.")
     seconds = _last_seconds(folder / "timing.jsonl") / origin.get("seeds", 1)
     commit = origin.get("commit", config.get("versions", {}).get("lfl", ""))
     return Outcome(seed, result["test_error"], result["valid_error"], seconds, commit)
@@ -69,16 +76,22 @@ def write_divergence(cell: Cell, seed: int, error: Diverged) -> None:
 
 
 def write_origin(folder: Path, num_seeds: int) -> None:
-    """Note what a run was made by."""
-    write_json(folder / ORIGIN, {"commit": source(), "seeds": num_seeds})
+    """Note what a run is made by; where it is gone on with, also what it was made by before."""
+    before = read_json(folder / ORIGIN)["commit"].split("+") if (folder / ORIGIN).is_file() else []
+    commit = "+".join(dict.fromkeys([*before, source()]))
+    write_json(folder / ORIGIN, {"commit": commit, "seeds": num_seeds})
 
 
-def _same_settings(cell: Cell, found: dict[str, Any], where: Path) -> None:
-    """Refuse to mix runs of different settings. One that an older run does not state was what it is by default."""
+def same_settings(cell: Cell, found: dict[str, Any], where: Path) -> None:
+    """Refuse to mix runs of different settings. One that an older run does not state was what it is by default.
+
+    Raises:
+        UserError: `found`, the settings at `where`, are not the cell's.
+    """
     plain = asdict(cell.plain)
     for name, wanted in asdict(cell.settings).items():
         was = found.get(name, plain[name])
-        if name != "seed" and was != wanted:
+        if name not in WITHOUT_EFFECT and was != wanted:
             raise UserError(
                 f"{where} was made with {name} {was}, but {wanted} is asked for now; choose another --out, or the "
                 "settings of before."

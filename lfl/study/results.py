@@ -34,7 +34,7 @@ ERRORS = [
 HOURS = [*KEYS, "seeds", "hours a run", "the paper's", "time ratio", "the paper's ratio", "note"]
 ABOUT = (
     "Mean ± standard deviation over seeds. Deviations off: above the paper's mean, in the paper's standard deviations. "
-    "Less baseline, less tuned: differences by seed, p of a paired t test. Time ratio: of a whole run to the baseline's."
+    "Less baseline, less tuned: differences by seed, p of a paired t test. Time ratio: of a run to the baseline's."
 )
 ABOUT_TUNED = (
     f"{TUNED}: the baseline with a cosine schedule, and of five rates (the task's times "

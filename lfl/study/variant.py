@@ -7,8 +7,8 @@ from ..errors import UserError, one_of
 from ..method import METHODS
 from ..training import Settings
 
-NOT_OF_A_VARIANT = {"task", "model", "method", "seed", "target", "kind", "eval_split"}
-"""What is the same for all that is compared."""
+NOT_OF_A_VARIANT = {"task", "model", "method", "seed", "target", "kind", "eval_split", "checkpoint_every", "log"}
+"""What is the same for all that is compared, or makes no difference."""
 
 TYPES = {f.name: f.type for f in fields(Settings) if f.name not in NOT_OF_A_VARIANT}
 WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
