@@ -66,11 +66,12 @@ def compare(
     """Train each method from the same starts on the same batches, seed by seed, and compare it with the first."""
     from lfl.device import set_precision
     from lfl.errors import Diverged
-    from lfl.study import Line, candidates_of, summarise, write_comparison
+    from lfl.study import Line, candidates_of, parse_row, summarise, write_comparison
     from lfl.study import compare as compared_with_first
     from lfl.training import DEFAULT_MODEL, DEFAULT_TASK
 
     task, model = task or DEFAULT_TASK, model or DEFAULT_MODEL
+    parse_row(f"{task}/{model}")
     out = out or _free_folder(task, model)
     share = study.share_of_threads(threads, jobs)
     load = study.loader(device, share, data_dir, target=target, kind=kind)
@@ -121,7 +122,6 @@ def _free_folder(task: str, model: str) -> Path:
 
 
 def _print(compared: "Sequence[Compared]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from lfl.study.results import paired_words, spread_words
@@ -133,4 +133,4 @@ def _print(compared: "Sequence[Compared]") -> None:
     for each in compared:
         ratio = "" if each.time_ratio is None else f"{each.time_ratio:.2f}"
         table.add_row(each.summary.line.label, spread_words(each.error), paired_words(each.less_first), ratio)
-    Console().print(table)
+    study.print_table(table)

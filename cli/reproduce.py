@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from lfl.study import Summary
     from lfl.study.results import Cells, Format
 
-WIDE = 180
-"""Columns of a table that is not printed on a terminal."""
-
 Table = Annotated[
     str,
     typer.Argument(
@@ -79,7 +76,9 @@ def reproduce(
     common = {"steps": steps, "init_steps": init_steps, "compile": compile}
     planned = study.plan(lines, out, common, defaults_of)
     as_csv, as_markdown = csv_format(), markdown_format(hours=hours)
-    before = {path: read_results(path, form) for path, form in ((csv, as_csv), (markdown, as_markdown)) if path}
+    for path, form in ((csv, as_csv), (markdown, as_markdown)):
+        if path is not None:
+            read_results(path, form)  # hours before it is written: is it one?
     share = study.share_of_threads(threads, jobs)
     load = study.loader(device, share, data_dir)
     chosen = range(seeds)
@@ -89,13 +88,14 @@ def reproduce(
     if helper_of is None:
         found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]
         shown = entries(found, _baselines(found, out, common, chosen), hours=hours)
-        shown_here = shown_cells(shown, hours=hours)
-        for path, form, cells in ((csv, as_csv, csv_cells(shown)), (markdown, as_markdown, shown_here)):
-            write_results(out / f"{table}.{form.suffix}", form, cells, number)
-            if path is not None:
-                write_results(path, form, before[path] | cells, number)
-        _print(shown_here, as_markdown)
-        print(f"{out / table}.csv, {out / table}.md")
+        if shown:
+            for_people = shown_cells(shown, hours=hours)
+            for form, cells, into in ((as_csv, csv_cells(shown), csv), (as_markdown, for_people, markdown)):
+                write_results(out / f"{table}.{form.suffix}", form, cells, number)
+                if into is not None:
+                    write_results(into, form, read_results(into, form) | cells, number)
+            _print(for_people, as_markdown)
+            print(f"{out / table}.csv, {out / table}.md")
     study.tell_troubles(troubles)
 
 
@@ -121,7 +121,6 @@ def _baselines(
 
 def _print(cells: "Cells", form: "Format") -> None:
     """The table on the terminal; off it as wide as it needs to be."""
-    from rich.console import Console
     from rich.table import Table as Shown
 
     from lfl.study.results import remark
@@ -135,6 +134,5 @@ def _print(cells: "Cells", form: "Format") -> None:
             shown.add_section()
         shown.add_row(f"{task}/{model}" if last != (task, model) else "", method, *rest)
         last = (task, model)
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDE)).print(shown)
+    study.print_table(shown)
     print(remark(cells))

@@ -16,11 +16,16 @@ from . import options
 from .ground import prepare
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from lfl.study import Cell, Line, Trouble
     from lfl.task import Defaults, Task
 
 PATIENCE = 30.0
 """Seconds that a helper is given to stop."""
+
+WIDE = 180
+"""Columns of a table that is not printed on a terminal."""
 
 Jobs = Annotated[
     int, typer.Option("--jobs", min=1, help="Processes that work side by side, on their share of the cores.")
@@ -56,11 +61,12 @@ def run_study(
 ) -> "list[Trouble]":
     """Run what is missing, and show how far it is; a helper works silently, for as long as its parent lives."""
     from lfl.device import keep_freed_memory
-    from lfl.study import Stopped, Worker, run_grid
+    from lfl.study import Stopped, Worker, make_study, run_grid
 
     from .board import watching_study
 
     keep_freed_memory()
+    make_study(out)
     cells, folder = [cell for _, each in planned for cell in each], options.data_folder(data_dir)
     if helper_of is not None:
         return run_grid(cells, seeds, Worker(load, folder, lambda: _stop_without(helper_of)))
@@ -103,6 +109,14 @@ def tell_troubles(troubles: "Sequence[Trouble]") -> None:
         print(f"lfl: error: {', '.join(dict.fromkeys(rows))}: {reason}", file=sys.stderr)
     if reasons:
         raise typer.Exit(1)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table; off a terminal as wide as it needs to be."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDE)).print(table)
 
 
 def split(text: str, flag: str) -> list[str]:
