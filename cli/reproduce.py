@@ -120,19 +120,21 @@ def _baselines(
 
 
 def _print(cells: "Cells", form: "Format") -> None:
-    """The table on the terminal; off it as wide as it needs to be."""
+    """The table, without columns that are empty throughout."""
     from rich.table import Table as Shown
 
     from lfl.study.results import remark
 
+    filled = [i for i in range(len(form.columns) - 3) if any(rest[i] for rest in cells.values())]
     shown = Shown(padding=(0, 1, 0, 0), box=None)
-    for column in form.columns[1:]:
-        shown.add_column(column, overflow="fold")
+    for column in ("row", "method"):
+        shown.add_column(column, no_wrap=True)
+    for i in filled:
+        shown.add_column(form.columns[3 + i])
     last = None
     for (task, model, method), rest in cells.items():
-        if last not in (None, (task, model)):
-            shown.add_section()
-        shown.add_row(f"{task}/{model}" if last != (task, model) else "", method, *rest)
-        last = (task, model)
+        row = f"{task}/{model}"
+        shown.add_row(row if row != last else "", method, *(rest[i] for i in filled))
+        last = row
     study.print_table(shown)
     print(remark(cells))

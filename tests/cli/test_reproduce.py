@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from lfl_cli import names
+
+from lfl.study import TABLES
 
 COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
 TABLE = ["reproduce", "table1", "--rows", "digits/logistic", "--steps", "6", "--init-steps", "3"]
@@ -123,6 +126,17 @@ def test_a_helper_works_silently_and_stops_without_its_parent(lfl_command, tmp_p
     status, out, err = lfl_command(*QUICK, "--out", "there", "--helper-of", "1")
     assert (status, out, err) == (130, "", "")
     assert list((tmp_path / "there").rglob("*.json")) == []
+
+
+def test_names_and_help_do_not_import_torch() -> None:
+    assert list(names.TABLES) == list(TABLES)
+    code = "import sys; sys.modules['torch'] = None; from lfl_cli.app import main; main()"
+    for command, flag in (("reproduce", "--markdown"), ("compare", "--methods")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert flag in done.stdout
 
 
 BAD = {
