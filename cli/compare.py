@@ -68,6 +68,7 @@ def compare(
     from lfl.errors import Diverged
     from lfl.study import Line, candidates_of, parse_row, summarise, write_comparison
     from lfl.study import compare as compared_with_first
+    from lfl.study.picture import draw_learning
     from lfl.training import DEFAULT_MODEL, DEFAULT_TASK
 
     task, model = task or DEFAULT_TASK, model or DEFAULT_MODEL
@@ -108,6 +109,8 @@ def compare(
         compared = compared_with_first(found)
         write_comparison(out, compared)
         _print(compared)
+        for picture in draw_learning(found, out):
+            print(f"wrote {picture}")
     print(f"folder {out}")
     study.tell_troubles(troubles)
     for summary in found:

@@ -22,6 +22,8 @@ def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
     assert "less baseline's, by seed" in out
     assert out.endswith("folder runs/compare-digits-logistic-1\n")
     folder = tmp_path / "runs" / "compare-digits-logistic-1"
+    assert (folder / "learning.png").is_file()
+    assert (folder / "learning.svg").is_file()
     with (folder / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == ["baseline", "adalfl", "adalfl loss=taylor-cubic"]
