@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from .compare import compare
 from .evaluate import evaluate
 from .listing import listing
 from .plot import plot
 from .predict import predict
 from .report import report
+from .reproduce import reproduce
 from .resume import resume
 from .train import train
 
@@ -27,6 +29,8 @@ app.command("predict")(predict)
 app.command("list")(listing)
 app.command("plot")(plot)
 app.command("report")(report)
+app.command("compare")(compare)
+app.command("reproduce")(reproduce)
 
 
 @app.callback(invoke_without_command=True)

@@ -88,3 +88,12 @@ DEVICES = {
     "cuda": "an NVIDIA GPU",
     "mps": "an Apple GPU",
 }
+TABLES = {
+    "table1": "test errors of baseline, ml3, meta-lr and adalfl",
+    "table2": "their times, from the same runs",
+    "table3": "inner steps of ml3's offline steps",
+    "table4": "Taylor polynomials in place of the loss network",
+    "table5": "ml3 with its own loss network",
+    "table6": "the rate at which adalfl learns its loss",
+    "table7": "what adalfl judges its loss on",
+}

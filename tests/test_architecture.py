@@ -20,6 +20,7 @@ LAYERS = [
     "training",
     "run",
     "report",
+    "study",
 ]
 GROUND = {"errors", "types", "randomness", "trees", "version", "device"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

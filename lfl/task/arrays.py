@@ -10,7 +10,8 @@ from ..data.arrays import Split
 from ..errors import UserError, one_of
 from ..types import Kind
 from .build import build_task
-from .images import PAD, colour_defaults
+from .defaults import colour_defaults
+from .images import PAD
 from .task import Defaults, Task
 
 STEPS = 10_000

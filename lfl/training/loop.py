@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..errors import Failure
+from ..errors import Diverged
 from ..method import Phase, Plan, State
 from ..step import Info
 
@@ -57,7 +57,7 @@ def train(
         A `Progress` at the start of each phase, or at `start`, and after each step.
 
     Raises:
-        Failure: a loss or gradient is not finite; looked for at every `log_every`-th step.
+        Diverged: a loss or gradient is not finite; looked for at every `log_every`-th step.
     """
     names = [phase.name for phase in plan.phases]
     for phase in plan.phases if start is None else plan.phases[names.index(start.phase) :]:
@@ -89,7 +89,7 @@ def _numbers(info: Info, phase: Phase, step: int) -> list[dict[str, float]]:
     for name, values in columns.items():
         for value in values:
             if not math.isfinite(value):
-                raise Failure(
+                raise Diverged(
                     f"{name} became {value} by step {step} of phase {phase.name}; "
                     "lower --inner-lr, --init-lr or --outer-lr, or look for extreme values in the data."
                 )

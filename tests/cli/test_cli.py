@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 from lfl_cli import names
-from lfl_cli.app import main
 
 import lfl
 from lfl.device import DEVICES
@@ -28,21 +27,6 @@ from lfl.training.settings import SCHEDULES
 
 COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
-
-
-@pytest.fixture
-def lfl_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Run `lfl` in this process, in an empty folder; give status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lfl", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
