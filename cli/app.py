@@ -8,6 +8,7 @@ import typer
 
 from .compare import compare
 from .evaluate import evaluate
+from .export import export
 from .listing import listing
 from .plot import plot
 from .predict import predict
@@ -31,6 +32,7 @@ app.command("plot")(plot)
 app.command("report")(report)
 app.command("compare")(compare)
 app.command("reproduce")(reproduce)
+app.command("export")(export)
 
 
 @app.callback(invoke_without_command=True)

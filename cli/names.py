@@ -73,6 +73,16 @@ COMPILE = {
     "on": "compile",
     "off": "do not",
 }
+EXPORTS = {
+    "torch": "a torch.export program, which torch.export.load reads without lfl",
+    "onnx": "an ONNX model (pip install 'lfl[onnx]')",
+    "sympy": "a small closed formula with its error, as text",
+}
+REDUCTIONS = {
+    "mean": "over examples (the default)",
+    "sum": "over examples, and over the outputs of a regression",
+    "none": "a loss for each example, or for each output of a regression",
+}
 PRECISIONS = {
     "float32": "full (the default)",
     "tf32": "inputs of products rounded to 10 bits, on an NVIDIA GPU",

@@ -40,6 +40,8 @@ Hypergradient = Annotated[
     str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]
 Compile = Annotated[str | None, _choice(names.COMPILE, "Whether the steps are compiled", "--compile")]
+ExportTo = Annotated[str, _choice(names.EXPORTS, "What to write", "--to")]
+LossReduction = Annotated[str, _choice(names.REDUCTIONS, "Of the losses of a batch, for torch and onnx", "--reduction")]
 Precision = Annotated[
     str | None,
     _choice(

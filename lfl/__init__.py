@@ -1,6 +1,7 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
 from .errors import Failure, LflError, UserError
+from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
 from .loss import (
     LearnedLoss,
@@ -25,6 +26,7 @@ from .version import VERSION
 __version__ = VERSION
 
 __all__ = [
+    "AdaptiveLoss",
     "Carry",
     "Failure",
     "Info",
@@ -48,6 +50,7 @@ __all__ = [
     "huber",
     "implicit",
     "label_smoothing",
+    "load_loss",
     "loss_network",
     "mask_specs",
     "meta_step",

@@ -20,6 +20,7 @@ LAYERS = [
     "training",
     "run",
     "report",
+    "handover",
     "study",
 ]
 GROUND = {"errors", "types", "randomness", "trees", "version", "device"}

@@ -55,6 +55,21 @@ class LearnedLoss:
         else:
             same_shape(outputs, targets)
             y, f = (t.reshape(outputs.shape[0], -1) for t in (targets, outputs))
+        return self.over_outputs(self.elementwise(phi, y, f))
+
+    def elementwise(self, phi: Any, y: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+        """l_phi(y, f) of numbers as `pointwise` sees them, of targets that are 1 or 0 and probabilities for classes.
+
+        Args:
+            phi: parameters of `pointwise`.
+            y, f: `[batch, outputs]`.
+
+        Returns:
+            Losses `[batch, outputs]`.
+        """
         over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
-        losses = torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
+        return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
+
+    def over_outputs(self, losses: torch.Tensor) -> torch.Tensor:
+        """Losses `[batch]` of losses `[batch, outputs]`."""
         return losses.mean(-1) if self.reduction == "mean" else losses.sum(-1)

@@ -1,6 +1,7 @@
 """The loss network l_phi of the paper: a small network of two numbers, the target and the output."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -37,12 +38,17 @@ def slrelu(x: torch.Tensor, slope: float = 0.01, sharpness: float = 10.0) -> tor
     return (1.0 - slope) * F.softplus(x, beta=sharpness, threshold=40.0) + slope * x
 
 
+def identity(x: torch.Tensor) -> torch.Tensor:
+    """What came."""
+    return x
+
+
 ACTIVATIONS: dict[str, Activation] = {
     "slrelu": slrelu,
     "relu": F.relu,
     "tanh": torch.tanh,
     "softplus": F.softplus,
-    "identity": lambda x: x,
+    "identity": identity,
 }
 
 INITIALISERS: dict[str, Initialiser] = {
@@ -117,14 +123,17 @@ def loss_network(
         if bias:
             phi[f"{i}.bias"] = torch.zeros(fan_out, dtype=dtype, device=generator.device)
 
-    def pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        x = torch.stack((target, output))
-        for i in range(depth + 1):
-            x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
-            x = hidden(x) if i < depth else last(x)
-        return x[0]
+    return phi, LearnedLoss(partial(_pointwise, depth=depth, hidden=hidden, last=last), kind, reduction)
 
-    return phi, LearnedLoss(pointwise, kind, reduction)
+
+def _pointwise(
+    phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, depth: int, hidden: Activation, last: Activation
+) -> torch.Tensor:
+    x = torch.stack((target, output))
+    for i in range(depth + 1):
+        x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
+        x = hidden(x) if i < depth else last(x)
+    return x[0]
 
 
 def _resolve(

@@ -1,5 +1,7 @@
 """Learned losses as Taylor polynomials about a learned centre (Gonzalez and Miikkulainen 2021; Gao et al. 2021)."""
 
+from functools import partial
+
 import torch
 
 from ..errors import one_of
@@ -51,12 +53,13 @@ def taylor_loss(
     drawn = torch.randn(NUM_COEFFICIENTS[order], generator=generator, dtype=dtype, device=device)
     phi = {"coefficients": DEVIATION * drawn, "centre": torch.zeros(2, dtype=dtype, device=device)}
 
-    def pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        a = phi["coefficients"]
-        v, u = target - phi["centre"][0], output - phi["centre"][1]
-        value = a[0] * u + a[1] / 2 * u**2 + a[2] * v * u
-        if order == 3:
-            value = value + a[3] / 6 * u**3 + a[4] / 2 * v * u**2 + a[5] / 2 * v**2 * u
-        return value
+    return phi, LearnedLoss(partial(_pointwise, order=order), kind, reduction)
 
-    return phi, LearnedLoss(pointwise, kind, reduction)
+
+def _pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, order: int) -> torch.Tensor:
+    a = phi["coefficients"]
+    v, u = target - phi["centre"][0], output - phi["centre"][1]
+    value = a[0] * u + a[1] / 2 * u**2 + a[2] * v * u
+    if order == 3:
+        value = value + a[3] / 6 * u**3 + a[4] / 2 * v * u**2 + a[5] / 2 * v**2 * u
+    return value

@@ -1,0 +1,26 @@
+"""The subcommand that hands a learned loss over."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    to: options.ExportTo,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file.", show_default="RUN/loss.pt2, .onnx or .txt"),
+    ] = None,
+    reduction: options.LossReduction = "mean",
+) -> None:
+    """Write the loss that a run has learned as a program or as a formula."""
+    from lfl.handover.export import export as write
+
+    path = write(run, to, out, reduction=reduction)
+    if to == "sympy":
+        print(path.read_text())
+    print(f"{to} {path}")

@@ -1,0 +1,51 @@
+"""A run's learned loss as a file for somebody else."""
+
+from pathlib import Path
+
+from ..errors import Failure, UserError, one_of
+from ..run.folder import write_bytes
+from .fixed import load_loss
+from .formula import fit_formulas, render
+from .programs import onnx_program, torch_program
+
+SUFFIXES = {"torch": "pt2", "onnx": "onnx", "sympy": "txt"}
+
+
+def export(run: Path, to: str, out: Path | None = None, *, reduction: str = "mean") -> Path:
+    """Write the learned loss of a run in another form.
+
+    Args:
+        run: a run folder.
+        to: `"torch"`, a `torch.export` program; `"onnx"`; or `"sympy"`, formulas as text.
+        out: the file, written over where it exists; `RUN/loss.pt2`, `.onnx` or `.txt` when omitted.
+        reduction: of the program, as in `lfl.load_loss`; of no account to formulas.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: an unknown form, a run that learned no loss or is damaged, a path that cannot be a file.
+        Failure: packages are missing, or the disk failed.
+    """
+    one_of("--to", to, list(SUFFIXES))
+    path = out or run / f"loss.{SUFFIXES[to]}"
+    _writable(path)
+    loss = load_loss(run, reduction=reduction)
+    if to == "sympy":
+        content = render(fit_formulas(loss.loss_fn, loss.current_phi()), str(run)).encode()
+    else:
+        content = {"torch": torch_program, "onnx": onnx_program}[to](loss)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    except OSError as error:
+        raise Failure(f"cannot write {path} ({error.strerror or error}); choose another -o.") from error
+    return path
+
+
+def _writable(path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give -o the name of a file.")
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir():
+        raise UserError(f"{path} lies beneath a file that is not a folder; choose another -o.")

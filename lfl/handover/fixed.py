@@ -1,0 +1,90 @@
+"""A learned loss as it stands, in place of `nn.CrossEntropyLoss` or `nn.MSELoss`."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import one_of
+from ..loss import LearnedLoss
+from ..types import Tensors
+from .buffers import as_buffers, tensors_of
+from .read import read_loss
+from .reduce import REDUCTIONS, reduced_loss
+
+
+class FixedLoss(nn.Module):
+    """M_phi as a module: called, moved and saved like `nn.CrossEntropyLoss` or `nn.MSELoss`.
+
+    phi are buffers: no optimiser changes them, `.to()` moves them, `state_dict()` holds them. The loss is computed
+    in the wider precision of the outputs and phi, under autocast too. Losses may lie below zero.
+
+    Args:
+        loss_fn: the learned loss, for class ids or for real values.
+        phi: its parameters.
+        reduction: `"mean"`, over examples, which is what lfl's own training descends; `"sum"`; or `"none"`: a loss
+            for each class id, or for each real value.
+        ignore_index: class id of what does not count.
+
+    Raises:
+        UserError: an unknown reduction; in a call, outputs and targets that do not fit each other.
+
+    Example:
+        >>> import lfl
+        >>> phi, loss_fn = lfl.loss_network("classification", generator=torch.Generator().manual_seed(0))
+        >>> loss = FixedLoss(loss_fn, phi, reduction="none")
+        >>> loss(torch.zeros(5, 3), torch.tensor([0, 1, 2, 0, 1])).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self, loss_fn: LearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = -100
+    ) -> None:
+        super().__init__()
+        one_of("reduction", reduction, REDUCTIONS)
+        self.loss_fn, self.reduction, self.ignore_index = loss_fn, reduction, ignore_index
+        self.phi = as_buffers(phi)
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss.
+
+        Args:
+            outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape.
+            targets: class ids `[batch, ...]`, or class probabilities `[batch, classes, ...]`, which give the expected
+                loss; or real values of the outputs' shape.
+
+        Returns:
+            A scalar; with `reduction="none"` the shape of the class ids or of the values.
+        """
+        phi = self.current_phi()
+        return reduced_loss(
+            self.loss_fn, phi, outputs, targets, reduction=self.reduction, ignore_index=self.ignore_index
+        )
+
+    def current_phi(self) -> Tensors:
+        """phi as it is."""
+        return tensors_of(self.phi)
+
+    def __repr__(self) -> str:
+        return f"FixedLoss({self.loss_fn.kind}, reduction={self.reduction!r})"
+
+
+def load_loss(run: str | Path, *, reduction: str = "mean", ignore_index: int = -100) -> FixedLoss:
+    """The loss that a run has learned, as it stood at the end.
+
+    In place of `nn.CrossEntropyLoss()` it takes logits and class ids, in place of `nn.MSELoss()` predictions and real
+    values. The real-valued targets of a run were scaled so that its train split spans [0, 1]: scale yours in the same
+    way, or the loss is asked about errors that it has never seen.
+
+    Args:
+        run: a run folder of `lfl train`, by a method that learns or is given a loss.
+        reduction, ignore_index: as in `FixedLoss`.
+
+    Returns:
+        A module on the CPU in float32; `.to()` moves it.
+
+    Raises:
+        UserError: the run learned no loss, a file of it is missing or damaged, or a bad argument.
+    """
+    loss_fn, phi = read_loss(Path(run))
+    return FixedLoss(loss_fn, phi, reduction=reduction, ignore_index=ignore_index)

@@ -1,0 +1,68 @@
+"""A learned loss as a program that needs no lfl: `torch.export` and ONNX."""
+
+import importlib
+import io
+import warnings
+
+import torch
+
+from ..errors import Failure
+from .fixed import FixedLoss
+
+
+def torch_program(loss: FixedLoss) -> bytes:
+    """A loss as a `torch.export` program, for `torch.export.load(file).module()`.
+
+    It takes float32 logits `[batch, classes]` and class ids `[batch]`, or outputs and values `[batch, width]`, of any
+    batch size and any number of outputs, and can be differentiated like the loss itself.
+
+    Returns:
+        The content of a `.pt2` file, the same each time.
+    """
+    program = _exported(loss)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # names of files on the machine where it was made
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    return file.getvalue()
+
+
+def onnx_program(loss: FixedLoss) -> bytes:
+    """A loss as an ONNX model: inputs `outputs` and `targets`, output `loss`; otherwise as `torch_program`.
+
+    Returns:
+        The content of an `.onnx` file.
+
+    Raises:
+        Failure: the packages onnx and onnxscript are not installed.
+    """
+    for package in ("onnx", "onnxscript"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise Failure(f"ONNX needs the package {package} ({error}); pip install 'lfl[onnx]'.") from error
+    named = {0: "batch", 1: "width"}
+    axes = (named, {0: "batch"} if loss.loss_fn.kind == "classification" else named)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's words about itself
+        program = torch.onnx.export(
+            _exported(loss),
+            dynamo=True,
+            verbose=False,
+            input_names=["outputs", "targets"],
+            output_names=["loss"],
+            dynamic_shapes=axes,
+        )
+    assert program is not None
+    for node in program.model.graph:
+        node.metadata_props.clear()  # names of files on the machine where it was made
+    return bytes(program.model_proto.SerializeToString())
+
+
+def _exported(loss: FixedLoss) -> torch.export.ExportedProgram:
+    outputs = torch.zeros(3, 2)
+    targets = torch.zeros(3, dtype=torch.long) if loss.loss_fn.kind == "classification" else torch.zeros(3, 2)
+    batch, width = torch.export.Dim("batch"), torch.export.Dim("width", min=1)
+    free = {0: batch, 1: width}
+    shapes = (free, {0: batch} if targets.dim() == 1 else free)
+    return torch.export.export(loss, (outputs, targets), dynamic_shapes=shapes, strict=False)

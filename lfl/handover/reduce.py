@@ -1,0 +1,88 @@
+"""A learned loss with the conventions of `torch.nn`: shapes, reductions, ignored targets, precision."""
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import UserError
+from ..loss import LearnedLoss
+from ..loss.handcrafted import same_shape
+from ..types import Tensors
+
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def reduced_loss(
+    loss_fn: LearnedLoss,
+    phi: Tensors,
+    outputs: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    reduction: str = "mean",
+    ignore_index: int = -100,
+) -> torch.Tensor:
+    """A learned loss of whatever `nn.CrossEntropyLoss` or `nn.MSELoss` would take.
+
+    It is computed and returned in the wider precision of the outputs and phi, under autocast too.
+
+    Args:
+        loss_fn, phi: the learned loss and its parameters.
+        outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape.
+        targets: class ids `[batch, ...]`, or class probabilities p `[batch, classes, ...]`, which give the expected
+            loss sum_k p_k M_phi(class k); or real values of the outputs' shape.
+        reduction: `"none"` gives a loss for each class id, or for each real value; `"sum"` is their sum; `"mean"` the
+            mean over examples of M_phi, which is what training descends.
+        ignore_index: class id of what does not count, in `"mean"` neither above nor below the line.
+
+    Returns:
+        A scalar; with `"none"` the shape of the class ids or of the values.
+
+    Raises:
+        UserError: outputs and targets do not fit each other.
+        RuntimeError: torch's own, for class ids out of range; what is compiled does not look.
+    """
+    device = outputs.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False):
+            return reduced_loss(loss_fn, phi, outputs, targets, reduction=reduction, ignore_index=ignore_index)
+    dtype = torch.promote_types(outputs.dtype, next(iter(phi.values())).dtype)
+    outputs, phi = outputs.to(dtype), {name: tensor.to(dtype) for name, tensor in phi.items()}
+    if loss_fn.kind == "regression":
+        losses = _of_values(loss_fn, phi, outputs, targets)
+        count: int | torch.Tensor = losses.numel() if loss_fn.reduction == "mean" else outputs.shape[:1].numel()
+    else:
+        losses, kept = _of_classes(loss_fn, phi, outputs, targets, ignore_index)
+        count = losses.numel() if kept is None else kept.sum()
+    if reduction == "none":
+        return losses
+    return losses.sum() / count if reduction == "mean" else losses.sum()
+
+
+def _of_values(loss_fn: LearnedLoss, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    same_shape(outputs, targets)
+    y, f = (t.to(outputs.dtype).reshape(-1, 1) for t in (targets, outputs))
+    return loss_fn.elementwise(phi, y, f).reshape(outputs.shape)
+
+
+def _of_classes(
+    loss_fn: LearnedLoss, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Losses `[batch, ...]`, and which of them count; None for all."""
+    if outputs.dim() == 0:
+        raise UserError("classification wants logits [batch, classes, ...] or [classes], but a scalar came.")
+    class_dim = min(1, outputs.dim() - 1)
+    f = F.softmax(outputs.movedim(class_dim, -1), -1)
+    shape, rows = f.shape[:-1], f.reshape(-1, f.shape[-1])
+    if targets.is_floating_point() and targets.shape == outputs.shape:
+        share = targets.to(f.dtype).movedim(class_dim, -1).reshape(rows.shape)
+        true, false = (loss_fn.elementwise(phi, y, rows) for y in (torch.ones_like(rows), torch.zeros_like(rows)))
+        return loss_fn.over_outputs(share * true + (1 - share) * false).reshape(shape), None
+    if targets.is_floating_point() or targets.shape != shape:
+        raise UserError(
+            f"logits {list(outputs.shape)} want class ids, integers {list(shape)}, or class probabilities "
+            f"{list(outputs.shape)}, but targets {list(targets.shape)} of {targets.dtype} came."
+        )
+    kept = targets != ignore_index
+    ids = torch.where(kept, targets, 0).long().reshape(-1, 1)
+    one_hot = torch.zeros_like(rows).scatter(1, ids, 1.0)  # where ids are compared, those out of range go unnoticed
+    losses = loss_fn.over_outputs(loss_fn.elementwise(phi, one_hot, rows)).reshape(shape)
+    return torch.where(kept, losses, 0.0), kept

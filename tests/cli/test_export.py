@@ -1,0 +1,88 @@
+"""`lfl export` as a person meets it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from lfl_cli import names
+from lfl_cli.app import main
+
+from lfl.handover.export import SUFFIXES
+from lfl.handover.reduce import REDUCTIONS
+from lfl.run import execute
+from lfl.task import load_task
+from lfl.training import resolve
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that learned a loss, `run`, and one that did not, `baseline`."""
+    task = load_task("digits", Path("unused"))
+    here = tmp_path_factory.mktemp("here")
+    for name, method in (("run", "ml3"), ("baseline", "baseline")):
+        execute(task, resolve(task.defaults, model="logistic", method=method, steps=2, init_steps=3), here / name)
+    (here / "file").write_text("")
+    return here
+
+
+@pytest.fixture
+def export(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Run `lfl export` in this process, beside the runs; give status, standard output and error."""
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lfl", "export", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_names_known_without_torch_are_those_of_the_library() -> None:
+    assert list(names.EXPORTS) == list(SUFFIXES)
+    assert list(names.REDUCTIONS) == REDUCTIONS
+
+
+def test_each_form_is_written_where_it_is_said(export, folder: Path) -> None:
+    assert export("run", "--to", "torch") == (0, "torch run/loss.pt2\n", "")
+    assert export("run", "--to", "onnx", "-o", "new/l.onnx", "--reduction", "none") == (0, "onnx new/l.onnx\n", "")
+    status, out, err = export("run", "--to", "sympy", "--out", "loss.txt")
+    assert (status, err) == (0, "")
+    assert out == f"{(folder / 'loss.txt').read_text()}\nsympy loss.txt\n"
+    assert out.startswith("the loss of run, ")
+    for name in ("run/loss.pt2", "new/l.onnx"):
+        assert (folder / name).stat().st_size > 5000
+
+
+BAD_INPUT = {
+    "unknown form": (["run", "--to", "tensorflow"], 2, "choose one of: torch, onnx, sympy"),
+    "no form": (["run"], 2, "'--to'"),
+    "no run": (["--to", "onnx"], 2, "see lfl --help"),
+    "unknown reduction": (["run", "--to", "onnx", "--reduction", "max"], 2, "choose one of: mean, sum, none"),
+    "a run that is not there": (["nowhere", "--to", "sympy"], 2, "cannot read nowhere/config.json"),
+    "a run without a loss": (["baseline", "--to", "torch"], 2, "learned no loss (method baseline)"),
+    "a path beneath a file": (["run", "--to", "torch", "-o", "file/loss.pt2"], 2, "lies beneath a file"),
+    "a folder for a file": (["run", "--to", "torch", "-o", "run"], 2, "is a folder"),
+    "a disk that refuses": (["run", "--to", "sympy", "-o", "/proc/loss.txt"], 1, "cannot write /proc/loss.txt"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_ends_in_a_line(case: str, export, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    arguments, expected, words = BAD_INPUT[case]
+    status, out, err = export(*arguments)
+    assert (status, out) == (expected, "")
+    assert words in err
+    assert err.startswith("lfl: error: ")
+    assert err.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_missing_packages_are_named(export, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    status, _, err = export("run", "--to", "onnx", "-o", "missing.onnx")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "pip install 'lfl[onnx]'" in err

@@ -1,0 +1,107 @@
+"""Exported programs give what the loss gives, for batches and numbers of outputs they were not made with."""
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lfl
+from lfl.handover import FixedLoss
+from lfl.handover.programs import onnx_program, torch_program
+from lfl.handover.reduce import REDUCTIONS
+from lfl.loss import REPRESENTATIONS
+from lfl.randomness import generator
+
+from .test_fixed import batch_of
+
+SIZES = [(1, 1), (1, 3), (5, 2), (7, 10)]
+
+
+def drawn(kind: str, reduction: str = "mean", representation: str = "network") -> FixedLoss:
+    phi, loss_fn = REPRESENTATIONS[representation](kind, generator=generator(0, "phi"))
+    return FixedLoss(loss_fn, phi, reduction=reduction)
+
+
+def differentiated(loss, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    leaf = outputs.clone().requires_grad_()
+    value = loss(leaf, targets)
+    return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_a_torch_program_has_the_values_and_the_gradient(kind: str, reduction: str) -> None:
+    loss = drawn(kind, reduction)
+    program = torch.export.load(io.BytesIO(torch_program(loss))).module()
+    for size, width in SIZES:
+        batch = batch_of(kind, size, width)
+        for found, expected in zip(differentiated(program, *batch), differentiated(loss, *batch), strict=True):
+            torch.testing.assert_close(found, expected)
+    if kind == "classification":
+        logits, ids = batch_of(kind)
+        ids[2] = -100
+        torch.testing.assert_close(program(logits, ids), loss(logits, ids))
+
+
+def test_a_torch_program_trains_where_there_is_no_lfl(tmp_path: Path) -> None:
+    (tmp_path / "loss.pt2").write_bytes(torch_program(drawn("regression")))
+    code = """
+import sys, torch
+sys.modules["lfl"] = None
+loss = torch.export.load("loss.pt2").module()
+w = torch.ones(3, 1, requires_grad=True)
+optimiser = torch.optim.SGD([w], 0.1)
+for _ in range(3):
+    optimiser.zero_grad()
+    loss(torch.ones(4, 3) @ w, torch.zeros(4, 1)).backward()
+    optimiser.step()
+print(w[0, 0].item())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    w = torch.ones(3, 1, requires_grad=True)
+    for _ in range(3):
+        (slope,) = torch.autograd.grad(drawn("regression")(torch.ones(4, 3) @ w, torch.zeros(4, 1)), w)
+        w = (w - 0.1 * slope).detach().requires_grad_()
+    assert float(done.stdout) == pytest.approx(w[0, 0].item(), rel=1e-6)
+    assert w[0, 0].item() != 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "reduction", "representation"),
+    [
+        ("classification", "mean", "network"),
+        ("regression", "none", "network"),
+        ("regression", "mean", "relu-softplus"),
+        ("classification", "none", "taylor-cubic"),
+    ],
+)
+def test_an_onnx_model_has_the_values(kind: str, reduction: str, representation: str) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    loss = drawn(kind, reduction, representation)
+    session = runtime.InferenceSession(onnx_program(loss), providers=["CPUExecutionProvider"])
+    assert [i.name for i in session.get_inputs()] == ["outputs", "targets"]
+    assert session.get_inputs()[0].shape == ["batch", "width"]
+    for size, width in SIZES:
+        outputs, targets = batch_of(kind, size, width)
+        (found,) = session.run(None, {"outputs": outputs.numpy(), "targets": targets.numpy()})
+        np.testing.assert_allclose(found, loss(outputs, targets).numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_programs_are_the_same_each_time_and_name_no_files_of_ours() -> None:
+    loss = drawn("classification")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    for make in (torch_program, onnx_program):
+        content = make(loss)
+        assert content == make(loss)
+        assert not re.search(rb"\.py\b|" + re.escape(str(Path(lfl.__file__).parent).encode()), content)
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(lfl.Failure, match=r"onnx.*pip install 'lfl\[onnx\]'"):
+        onnx_program(drawn("classification"))
