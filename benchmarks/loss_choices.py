@@ -75,8 +75,9 @@ def tables() -> str:
         ]
         for row in rows:
             if (row["task"], row["model"]) == (task, model):
-                last, late = row["valid_error"], row["late_valid_error"]
-                cells = [f"`{row['variant']}`", row["method"], spread(last), f"{max(last):.4f}", spread(late)]
+                last = row["valid_error"]
+                late = spread(row["late_valid_error"]) if "late_valid_error" in row else ""
+                cells = [f"`{row['variant']}`", row["method"], spread(last), f"{max(last):.4f}", late]
                 lines.append(f"| {' | '.join(cells)} | {len(last)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

@@ -10,7 +10,7 @@ def colour_defaults(steps: int) -> Defaults:
     )
 
 
-REGRESSION = Defaults(steps=10_000, inner_lr=0.001, theta_init="architecture", loss="squared-error")
+REGRESSION = Defaults(steps=10_000, inner_lr=0.001, loss="squared-error")
 
 DEFAULTS = {
     "digits": Defaults(steps=1000, inner_lr=0.01, init_steps=500, batch_size=64),
