@@ -26,7 +26,10 @@ MODELS = {
     "wrn28-10": "wide residual network of 28 layers, ten times as wide, for images",
     "wrn16-8": "wide residual network of 16 layers, eight times as wide, for images",
 }
-OWN_MODELS = {"MODULE:FUNCTION": "your own function of the input's shape and the number of outputs"}
+OWN_MODELS = {
+    "mlp-WIDTH": "mlp with another width, such as mlp-100",
+    "MODULE:FUNCTION": "your own function of the input's shape and the number of outputs",
+}
 METHODS = {
     "baseline": "train on a loss made by hand: cross-entropy, squared error, or another --loss",
     "ml3": "learn a loss offline, then train on it as it stands",

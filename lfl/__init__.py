@@ -1,5 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
+from . import sklearn
 from .errors import Failure, LflError, UserError
 from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
@@ -56,6 +57,7 @@ __all__ = [
     "meta_step",
     "offline_step",
     "sgd",
+    "sklearn",
     "sparse_label_smoothing",
     "squared_error",
     "task_from_arrays",

@@ -21,6 +21,7 @@ LAYERS = [
     "run",
     "report",
     "handover",
+    "sklearn",
     "study",
 ]
 GROUND = {"errors", "types", "randomness", "trees", "version", "device"}

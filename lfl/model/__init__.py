@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -41,8 +42,9 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
     """A fresh module, initialised as its architecture does by itself.
 
     Args:
-        name: of an architecture, or `"module:function"`: a user's own, `function(input_shape, num_outputs)`, imported
-            from the working directory or the installed packages.
+        name: of an architecture; `"mlp-100"`, say, for an mlp with hidden layers of 100 units; or `"module:function"`:
+            a user's own, `function(input_shape, num_outputs)`, imported from the working directory or the installed
+            packages.
         input_shape: of one input.
         num_outputs: classes, or width of the targets.
         seed: of the draws; torch's global random state is left as it was.
@@ -50,16 +52,21 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
     Raises:
         UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
     """
-    architecture = _imported(name) if ":" in name else None
-    if architecture is None:
-        one_of("model", name, list(MODELS))
-        architecture = MODELS[name]
+    architecture = _imported(name) if ":" in name else _named(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = architecture(input_shape, num_outputs)
     if not isinstance(module, nn.Module):
         raise UserError(f"model {name} must return a torch.nn.Module, but a {type(module).__name__} came.")
     return module
+
+
+def _named(name: str) -> Architecture:
+    base, _, width = name.partition("-")
+    if base == "mlp" and width.isdecimal() and int(width) > 0:
+        return partial(mlp, width=int(width))
+    one_of("model", name, [*MODELS, "mlp-WIDTH", "MODULE:FUNCTION"])
+    return MODELS[name]
 
 
 def _imported(name: str) -> Architecture:

@@ -23,6 +23,7 @@ from lfl.randomness import generator
         # Published for 1,000 classes and a 7x7 first layer: 1,248,424.
         ("squeezenet", (3, 32, 32), 1_248_424 - 96 * 3 * (49 - 9) - 990 * 513),
         ("mlp", (10,), 11_000 + 1_001_000 + 10_010),
+        ("mlp-7", (4,), 35 + 56 + 80),
     ],
 )
 def test_parameter_counts(name: str, shape: tuple[int, ...], parameters: int) -> None:
@@ -149,3 +150,9 @@ def test_xavier_uniform_has_its_variance_and_zero_biases() -> None:
     assert float(theta["conv"].var()) == pytest.approx(2 / (9 * 100), rel=0.02)
     assert not theta["b"].any()
     assert torch.equal(theta["norm.weight"], torch.ones(7))
+
+
+@pytest.mark.parametrize("name", ["mlp-0", "mlp-", "mlp--3", "mlp-1.5", "lenet5-3"])
+def test_widths_that_are_none_are_unknown_models(name: str) -> None:
+    with pytest.raises(lfl.UserError, match=r"unknown model .*mlp-WIDTH, MODULE:FUNCTION"):
+        build_model(name, (4,), 2)

@@ -1,0 +1,172 @@
+"""Estimators that learn their loss while they train."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..errors import UserError
+from ..types import Kind
+from .fit import Fitted, fit, outputs_of
+
+
+class _AdaLFL(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share: the parameters, and how they reach a run of training."""
+
+    def __init__(
+        self,
+        *,
+        method: str = "adalfl",
+        model: str = "mlp-100",
+        steps: int = 500,
+        init_steps: int = 250,
+        batch_size: int = 64,
+        inner_lr: float = 0.1,
+        init_lr: float = 1e-3,
+        outer_lr: float = 3e-3,
+        schedule: str = "cosine",
+        validation_fraction: float = 0.1,
+        random_state: Any = None,
+    ) -> None:
+        self.method = method
+        self.model = model
+        self.steps = steps
+        self.init_steps = init_steps
+        self.batch_size = batch_size
+        self.inner_lr = inner_lr
+        self.init_lr = init_lr
+        self.outer_lr = outer_lr
+        self.schedule = schedule
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def _fit(self, kind: Kind, x: np.ndarray, y: torch.Tensor, num_outputs: int) -> Fitted:
+        asked = self.get_params(deep=False)
+        asked["seed"] = check_random_state(asked.pop("random_state")).randint(2**31 - 1)
+        asked = {name: value.item() if isinstance(value, np.generic) else value for name, value in asked.items()}
+        self._fitted = fit(kind, torch.tensor(x), y, num_outputs, **asked)
+        self.model_, self.loss_, self.n_iter_ = self._fitted.model, self._fitted.loss, self.steps
+        return self._fitted
+
+    def _outputs(self, x: Any) -> torch.Tensor:
+        check_is_fitted(self)
+        x = validate_data(self, x, dtype=np.float64, reset=False)
+        return outputs_of(self._fitted, torch.tensor(x))
+
+
+class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
+    """A classifier that learns its loss while it trains.
+
+    Inputs are standardised. A part of the rows is held out, by a shuffle that is the same for every `random_state`:
+    the learned loss is judged on it. With the same `random_state` a fit repeats exactly.
+
+    Args:
+        method: `"adalfl"`, `"ml3"`, `"meta-lr"`, `"adalfl+lr"` or `"baseline"`: what is learned beside the model.
+        model: `"mlp-WIDTH"` (two hidden layers), `"mlp"`, `"logistic"`, or `"module:function"`.
+        steps: steps of the model.
+        init_steps: offline steps of the loss before them.
+        batch_size: rows a batch, drawn with replacement.
+        inner_lr, init_lr, outer_lr: learning rate of the model, and of the loss offline and while the model trains.
+        schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.
+        validation_fraction: of the rows, held out.
+        random_state: an int, a `numpy.random.RandomState`, or None for another fit each time.
+
+    Attributes:
+        classes_: class labels in sorted order.
+        n_features_in_, feature_names_in_: columns of the inputs.
+        n_iter_: steps of the model.
+        model_: the trained `nn.Module`, of standardised inputs.
+        loss_: the learned loss as `lfl.load_loss` would give it; None where none is learned.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> bool(AdaLFLClassifier(steps=100, random_state=0).fit(x, y).score(x, y) > 0.9)
+        True
+    """
+
+    def fit(self, X: Any, y: Any) -> "AdaLFLClassifier":
+        """Train.
+
+        Args:
+            X: inputs `[n, columns]`, real numbers.
+            y: labels `[n]`, at least two different ones.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            UserError: a bad parameter, or a single class.
+            Failure: training diverged; lower the rates.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, ids = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise UserError(f"y has one class alone, {self.classes_[0]!r}; classification needs two.")
+        self._fit("classification", X, torch.from_numpy(ids), len(self.classes_))
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities `[n, classes]`, in the order of `classes_`."""
+        return np.asarray(torch.softmax(self._outputs(X), -1))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each row, `[n]`."""
+        best = self._outputs(X).argmax(-1).numpy()
+        return np.asarray(self.classes_[best])
+
+
+class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignore[misc]
+    """A regressor that learns its loss while it trains; of one or several values.
+
+    As `AdaLFLClassifier`. Targets are standardised inside, column by column, and `loss_` is a loss of standardised
+    targets: `(y - target_mean_) / target_deviation_`.
+
+    Args:
+        method, model, steps, init_steps, batch_size, inner_lr, init_lr, outer_lr, schedule, validation_fraction,
+            random_state: as in `AdaLFLClassifier`.
+
+    Attributes:
+        n_features_in_, feature_names_in_, n_iter_, model_, loss_: as in `AdaLFLClassifier`.
+        target_mean_, target_deviation_: of each column of the targets, in the rows that are not held out.
+
+    Example:
+        >>> from sklearn.datasets import load_diabetes
+        >>> x, y = load_diabetes(return_X_y=True)
+        >>> bool(AdaLFLRegressor(random_state=0).fit(x, y).score(x, y) > 0.3)
+        True
+    """
+
+    def fit(self, X: Any, y: Any) -> "AdaLFLRegressor":
+        """Train.
+
+        Args:
+            X: inputs `[n, columns]`, real numbers.
+            y: real targets `[n]` or `[n, width]`.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            UserError: a bad parameter.
+            Failure: training diverged; lower the rates.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        y = np.asarray(y, dtype=np.float64)
+        self._shape = y.shape[1:]
+        columns = torch.tensor(y.reshape(len(y), -1))
+        scale = self._fit("regression", X, columns, columns.shape[1]).target_scale
+        assert scale is not None
+        self.target_mean_, self.target_deviation_ = (t.numpy() for t in scale)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Values of each row, of the shape of the targets of `fit`."""
+        outputs = self._outputs(X).numpy()
+        values = outputs * self.target_deviation_ + self.target_mean_
+        return np.asarray(values.reshape(len(outputs), *self._shape))

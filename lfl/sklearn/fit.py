@@ -1,0 +1,110 @@
+"""From arrays to a trained model: lfl's own training, in memory."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from ..data.arrays import Scale, Split, hold_out, scale_of
+from ..errors import LflError, UserError, one_of
+from ..handover import FixedLoss
+from ..method import METHODS, plan
+from ..model import build_model
+from ..task import Defaults, Encoding, Task
+from ..training import build_problem, learned, resolve, train
+from ..training.learned import RATE
+from ..types import Kind
+
+NAME = "arrays"
+GIVEN = "fixed"
+"""The method that wants the loss of a run folder."""
+
+
+class Fitted(NamedTuple):
+    """What a fit leaves.
+
+    Args:
+        model: the trained model of standardised inputs (and targets), in evaluation mode.
+        scale: what standardises inputs.
+        target_scale: what standardises targets; None for classes.
+        loss: the learned loss; None where the method learns none.
+    """
+
+    model: nn.Module
+    scale: Scale
+    target_scale: Scale | None
+    loss: FixedLoss | None
+
+
+def fit(
+    kind: Kind, x: torch.Tensor, y: torch.Tensor, num_outputs: int, *, validation_fraction: float, **asked: Any
+) -> Fitted:
+    """Hold valid out, scale, and train.
+
+    Args:
+        kind: what targets are.
+        x: inputs `[n, columns]` in double precision.
+        y: class ids `[n]`, or real values `[n, width]` in double precision.
+        num_outputs: classes, or width of the targets.
+        validation_fraction: of the rows, for valid.
+        asked: fields of `Settings`.
+
+    Raises:
+        UserError: a bad setting.
+        Failure: training diverged.
+    """
+    if not 0.0 < validation_fraction < 1.0:
+        raise UserError(f"validation_fraction must lie between 0 and 1, but {validation_fraction!r} came.")
+    one_of("method", asked["method"], [name for name in METHODS if name != GIVEN])
+    with _parameters_named():
+        rows, valid = hold_out(Split(x, y), validation_fraction, stratified=_stratifies(kind, y, validation_fraction))
+        scale, target_scale = scale_of(rows.x), scale_of(rows.y) if kind == "regression" else None
+        rows, valid = (Split(scale(x), target_scale(y) if target_scale else y) for x, y in (rows, valid))
+        own = Defaults(asked["steps"], asked["inner_lr"], loss="squared-error" if target_scale else "cross-entropy")
+        encoding = Encoding(kind, tuple(rows.x.shape[1:]), num_outputs, scale)
+        task = Task(NAME, encoding, rows, valid, valid, own)
+        settings = resolve(own, task=NAME, compile="off", **asked)
+        for progress in train(
+            plan(settings.method, build_problem(task, settings)),
+            look=lambda state, step: [{}],
+            log_every=settings.log_every,
+            eval_every=settings.steps,
+        ):
+            state = progress.state
+    model = build_model(settings.model, task.input_shape, num_outputs)
+    model.load_state_dict(state.theta | state.carry.buffers, strict=False)  # what is tied has one name of several
+    loss_fn = learned(task, settings, settings.seed).learned_loss
+    loss = None
+    if loss_fn is not None:
+        loss = FixedLoss(loss_fn, {name: t for name, t in state.phi.items() if name != RATE})
+    return Fitted(model.eval(), scale, target_scale, loss)
+
+
+@torch.no_grad()
+def outputs_of(fitted: Fitted, x: torch.Tensor) -> torch.Tensor:
+    """Logits or scaled values in double precision, so that an example's do not depend on those beside it."""
+    wide = {name: t.double() if t.is_floating_point() else t for name, t in fitted.model.state_dict().items()}
+    outputs: torch.Tensor = torch.func.functional_call(fitted.model, wide, (fitted.scale(x).double(),))
+    return outputs
+
+
+def _stratifies(kind: Kind, y: torch.Tensor, fraction: float) -> bool:
+    """Whether each class can have a row in both splits."""
+    if kind == "regression":
+        return False
+    counts = torch.unique(y, return_counts=True)[1]
+    held = math.ceil(fraction * len(y))
+    return bool(counts.min() >= 2) and len(counts) <= min(held, len(y) - held)
+
+
+@contextmanager
+def _parameters_named() -> Iterator[None]:
+    """Errors name parameters of an estimator where they would name flags of the command line."""
+    try:
+        yield
+    except LflError as error:
+        raise type(error)(re.sub(r"--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), str(error))) from error

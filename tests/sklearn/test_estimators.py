@@ -1,0 +1,114 @@
+"""The estimators pass scikit-learn's own checks, and do what their parameters say."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import lfl
+from lfl.handover import FixedLoss
+from lfl.method import METHODS
+from lfl.sklearn import AdaLFLClassifier, AdaLFLRegressor
+
+FAST = {"model": "logistic", "steps": 60, "init_steps": 30, "init_lr": 1e-2, "outer_lr": 1e-2}
+"""One linear layer and few steps: the checks fit some two hundred times."""
+
+
+@parametrize_with_checks([AdaLFLClassifier(**FAST), AdaLFLRegressor(**FAST)])
+def test_scikit_learn_is_content(estimator, check) -> None:
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def flowers() -> tuple[np.ndarray, np.ndarray]:
+    return load_iris(return_X_y=True)
+
+
+def test_a_seed_repeats_a_fit_and_another_does_not(flowers) -> None:
+    first, again, other = (AdaLFLClassifier(**FAST, random_state=s).fit(*flowers) for s in (3, 3, 4))
+    probabilities = first.predict_proba(flowers[0])
+    assert np.array_equal(probabilities, again.predict_proba(flowers[0]))
+    assert not np.array_equal(probabilities, other.predict_proba(flowers[0]))
+    state = torch.random.get_rng_state()
+    AdaLFLClassifier(**FAST, random_state=np.random.RandomState(3)).fit(*flowers)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_words_are_classes_in_sorted_order(flowers) -> None:
+    x, ids = flowers
+    words = np.array(["setosa", "versicolor", "aster"])[ids]
+    fitted = AdaLFLClassifier(**FAST, random_state=0).fit(x, words)
+    assert fitted.classes_.tolist() == ["aster", "setosa", "versicolor"]
+    probabilities = fitted.predict_proba(x)
+    np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=1e-12)
+    assert (fitted.predict(x) == fitted.classes_[probabilities.argmax(1)]).all()
+    assert fitted.score(x, words) > 0.9
+
+
+def test_units_of_inputs_and_targets_do_not_matter() -> None:
+    """Powers of two change no rounding, so that the fit is the same to the last bit."""
+    x, y = load_diabetes(return_X_y=True)
+    plain = AdaLFLRegressor(**FAST, random_state=0).fit(x, y)
+    scaled = AdaLFLRegressor(**FAST, random_state=0).fit(x * 4096, y * 1024)
+    assert np.array_equal(scaled.predict(x * 4096), plain.predict(x) * 1024)
+    assert plain.target_deviation_ == pytest.approx(y.std(), rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 3)])
+def test_predictions_have_the_shape_of_the_targets(shape: tuple[int, ...]) -> None:
+    g = np.random.default_rng(0)
+    x = g.normal(size=(120, 4))
+    y = np.stack((x[:, 0], 100 - 30 * x[:, 1], x[:, 2] / 1000), 1)
+    y = y.reshape(shape) if shape == (-1, 3) else y[:, :1].reshape(shape)
+    predicted = AdaLFLRegressor(**FAST | {"steps": 200}, random_state=0).fit(x, y).predict(x)
+    assert predicted.shape == y.shape
+    assert (((predicted - y) ** 2).mean(0) < 0.2 * y.var(0)).all()
+
+
+def test_the_loss_and_the_model_are_there_to_be_used(flowers) -> None:
+    x, ids = flowers
+    fitted = AdaLFLClassifier(**FAST, random_state=0).fit(x, ids)
+    assert isinstance(fitted.loss_, FixedLoss)
+    mean, deviation = (np.mean(x, 0), np.std(x, 0))
+    logits = fitted.model_(torch.tensor((x - mean) / deviation, dtype=torch.float32))
+    agree = logits.argmax(1).numpy() == fitted.predict(x)
+    assert agree.mean() > 0.95  # the rows held out are not in the estimator's own mean
+    slope = torch.func.grad(fitted.loss_)(torch.zeros(1, 3), torch.tensor([1]))
+    assert slope[0, 1] < 0 < slope[0, 0]
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "fixed"])
+def test_every_method_fits_both_kinds(method: str, flowers) -> None:
+    asked = FAST | {"method": method, "steps": 5, "init_steps": 2}
+    for estimator, targets in ((AdaLFLClassifier(**asked), flowers[1]), (AdaLFLRegressor(**asked), flowers[0][:, 0])):
+        fitted = estimator.fit(flowers[0], targets)
+        assert (fitted.loss_ is None) == (method in ("baseline", "meta-lr"))
+        assert fitted.n_iter_ == 5
+
+
+def test_a_grid_search_goes_over_its_parameters(flowers) -> None:
+    grid = {"model": ["logistic", "mlp-8"], "steps": np.array([3, 40])}
+    search = GridSearchCV(AdaLFLClassifier(**FAST, random_state=0), grid, cv=2).fit(*flowers)
+    assert search.best_params_["steps"] == 40
+    assert search.best_estimator_.n_iter_ == 40
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "words"),
+    [
+        ({"steps": 0}, lfl.UserError, "^steps must be a whole number of at least 1, but 0 came"),
+        ({"inner_lr": -1.0}, lfl.UserError, "^inner_lr must be a finite number"),
+        ({"batch_size": 2.5}, lfl.UserError, "^batch_size must be a whole number"),
+        ({"method": "fixed"}, lfl.UserError, "unknown method 'fixed'; choose one of: baseline, ml3"),
+        ({"model": "forest"}, lfl.UserError, "unknown model 'forest'"),
+        ({"schedule": "linear"}, lfl.UserError, "unknown schedule 'linear'"),
+        ({"validation_fraction": 1.0}, lfl.UserError, "validation_fraction must lie between 0 and 1"),
+        ({"inner_lr": 1e38, "method": "baseline"}, lfl.Failure, "lower inner_lr, init_lr or outer_lr"),
+    ],
+)
+def test_bad_parameters_are_named_as_parameters(asked, error, words: str) -> None:
+    x, y = load_diabetes(return_X_y=True)
+    with pytest.raises(error, match=words):
+        AdaLFLRegressor(**FAST | asked).fit(x, y)
