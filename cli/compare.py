@@ -25,33 +25,23 @@ def compare(
     ] = "baseline,adalfl",
     seeds: Annotated[int, typer.Option(min=1, help="How many, from --seed on.")] = 5,
     seed: Annotated[int, typer.Option(help="The first.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Steps of the model.", show_default="the task's")] = None,
-    init_steps: Annotated[
-        int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the task's")
-    ] = None,
-    inner_steps: Annotated[int | None, typer.Option(help="Model steps in an offline step.", show_default="1")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a batch.", show_default="the task's")] = None,
-    inner_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the model.", show_default="the task's")
-    ] = None,
-    init_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the loss, offline.", show_default="the task's")
-    ] = None,
-    outer_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the loss, online.", show_default="the task's")
-    ] = None,
+    steps: options.Steps = None,
+    init_steps: options.InitSteps = None,
+    inner_steps: options.InnerSteps = None,
+    batch_size: options.BatchSize = None,
+    inner_lr: options.InnerLr = None,
+    init_lr: options.InitLr = None,
+    outer_lr: options.OuterLr = None,
     inner: options.Inner = None,
-    momentum: Annotated[float | None, typer.Option(help="Of sgd.", show_default="the task's")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of the model.", show_default="the task's")] = None,
+    momentum: options.Momentum = None,
+    weight_decay: options.WeightDecay = None,
     schedule: options.Schedule = None,
     compile: options.Compile = None,
     precision: options.Precision = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,
     jobs: study.Jobs = 1,
-    target: Annotated[
-        str | None, typer.Option(help="Column of your own table to be predicted.", show_default=False)
-    ] = None,
+    target: options.Target = None,
     kind: options.Kind = None,
     data_dir: options.DataDir = None,
     out: Annotated[

@@ -21,31 +21,23 @@ def train(
     model: options.ModelName = None,
     method: options.MethodName = None,
     seed: Annotated[int | None, typer.Option(help="Of the start, the batches and the masks.", show_default="0")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the model.", show_default="the task's")] = None,
-    init_steps: Annotated[
-        int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the task's")
-    ] = None,
-    inner_steps: Annotated[int | None, typer.Option(help="Model steps in an offline step.", show_default="1")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a batch.", show_default="the task's")] = None,
-    inner_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the model.", show_default="the task's")
-    ] = None,
-    init_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the loss, offline.", show_default="the task's")
-    ] = None,
-    outer_lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the loss, online.", show_default="the task's")
-    ] = None,
+    steps: options.Steps = None,
+    init_steps: options.InitSteps = None,
+    inner_steps: options.InnerSteps = None,
+    batch_size: options.BatchSize = None,
+    inner_lr: options.InnerLr = None,
+    init_lr: options.InitLr = None,
+    outer_lr: options.OuterLr = None,
     loss: options.Loss = None,
     loss_from: Annotated[
         Path | None, typer.Option(help="A run folder whose learned loss --method fixed trains on.", show_default=False)
     ] = None,
     inner: options.Inner = None,
-    momentum: Annotated[float | None, typer.Option(help="Of sgd.", show_default="the task's")] = None,
+    momentum: options.Momentum = None,
     nesterov: Annotated[
         bool | None, typer.Option("--nesterov/--no-nesterov", help="Nesterov's form of it.", show_default="the task's")
     ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of the model.", show_default="the task's")] = None,
+    weight_decay: options.WeightDecay = None,
     clip_norm: Annotated[
         float | None, typer.Option(help="Greatest norm of the model's gradient.", show_default="none")
     ] = None,
@@ -84,9 +76,7 @@ def train(
     log: options.Log = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,
-    target: Annotated[
-        str | None, typer.Option(help="Column of your own table to be predicted.", show_default=False)
-    ] = None,
+    target: options.Target = None,
     kind: options.Kind = None,
     eval_split: Annotated[
         bool | None, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")

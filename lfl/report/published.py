@@ -15,21 +15,6 @@ class Published(NamedTuple):
     std: float
 
 
-class Steps(NamedTuple):
-    """How long the paper trains: steps of the model, and offline steps of the loss before them."""
-
-    steps: int
-    init_steps: int
-
-
-def steps_of(task: str) -> Steps | None:
-    """The paper's steps on a task; None for a task that it does not have."""
-    for row in _rows("steps.csv"):
-        if row["task"] == task:
-            return Steps(int(row["steps"]), int(row["init_steps"]))
-    return None
-
-
 def table_1(task: str, model: str) -> dict[str, Published]:
     """What Table 1 has for a task and a model, by method; empty where the paper has no such row."""
     return {

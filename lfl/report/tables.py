@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..task import DEFAULTS
 from .gather import Comparison, Group, shown
-from .published import ablation, steps_of, table_1, table_2
+from .published import ablation, table_1, table_2
 from .read import NAMED, RunLog
 from .statistics import final_errors, less_baseline, spread
 
@@ -79,9 +80,9 @@ def length(comparison: Comparison) -> str:
     several = len(of_each) > 1
     named = [f"{', '.join(labels)} for {steps}" if several else f"for {steps}" for steps, labels in of_each.items()]
     text = f"Trained{':' if several else ''} {'; '.join(named)}."
-    paper = steps_of(comparison.task)
-    if paper is None or not table_1(comparison.task, comparison.model):
+    if not table_1(comparison.task, comparison.model):
         return text
+    paper = DEFAULTS[comparison.task]
     return f"{text} The paper trains for {_steps(paper.steps, paper.init_steps)}, with ten seeds."
 
 

@@ -1,6 +1,6 @@
 """The paper's figures as the package carries them."""
 
-from lfl.report.published import ablation, steps_of, table_1, table_2
+from lfl.report.published import ablation, table_1, table_2
 
 
 def test_figures_of_the_text() -> None:
@@ -9,7 +9,5 @@ def test_figures_of_the_text() -> None:
     assert table_1("digits", "mlp") == {}
     assert table_2("mnist", "lenet5")["adalfl"] == 0.67
     assert table_2("digits", "mlp") == {}
-    assert steps_of("mnist") == (25_000, 2500)
-    assert steps_of("digits") is None
     assert ablation(6, "mnist", "lenet5")["adalfl outer_lr=1e-5"] == (0.0091, 0.0004)
     assert ablation(4, "crime", "mlp")["taylor-quadratic"] is None
