@@ -1,120 +1,127 @@
-"""What the paper leaves open about the loss network, chosen by validation error on seeds apart from the reported ones.
+"""What the paper leaves open about the learned loss, chosen by validation error on seeds apart from the reported ones.
 
-    python benchmarks/loss_choices.py gain=1 gain=0.25 valid,gain=1 valid,gain=0.25
-    python benchmarks/loss_choices.py --table        # the table of docs/choices.md, from the committed results
+    python benchmarks/loss_choices.py --model logistic --methods ml3 adalfl --variants default gain=1 reduction=sum
+    python benchmarks/loss_choices.py --table        # the tables of docs/choices.md, from the committed results
 
-MNIST, logistic regression, ML3: 2,500 offline steps, then 5,000 of 25,000 steps on the learned loss, for seeds 10 to
-17 as one vmapped program. A variant is a comma-separated list of options of `lfl.loss_network`, `valid` (offline steps
-judge the loss on a validation batch, not on their own train batch) and `fixed_theta`.
-Writes `results/loss-choices.json`: validation error of each seed, and how far the learned loss spans for y = 0.
-The test split is not touched.
+Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
+settings of a run (`init_objective=valid`) and of options of `lfl.loss_network` (`gain=1`); all else is as by default.
+Writes `results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each
+seed at the last step, and its mean over the last tenth of the steps. The test split is not looked at.
 """
 
 import argparse
+import ast
 import json
 import statistics
+import tempfile
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch.func import vmap
-
-import lfl
-from lfl.data.batches import draw_rows
-from lfl.loss.curve import sample_curves
-from lfl.model import build_model, xavier_uniform
-from lfl.randomness import generator
-from lfl.run.environment import environment
-from lfl.task import Task, load_task
-
-SEEDS = range(10, 18)
-INIT_STEPS, STEPS = 2500, 5000
 RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
 
-def stack(trees: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    return {name: torch.stack([tree[name] for tree in trees]) for name in trees[0]}
+def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) -> dict[str, Any]:
+    from lfl.loss import REPRESENTATIONS, loss_network
+    from lfl.run import execute_seeds
+    from lfl.training import Settings, resolve
 
-
-def measure(task: Task, options: dict[str, object]) -> dict[str, object]:
-    fixed_theta, on_valid = (bool(options.pop(name, False)) for name in ("fixed_theta", "valid"))
-    shapes, _, apply_fn = lfl.functional(build_model("logistic", task.input_shape, 10))
-    losses = [lfl.loss_network("classification", generator=generator(s, "phi_0"), **options) for s in SEEDS]
-    phi, loss_fn = stack([phi for phi, _ in losses]), losses[0][1]
-    inner, outer = lfl.sgd(0.01), lfl.adam(1e-3)
-
-    def theta_0(stream: str, step: int) -> dict[str, torch.Tensor]:
-        return stack([xavier_uniform(shapes, generator(s, stream, step)) for s in SEEDS])
-
-    def batch(split: str, stream: str, step: int) -> tuple[torch.Tensor, ...]:
-        data = getattr(task, split)
-        rows = torch.stack([draw_rows(len(data.y), 128, seed=s, stream=stream, step=step) for s in SEEDS])
-        return data.x[rows], data.y[rows]
-
-    common = {"apply_fn": apply_fn, "task_loss": lfl.cross_entropy, "inner": inner}
-    offline = vmap(partial(lfl.offline_step, loss_fn=loss_fn, outer=outer, **common))
-    state = outer.init(phi)._replace(num_updates=torch.zeros(len(SEEDS), dtype=torch.int64))
-    for step in range(INIT_STEPS):
-        start = theta_0("theta_0", 0) if fixed_theta else theta_0("offline theta_0", step)
-        batch_tr = batch("train", "offline train", step)
-        judged = batch("valid", "offline valid", step) if on_valid else batch_tr
-        phi, state, _ = offline(start, phi, [batch_tr], judged, state)
-
-    def train(theta: dict[str, torch.Tensor], phi: dict[str, torch.Tensor], b: tuple[torch.Tensor, ...]) -> object:
-        carry = lfl.Carry({}, None, {})
-        return lfl.base_step(theta, b, carry, loss=partial(loss_fn, phi), **common)[0]
-
-    theta = theta_0("theta_0", 0)
-    for step in range(STEPS):
-        theta = vmap(train)(theta, phi, batch("train", "train", step))
-    outputs = vmap(lambda th: apply_fn(th, {}, task.valid.x, training=False)[0])(theta)
-    errors = [float(lfl.error_rate(out, task.valid.y).mean()) for out in outputs]
-    spans = [sample_curves(loss_fn, {name: t[i] for name, t in phi.items()})[1] for i in range(len(SEEDS))]
+    options = parse(variant)
+    of_run = {name: options.pop(name) for name in [field.name for field in fields(Settings)] if name in options}
+    settings = resolve(task.defaults, task=task.name, model=model, method=method, **of_run)
+    REPRESENTATIONS["network"] = partial(loss_network, **options)
+    with tempfile.TemporaryDirectory() as scratch:
+        results = execute_seeds(task, settings, seeds, Path(scratch) / "runs")
+        late = [late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
     return {
-        "valid_error": [round(e, 5) for e in errors],
-        "mean": round(statistics.mean(errors), 5),
-        "stdev": round(statistics.stdev(errors), 5),
-        "span_y0": [round(float(curve.max() - curve.min()), 1) for curve in spans],
+        "task": task.name,
+        "model": model,
+        "method": method,
+        "variant": variant,
+        "seeds": seeds,
+        "valid_error": [result.valid_error for result in results],
+        "late_valid_error": late,
     }
 
 
-def parse(variant: str) -> dict[str, object]:
-    """`"gain=0.5,bias"` as options: numbers where they are numbers, True where no value is given."""
-    options: dict[str, object] = {}
-    for part in variant.split(","):
+def late_error(metrics: Path, steps: int) -> float:
+    """Mean validation error over the looks in the last tenth of training."""
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    looks = [row["valid_error"] for row in rows if "valid_error" in row and row["step"] > 0.9 * steps]
+    return statistics.mean(looks)
+
+
+def parse(variant: str) -> dict[str, Any]:
+    """`"gain=0.5,bias=True"` as options; `"default"` as none."""
+    options: dict[str, Any] = {}
+    for part in variant.split(",") if variant != "default" else []:
         name, _, value = part.partition("=")
         try:
-            options[name] = float(value) if value else True
+            options[name] = ast.literal_eval(value)
         except ValueError:
             options[name] = value
     return options
 
 
-def table() -> str:
-    """The committed results as Markdown."""
-    lines = ["| variant | validation error, mean ± deviation | lowest | highest |", "| --- | --- | --- | --- |"]
-    for variant, found in json.loads(RESULTS.read_text())["variants"].items():
-        errors = found["valid_error"]
-        spread = f"{found['mean']:.4f} ± {found['stdev']:.4f}"
-        lines.append(f"| `{variant}` | {spread} | {min(errors):.4f} | {max(errors):.4f} |")
-    return "\n".join(lines)
+def tables() -> str:
+    """The committed results as Markdown, a table for each task and model."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    blocks = []
+    for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
+        lines = [
+            f"| {task}, {model} | method | validation error | highest | over the last tenth | seeds |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for row in rows:
+            if (row["task"], row["model"]) == (task, model):
+                last = row["valid_error"]
+                late = spread(row["late_valid_error"]) if "late_valid_error" in row else ""
+                cells = [f"`{row['variant']}`", row["method"], spread(last), f"{max(last):.4f}", late]
+                lines.append(f"| {' | '.join(cells)} | {len(last)} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="mnist")
+    parser.add_argument("--model", default="logistic")
+    parser.add_argument("--methods", nargs="+", default=["ml3", "adalfl"])
+    parser.add_argument("--variants", nargs="+", default=["default"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10, 18)))
+    parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="print the Markdown tables and leave")
+    asked = parser.parse_args()
+    if asked.table:
+        print(tables())
+        return
+
+    import torch
+
+    from lfl.device import keep_freed_memory
+    from lfl.run.environment import environment
+    from lfl.task import load_task
+
+    torch.set_num_threads(asked.threads)
+    keep_freed_memory()
+    task = load_task(asked.task, asked.data_dir)
+    for variant in asked.variants:
+        for method in asked.methods:
+            rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+            key = [asked.task, asked.model, method, variant]
+            if key in [[row[name] for name in ("task", "model", "method", "variant")] for row in rows]:
+                continue
+            rows.append(measure(task, asked.model, method, variant, asked.seeds))
+            content = environment(task.device) | {"rows": rows}
+            RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+            print(method, variant, spread(rows[-1]["valid_error"]), spread(rows[-1]["late_valid_error"]), flush=True)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="*")
-    parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
-    chosen = parser.parse_args()
-    if chosen.table:
-        print(table())
-        raise SystemExit
-    torch.set_num_threads(1)
-    data = load_task("mnist", chosen.data_dir)
-    for variant in chosen.variants:
-        found = measure(data, parse(variant))
-        content = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"variants": {}}
-        content = environment(torch.device("cpu")) | {"seeds": list(SEEDS), "variants": content["variants"]}
-        content["variants"][variant] = found
-        RESULTS.write_text(json.dumps(content, indent=1) + "\n")
-        print(variant, found, flush=True)
+    main()

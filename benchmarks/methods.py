@@ -102,9 +102,11 @@ def ridge(task: Any) -> float:
     from sklearn.linear_model import Ridge
 
     def error(model: Any, split: Any) -> float:
-        return float(np.mean((model.predict(split.x.numpy()) - split.y.numpy()) ** 2))
+        return float(np.mean((model.predict(split.x.numpy()) - split.y.numpy().ravel()) ** 2))
 
-    models = [Ridge(penalty).fit(task.train.x.numpy(), task.train.y.numpy()) for penalty in np.logspace(-3, 4, 15)]
+    models = [
+        Ridge(penalty).fit(task.train.x.numpy(), task.train.y.numpy().ravel()) for penalty in np.logspace(-3, 4, 15)
+    ]
     return error(min(models, key=lambda model: error(model, task.valid)), task.test)
 
 

@@ -6,8 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from .commands import evaluate, listing, train
+from .compare import compare
+from .evaluate import evaluate
 from .export import export
+from .listing import listing
+from .plot import plot
+from .predict import predict
+from .report import report
+from .reproduce import reproduce
+from .resume import resume
+from .train import train
 
 app = typer.Typer(
     name="lfl",
@@ -16,8 +24,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("resume")(resume)
 app.command("eval")(evaluate)
+app.command("predict")(predict)
 app.command("list")(listing)
+app.command("plot")(plot)
+app.command("report")(report)
+app.command("compare")(compare)
+app.command("reproduce")(reproduce)
 app.command("export")(export)
 
 

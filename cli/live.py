@@ -70,17 +70,19 @@ def _means(metrics: list[dict[str, float]]) -> dict[str, float]:
 
 
 class _Rate:
-    """Steps a second since the phase began."""
+    """Steps a second since the phase began, or was gone on with."""
 
     def __init__(self) -> None:
+        self.phase = ""
+        self.first = 0
         self.start = time.perf_counter()
 
     def look(self, step: Step) -> None:
-        if step.step == 0:
-            self.start = time.perf_counter()
+        if step.phase.name != self.phase or step.step < self.first:
+            self.phase, self.first, self.start = step.phase.name, step.step, time.perf_counter()
 
     def per_second(self, step: Step) -> float:
-        return step.step / max(time.perf_counter() - self.start, 1e-9)
+        return (step.step - self.first) / max(time.perf_counter() - self.start, 1e-9)
 
     def seconds_left(self, step: Step) -> float:
         return (step.phase.num_steps - step.step) / max(self.per_second(step), 1e-9)

@@ -91,9 +91,22 @@ PRECISIONS = {
     "tf32": "inputs of products rounded to 10 bits, on an NVIDIA GPU",
     "bfloat16": "products in 8 bits",
 }
+LOGS = {
+    "none": "nothing beside metrics.jsonl (the default)",
+    "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')",
+}
 DEVICES = {
     "auto": "cuda, mps or cpu, the first that is there (the default)",
     "cpu": "the processor",
     "cuda": "an NVIDIA GPU",
     "mps": "an Apple GPU",
+}
+TABLES = {
+    "table1": "test errors of baseline, ml3, meta-lr and adalfl",
+    "table2": "their times, from the same runs",
+    "table3": "inner steps of ml3's offline steps",
+    "table4": "Taylor polynomials in place of the loss network",
+    "table5": "ml3 with its own loss network",
+    "table6": "the rate at which adalfl learns its loss",
+    "table7": "what adalfl judges its loss on",
 }

@@ -21,12 +21,26 @@ def _choice(choices: dict[str, str], what: str, flag: str) -> object:
     return typer.Option(flag, help=text, autocompletion=_complete(choices))
 
 
-TaskName = Annotated[str, _choice(names.TASKS | names.OWN_TASKS, "What to learn", "--task")]
-ModelName = Annotated[str, _choice(names.MODELS | names.OWN_MODELS, "What learns it", "--model")]
-MethodName = Annotated[str, _choice(names.METHODS, "How", "--method")]
+def _number(what: str, otherwise: str = "the task's") -> object:
+    return typer.Option(help=what, show_default=otherwise)
+
+
+TaskName = Annotated[str | None, _choice(names.TASKS | names.OWN_TASKS, "What to learn", "--task")]
+ModelName = Annotated[str | None, _choice(names.MODELS | names.OWN_MODELS, "What learns it", "--model")]
+MethodName = Annotated[str | None, _choice(names.METHODS, "How", "--method")]
 Loss = Annotated[
     str | None, _choice(names.LOSSES, "What the learned loss is made of, or the baseline's loss", "--loss")
 ]
+Steps = Annotated[int | None, _number("Steps of the model.")]
+InitSteps = Annotated[int | None, _number("Offline steps of the loss before them.")]
+InnerSteps = Annotated[int | None, _number("Model steps in an offline step.", "1")]
+BatchSize = Annotated[int | None, _number("Examples a batch.")]
+InnerLr = Annotated[float | None, _number("Learning rate of the model.")]
+InitLr = Annotated[float | None, _number("Learning rate of the loss, offline.")]
+OuterLr = Annotated[float | None, _number("Learning rate of the loss, online.")]
+Momentum = Annotated[float | None, _number("Of sgd.")]
+WeightDecay = Annotated[float | None, _number("Of the model.")]
+Target = Annotated[str | None, typer.Option(help="Column of your own table to be predicted.", show_default=False)]
 Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--inner")]
 Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
 Kind = Annotated[str | None, _choice(names.KINDS, "What your own targets are, where it is not inferred", "--kind")]
@@ -37,24 +51,26 @@ MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
 ]
 Hypergradient = Annotated[
-    str, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
+    str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]
-Compile = Annotated[str, _choice(names.COMPILE, "Whether the steps are compiled", "--compile")]
+Compile = Annotated[str | None, _choice(names.COMPILE, "Whether the steps are compiled", "--compile")]
 ExportTo = Annotated[str, _choice(names.EXPORTS, "What to write", "--to")]
 LossReduction = Annotated[str, _choice(names.REDUCTIONS, "Of the losses of a batch, for torch and onnx", "--reduction")]
 Precision = Annotated[
-    str,
+    str | None,
     _choice(
         names.PRECISIONS,
         "Of matrix products and convolutions (docs/cost.md has the error that it gives the gradient)",
         "--precision",
     ),
 ]
-DeviceName = Annotated[str, _choice(names.DEVICES, "Where to compute", "--device")]
+Log = Annotated[str | None, _choice(names.LOGS, "What else metrics are written for", "--log")]
+DeviceName = Annotated[str | None, _choice(names.DEVICES, "Where to compute", "--device")]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", envvar="LFL_DATA", help="Folder of downloaded data.", show_default="~/.cache/lfl"),
 ]
+Runs = Annotated[list[Path], typer.Argument(help="Run folders, or folders of seed-S run folders.", metavar="RUN...")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="torch's choice")]
 
 

@@ -17,6 +17,10 @@ class Failure(LflError, RuntimeError):
     """The input was sound, but the world did not go along: a download, a disk, a diverged run."""
 
 
+class Diverged(Failure):
+    """A loss or gradient of a run is not finite."""
+
+
 def one_of(what: str, name: str, known: "dict[str, object] | list[str]") -> None:
     """Raise `UserError` unless `name` is one of `known`, and say which there are."""
     if name not in known:

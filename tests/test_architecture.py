@@ -22,6 +22,7 @@ LAYERS = [
     "report",
     "handover",
     "sklearn",
+    "study",
 ]
 GROUND = {"errors", "types", "randomness", "trees", "version", "device"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

@@ -66,7 +66,21 @@ def scale_of(train: torch.Tensor) -> Scale:
     return Scale(mean, torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
 
 
-def to_unit_range(train: torch.Tensor, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Map each column so that `train` spans [0, 1]; other splits may reach beyond."""
-    low, high = train.double().amin(0), train.double().amax(0)
-    return tuple(((y.double() - low) / (high - low)).float() for y in (train, *others))
+class Range(NamedTuple):
+    """What maps real targets so that train spans [0, 1]: least and greatest value of each column, in double."""
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        """`(y - low) / (high - low)` in float32; what lies beyond train's range lies beyond [0, 1]."""
+        return ((y.double() - self.low) / (self.high - self.low)).float()
+
+    def back(self, y: torch.Tensor) -> torch.Tensor:
+        """The other way, in double precision."""
+        return y.double() * (self.high - self.low) + self.low
+
+
+def range_of(train: torch.Tensor) -> Range:
+    """The range of each column of train targets `[n, width]`."""
+    return Range(train.double().amin(0), train.double().amax(0))

@@ -1,5 +1,8 @@
-"""Pictures of runs."""
+"""Pictures and pages of runs."""
 
+from .gather import Comparison, Group, gather
 from .losses import draw_losses
+from .page import write_page
+from .pictures import draw_pictures
 
-__all__ = ["draw_losses"]
+__all__ = ["Comparison", "Group", "draw_losses", "draw_pictures", "gather", "write_page"]

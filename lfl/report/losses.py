@@ -1,19 +1,18 @@
 """The picture of a learned loss, from its first step to its last."""
 
-import io
 from pathlib import Path
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ..loss.curve import REGRESSION_TARGET
 from ..method import METHODS, offline_only
 from ..run import read_json
 from ..run.folder import write_bytes
+from .curves import Curves, read_curves
+from .style import STEP_COLOURS, new_figure, rendered
 
-COLOURS = "viridis"
 TITLES = {"init": "offline initialisation", "train": "training"}
 
 
@@ -30,30 +29,47 @@ def draw_losses(folder: Path) -> Path | None:
 
     Source: the manner of Raymond et al. (2025), Fig. 4.
     """
-    if not (folder / "loss_curves.npz").is_file():
+    curves = read_curves(folder)
+    if curves is None:
         return None
     config = read_json(folder / "config.json")
-    with np.load(folder / "loss_curves.npz") as file:
-        axis, phases, steps, curves = (file[name] for name in ("axis", "phase", "step", "curves"))
-    stands_still = METHODS[config["method"]].phases is offline_only
-    learned = [name for name in dict.fromkeys(phases) if name == "init" or not stands_still]
-    columns = curves.shape[1]
-    figure = Figure(figsize=(1.0 + 4.2 * columns, 0.6 + 3.0 * len(learned)), dpi=150, layout="constrained")
-    panels = figure.subplots(len(learned), columns, squeeze=False)
-    for row, phase in zip(panels, learned, strict=True):
-        inside = phases == phase
-        colour = ScalarMappable(Normalize(0, max(1, int(steps[inside].max()))), COLOURS)
+    title = f"{config['task']}, {config['model']}, {config['method']}, seed {config['seed']}"
+    write_bytes(folder / "losses.png", rendered(losses_figure(curves, config["method"], title), "png"))
+    return folder / "losses.png"
+
+
+def learned_phases(curves: Curves, method: str) -> list[str]:
+    """The phases in which the loss changes; `train` for a loss that was given."""
+    stands_still = METHODS[method].phases is offline_only
+    return [name for name in dict.fromkeys(curves.phase.tolist()) if name == "init" or not stands_still]
+
+
+def losses_figure(curves: Curves, method: str, title: str) -> Figure:
+    """The figure that `draw_losses` saves."""
+    phases = learned_phases(curves, method)
+    columns = curves.curves.shape[1]
+    figure = new_figure(1.0 + 4.2 * columns, 0.6 + 3.0 * len(phases))
+    panels = figure.subplots(len(phases), columns, squeeze=False)
+    for row, phase in zip(panels, phases, strict=True):
+        inside = curves.phase == phase
+        colour = ScalarMappable(Normalize(0, max(1, int(curves.step[inside].max()))), STEP_COLOURS)
         for column, panel in enumerate(row):
-            for step, curve in zip(steps[inside], curves[inside], strict=True):
-                panel.plot(axis, curve[column], color=colour.to_rgba(step), linewidth=1.2)
-            panel.set_xlabel("error f − y" if columns == 1 else "probability f")
-            target = "" if columns == 1 else f", y = {1 - column}"
-            panel.set_title(f"{TITLES[phase]}{target}", fontsize=10)
+            for step, curve in zip(curves.step[inside], curves.curves[inside], strict=True):
+                panel.plot(curves.axis, curve[column], color=colour.to_rgba(step), linewidth=1.2)
+            panel.set_xlabel(horizontal(curves))
+            panel.set_title(f"{TITLES[phase]}, {targets(curves)[column]}", fontsize=10)
             panel.grid(alpha=0.25)
         row[0].set_ylabel("learned loss of one output")
         figure.colorbar(colour, ax=list(row), label="step")
-    figure.suptitle(f"{config['task']}, {config['model']}, {config['method']}, seed {config['seed']}", fontsize=11)
-    file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
-    write_bytes(folder / "losses.png", file.getvalue())
-    return folder / "losses.png"
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def targets(curves: Curves) -> list[str]:
+    """The target of each curve."""
+    return ["y = 1", "y = 0"] if curves.kind == "classification" else [f"y = {REGRESSION_TARGET}"]
+
+
+def horizontal(curves: Curves) -> str:
+    """What a learned loss is drawn against."""
+    return "probability f" if curves.kind == "classification" else "error f − y"

@@ -1,6 +1,7 @@
 """The paper's tables: figures beside which ours are shown."""
 
 import csv
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,21 @@ def ablation(table: int, task: str, model: str) -> dict[str, Published | None]:
         for row in _rows("ablations.csv")
         if (row["table"], row["task"], row["model"]) == (str(table), task, model)
     }
+
+
+def figures(table: int) -> dict[tuple[str, str, str], Published | None]:
+    """All figures of one of the tables, by task, model and method or variant, in the paper's order.
+
+    Table 2 has hours, without a deviation (NaN). None stands for training that diverged.
+    """
+    if table == 1:
+        named = {(row["task"], row["model"]): None for row in _rows("table1.csv")}
+        return {(*row, method): found for row in named for method, found in table_1(*row).items()}
+    if table == 2:
+        named = {(row["task"], row["model"]): None for row in _rows("table2.csv")}
+        return {(*row, method): Published(hours, math.nan) for row in named for method, hours in table_2(*row).items()}
+    named = {(row["task"], row["model"]): None for row in _rows("ablations.csv") if row["table"] == str(table)}
+    return {(*row, variant): found for row in named for variant, found in ablation(table, *row).items()}
 
 
 def _rows(name: str) -> list[dict[str, str]]:

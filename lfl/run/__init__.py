@@ -2,8 +2,10 @@
 
 from .execute import execute, execute_seeds
 from .history import History
-from .load import Run, learned_loss_of, load_history, load_run, read_json, test_error
+from .load import Run, learned_loss_of, load_history, load_model, load_run, read_json, read_settings, test_error
+from .predict import predict
 from .record import Result
+from .resume import resume
 
 __all__ = [
     "History",
@@ -13,7 +15,11 @@ __all__ = [
     "execute_seeds",
     "learned_loss_of",
     "load_history",
+    "load_model",
     "load_run",
+    "predict",
     "read_json",
+    "read_settings",
+    "resume",
     "test_error",
 ]

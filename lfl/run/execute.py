@@ -1,179 +1,150 @@
 """Train, and leave run folders behind: the whole of `lfl train` but its face."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Failure
-from ..method import Plan, Programs, plan
+from ..errors import Failure, LflError
+from ..method import Programs
 from ..task import Task
-from ..training import (
-    Progress,
-    Settings,
-    build_functional,
-    build_problem,
-    build_programs,
-    compiles,
-    learned,
-    train,
-    trains_together,
-)
-from ..types import Tensors
+from ..training import Settings, build_programs, compiles, trains_together
+from .checkpoint import FOLDER
 from .environment import environment
-from .folder import create_folder
-from .history import History
-from .load import load_phi
-from .looks import Looks
-from .record import Record, Result
-
-Watch = Callable[[Progress], None]
+from .folder import create_folder, locked, write_json
+from .load import read_result, read_settings
+from .record import Result
+from .session import Say, Session, Watch, build_session, run_session, silent
 
 
-def execute(task: Task, settings: Settings, out: Path | None = None, watch: Watch | None = None) -> Result:
+def execute(
+    task: Task,
+    settings: Settings,
+    out: Path | None = None,
+    watch: Watch | None = None,
+    *,
+    data_dir: Path | None = None,
+) -> Result:
     """Train by `settings` on `task` and write the run folder.
 
-    An interrupt (Ctrl-C) ends training early: what was learned so far is evaluated and saved.
+    An interrupt (Ctrl-C) or SIGTERM ends training early: a checkpoint is written, and what was learned so far is
+    evaluated and saved; `resume` goes on.
 
     Args:
         task: data, on the device to train on.
         settings: resolved settings.
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
         watch: called with each `Progress`.
+        data_dir: where the data came from, noted for `resume`.
 
     Returns:
-        The `Result`. The folder holds `config.json`, `metrics.jsonl`, `timing.jsonl`, `theta.safetensors`,
-        `buffers.safetensors`, `result.json` and, where a loss was learned, `phi.safetensors` and
-        `loss_curves.npz`.
+        The `Result`. The folder holds `config.json`, `encoding.json`, `metrics.jsonl`, `timing.jsonl`,
+        `theta.safetensors`, `buffers.safetensors`, `result.json` and, where something was learned beside the model,
+        `phi.safetensors`, `phi_history.safetensors` and for a loss `loss_curves.npz`.
 
     Raises:
         UserError: a name or setting that does not fit the task; the folder exists.
-        Failure: the run diverged, or the disk failed; the folder is removed.
+        Failure: the run diverged, or the disk failed; the folder is removed, unless a checkpoint is in it.
     """
     compiled = compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=False, compiled=compiled)
-    return _one(task, settings, steps, {"compiled": compiled}, out, watch)
+    session = build_session(task, settings, steps, None, watch)
+    with new_folder(out, settings) as folder:
+        begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
+        return run_session(session, folder, [folder])[0]
 
 
 def execute_seeds(
-    task: Task, settings: Settings, seeds: Sequence[int], out: Path | None = None, watch: Watch | None = None
+    task: Task,
+    settings: Settings,
+    seeds: Sequence[int],
+    out: Path | None = None,
+    watch: Watch | None = None,
+    *,
+    data_dir: Path | None = None,
 ) -> list[Result]:
     """The same for several seeds: as one vmapped program where that is faster, else one after the other.
 
     Args:
-        task, settings, watch: as in `execute`; the settings' own seed is not used.
+        task, settings, watch, data_dir: as in `execute`; the settings' own seed is not used.
         seeds: at least one.
-        out: holds a run folder `seed-S` for each.
+        out: holds a run folder `seed-S` for each, and a `config.json` of them all.
 
     Returns:
         A `Result` a seed; fewer where an interrupt came while seeds ran one after the other.
 
     Raises:
-        UserError, Failure: as `execute`; `out` is removed.
+        UserError, Failure: as `execute`.
     """
     together, compiled = trains_together(task, settings), compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
-    whole: Plan | None = None
-    if together:
-        problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=_given_phi(task, settings))
-        whole = plan(settings.method, problem)
-    facts = {"compiled": compiled, "seeds": list(seeds), "together": together}
-    with _folder(out, settings) as folder:
-        if whole is not None:
-            return _train(task, settings, whole, seeds, [folder / f"seed-{seed}" for seed in seeds], facts, watch)
-        results: list[Result] = []
+    session = build_session(task, settings, steps, seeds if together else None, watch)
+    facts = _facts(task, data_dir, compiled) | {"together": together}
+    with new_folder(out, settings) as folder:
+        write_json(folder / "config.json", asdict(settings) | facts | {"seeds": list(seeds)})
         for seed in seeds:
-            result = _one(task, replace(settings, seed=seed), steps, facts, folder / f"seed-{seed}", watch)
-            results.append(result)
-            if not result.completed:
-                break
-        return results
+            (folder / f"seed-{seed}").mkdir()
+            begin_folder(folder / f"seed-{seed}", task, replace(settings, seed=seed), facts)
+        folders = [folder / f"seed-{seed}" for seed in seeds]
+        if together:
+            return run_session(session, folder, folders)
+        return run_in_turn(session, steps, folders)
 
 
-def _one(
-    task: Task, settings: Settings, steps: Programs, facts: dict[str, Any], out: Path | None, watch: Watch | None
-) -> Result:
-    whole = plan(settings.method, build_problem(task, settings, steps=steps, phi=_given_phi(task, settings)))
-    with _folder(out, settings) as folder:
-        return _train(task, settings, whole, None, [folder], facts, watch)[0]
+def begin_folder(folder: Path, task: Task, settings: Settings, facts: dict[str, Any]) -> None:
+    """What a run folder holds before the first step."""
+    write_json(folder / "encoding.json", task.encoding.content())
+    write_json(folder / "config.json", asdict(settings) | facts)
 
 
-def _given_phi(task: Task, settings: Settings) -> Tensors | None:
-    """The phi of `--loss-from`, if there is one."""
-    return None if settings.loss_from is None else load_phi(Path(settings.loss_from), settings.loss, task.kind)
+def run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Say = silent) -> list[Result]:
+    """Run folders of several seeds one after the other, as far as each is not complete already."""
+    results: list[Result] = []
+    for folder in folders:
+        done = read_result(folder)
+        if done is None:
+            settings = read_settings(folder)
+            alone = build_session(session.task, settings, steps, None, session.watch)
+            (done,) = run_session(alone, folder, [folder], say)
+        results.append(done)
+        if not done.completed:
+            break
+    return results
 
 
 @contextmanager
-def _folder(out: Path | None, settings: Settings) -> Iterator[Path]:
-    """A new folder, removed again where what is done in it fails."""
+def new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
+    """A new run folder, removed again where what is done in it fails before there is anything to go on from."""
     task, model = Path(settings.task).stem, settings.model.replace(":", ".")  # of a user's own: a path, module:function
     folder = create_folder(out, f"{task}-{model}-{settings.method}")
     try:
-        yield folder
+        with writing(folder):
+            yield folder
+    except BaseException as error:
+        if not any(folder.rglob(f"{FOLDER}/*.safetensors")) and not any(folder.rglob("result.json")):
+            shutil.rmtree(folder, ignore_errors=True)
+        elif isinstance(error, LflError):
+            raise type(error)(f"{error} What was saved before is kept: lfl resume {folder}") from error
+        raise
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder, and put a disk that fails into words."""
+    try:
+        with locked(folder):
+            yield
     except BrokenPipeError:  # nobody reads what is printed any more: not the disk's fault
-        _remove(folder)
         raise
     except OSError as error:
-        _remove(folder)
         raise Failure(
             f"cannot write the run into {folder} ({error.strerror or error}); make room, or choose another --out."
         ) from error
-    except BaseException:
-        _remove(folder)
-        raise
 
 
-def _train(
-    task: Task,
-    settings: Settings,
-    steps: Plan,
-    seeds: Sequence[int] | None,
-    folders: list[Path],
-    facts: dict[str, Any],
-    watch: Watch | None,
-) -> list[Result]:
-    """Run a plan for one seed (None) or for many together, a folder each."""
-    _, apply_fn = build_functional(task, settings)
-    what = learned(task, settings, settings.seed)
-    facts = environment(task.device) | facts
-    looks = Looks(task, settings, apply_fn, what, None if seeds is None else len(seeds))
-    records = []
-    for folder, seed in zip(folders, seeds or [settings.seed], strict=True):
-        folder.mkdir(exist_ok=True)
-        records.append(Record(folder, replace(settings, seed=seed), facts, what))
-    progress: Progress | None = None
-    completed = True
-    try:
-        for progress in train(
-            steps,
-            look=looks,
-            log_every=settings.log_every,
-            eval_every=settings.eval_every,
-        ):
-            if progress.metrics is not None or History.due(progress):
-                metrics: Sequence[Any] = progress.metrics or [None] * len(records)
-                for record, phi, numbers in zip(records, looks.of_each(progress.state.phi), metrics, strict=True):
-                    record.look(progress, phi, numbers)
-            if watch is not None:
-                watch(progress)
-    except KeyboardInterrupt:
-        completed = False
-    finally:
-        for record in records:
-            record.close()
-    if progress is None:
-        raise KeyboardInterrupt
-    state = progress.state
-    where = {"phase": progress.phase.name, "step": progress.step, "completed": completed}
-    return [
-        record.finish(
-            alone, where | {"valid_error": looks.error(alone, task.valid), "test_error": looks.error(alone, task.test)}
-        )
-        for record, alone in zip(records, looks.states(state), strict=True)
-    ]
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _facts(task: Task, data_dir: Path | None, compiled: bool) -> dict[str, Any]:
+    """What `config.json` says beside the settings."""
+    where = None if data_dir is None else str(data_dir)
+    return environment(task.device) | {"data_dir": where, "compiled": compiled}

@@ -44,7 +44,9 @@ class History:
             self.phis.append(map_tree(lambda t: t.detach().cpu().clone(), phi))
 
     def tensors(self) -> Tensors:
-        """`phi.NAME [n, ...]`, `step [n]`, and `init [n]`: whether it was learned offline."""
+        """`phi.NAME [n, ...]`, `step [n]`, and `init [n]`: whether it was learned offline; nothing without any phi."""
+        if not self.phis:
+            return {}
         stacked = map_tree(lambda *each: torch.stack(each), *self.phis)
         return {f"phi.{name}": t for name, t in stacked.items()} | {
             "step": torch.tensor(self.steps),
@@ -54,6 +56,8 @@ class History:
     @classmethod
     def of(cls, tensors: Tensors) -> "History":
         """The history that `tensors` gave."""
+        if not tensors:
+            return cls()
         named = {name.removeprefix("phi."): t for name, t in tensors.items() if name.startswith("phi.")}
         steps = tensors["step"].tolist()
         return cls(

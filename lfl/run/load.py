@@ -11,14 +11,33 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from ..errors import UserError
+from ..errors import UserError, reason
 from ..loss import REPRESENTATIONS
 from ..model import PureModule
-from ..task import Task, load_task
+from ..task import Encoding, Task, load_task
 from ..training import ERRORS, Settings, build_functional, evaluate
 from ..training.learned import RATE
 from ..types import Kind, Tensors
 from .history import History
+from .record import Result
+
+
+class Model(NamedTuple):
+    """A trained model, and how raw inputs and targets are encoded for it.
+
+    Args:
+        settings: of its run.
+        encoding: of its task.
+        theta, buffers, apply_fn: the model.
+        completed: whether training ran to its end.
+    """
+
+    settings: Settings
+    encoding: Encoding
+    theta: Tensors
+    buffers: Tensors
+    apply_fn: PureModule
+    completed: bool
 
 
 class Run(NamedTuple):
@@ -39,12 +58,12 @@ class Run(NamedTuple):
     completed: bool
 
 
-def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -> Run:
-    """Load what `execute` left behind.
+def load_run(folder: Path, data_dir: Path | None = None, device: torch.device | str = "cpu") -> Run:
+    """Load what `execute` left behind, and the data that it was made with.
 
     Args:
         folder: the run folder.
-        data_dir: folder of the data sets.
+        data_dir: folder of the data sets; where the run had them when omitted.
         device: where the model and the data will live.
 
     Returns:
@@ -53,29 +72,73 @@ def load_run(folder: Path, data_dir: Path, device: torch.device | str = "cpu") -
     Raises:
         UserError: no run is there, or a file of it is missing, corrupt or of another model.
     """
+    model = load_model(folder, device)
+    task = load_data(folder, data_dir).to(torch.device(device))
+    if (task.input_shape, task.num_outputs) != (model.encoding.input_shape, model.encoding.num_outputs):
+        raise UserError(f"{task.name} is not what it was when {folder} was trained: inputs or classes have changed.")
+    return Run(model.settings, task, model.theta, model.buffers, model.apply_fn, model.completed)
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """Load the model of a run without its data.
+
+    Raises:
+        UserError: as `load_run`.
+    """
+    settings = read_settings(folder)
+    result = read_json(folder / "result.json")
+    path = folder / "encoding.json"
+    encoding = Encoding.of(read_json(path), str(path))
+    sizes = _Sizes(encoding.input_shape, encoding.num_outputs, torch.device(device))
+    shapes, apply_fn = build_functional(sizes, settings)
+    theta = _read_tensors(folder / "theta.safetensors", shapes)
+    buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
+    theta, buffers = ({name: t.to(device) for name, t in tensors.items()} for tensors in (theta, buffers))
+    return Model(settings, encoding, theta, buffers, apply_fn, bool(result.get("completed")))
+
+
+class _Sizes(NamedTuple):
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    device: torch.device
+
+
+def load_data(folder: Path, data_dir: Path | None = None) -> Task:
+    """The task of a run, from `data_dir` or from where the run had it."""
+    settings = read_settings(folder)
+    noted = read_json(folder / "config.json").get("data_dir")
+    where = data_dir or Path(noted or "~/.cache/lfl").expanduser()
+    return load_task(settings.task, where, target=settings.target, kind=settings.kind, eval_split=settings.eval_split)
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a run.
+
+    Raises:
+        UserError: no run is there, or its `config.json` is damaged.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     config = read_json(folder / "config.json")
-    result = read_json(folder / "result.json")
     names = {field.name for field in fields(Settings)}
     missing = sorted(names - config.keys())
     if missing:
         raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
-    settings = Settings(**{name: config[name] for name in names})
-    task = load_task(
-        settings.task, data_dir, target=settings.target, kind=settings.kind, eval_split=settings.eval_split
-    ).to(torch.device(device))
-    shapes, apply_fn = build_functional(task, settings)
-    theta = _read_tensors(folder / "theta.safetensors", shapes)
-    buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
-    return Run(
-        settings,
-        task,
-        {name: t.to(device) for name, t in theta.items()},
-        {name: t.to(device) for name, t in buffers.items()},
-        apply_fn,
-        bool(result.get("completed")),
-    )
+    return Settings(**{name: config[name] for name in names})
+
+
+def read_result(folder: Path) -> Result | None:
+    """How a run ended; None while it has not ended, or was told to stop."""
+    if not (folder / "result.json").is_file():
+        return None
+    ended = read_json(folder / "result.json")
+    try:
+        if not ended["completed"]:
+            return None
+        seconds = json.loads(_read(folder / "timing.jsonl").splitlines()[-1])["seconds"]
+        return Result(folder, **ended, seconds=seconds)
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{folder} holds a damaged result.json or timing.jsonl ({reason(error)}).") from error
 
 
 def learned_loss_of(folder: Path) -> str:

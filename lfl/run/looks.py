@@ -1,6 +1,5 @@
 """What is measured while a run trains, beside the losses of its steps."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ from ..model import PureModule
 from ..task import Task
 from ..training import ERRORS, TASK_LOSSES, Settings, effective_rate, evaluate
 from ..training.learned import Learned
-from ..training.settings import scheduled_rate
+from ..training.settings import schedule_factor
 from ..trees import map_tree
 
 
@@ -58,5 +57,5 @@ class Looks:
             loss = partial(self.learned.loss_fn, state.phi)
             own = TASK_LOSSES[self.task.kind]
             moved = effective_rate(self.apply_fn, state.theta, state.carry.buffers, self.few, loss=loss, task_loss=own)
-            numbers["effective_lr"] = scheduled_rate(replace(self.settings, inner_lr=alpha), step) * float(moved)
+            numbers["effective_lr"] = alpha * schedule_factor(self.settings, step) * float(moved)
         return numbers

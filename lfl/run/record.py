@@ -1,15 +1,18 @@
 """What a run leaves behind, written as it goes."""
 
 import json
+import os
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import UserError
+from ..loss import LearnedLoss
 from ..method import State
-from ..training import Progress, Settings
-from ..training.learned import Learned
+from ..training import Progress
+from ..types import Kind
+from .board import Board
 from .folder import write_bytes, write_json, write_tensors
 from .history import History
 
@@ -19,42 +22,71 @@ class Result(NamedTuple):
 
     Args:
         folder: the run folder.
+        kind: of the targets, which says what the errors are.
         phase, step: where it stopped.
         completed: False where it was interrupted.
         valid_error, test_error: error rates from 0 to 1, or mean squared errors.
         seconds: of training and evaluation; of all seeds together where they trained as one program.
+        signal: what it was told to stop by, where it was.
     """
 
     folder: Path
+    kind: Kind
     phase: str
     step: int
     completed: bool
     valid_error: float
     test_error: float
     seconds: float
+    signal: int | None = None
 
 
 class Record:
     """The run folder of one seed, while it trains."""
 
-    def __init__(self, folder: Path, settings: Settings, facts: dict[str, Any], learned: Learned) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        learned_loss: LearnedLoss | None,
+        *,
+        history: History | None = None,
+        left_at: dict[str, Any] | None = None,
+        board: Board | None = None,
+    ) -> None:
+        """Begin, or go on where `left_at` says, with the history up to there."""
         self.folder = folder
-        self.learned_loss = learned.learned_loss
-        self.history = History()
-        self.start = time.perf_counter()
-        write_json(folder / "config.json", asdict(settings) | facts)
+        self.learned_loss = learned_loss
+        self.history = history or History()
+        left_at = left_at or {"metrics": 0, "timing": 0, "seconds": 0.0}
+        self.start = time.perf_counter() - left_at["seconds"]
+        self.board = board
         self.files = ExitStack()
+        if board is not None:
+            self.files.callback(board.close)
         self.metrics, self.timing = (
-            self.files.enter_context((folder / name).open("w")) for name in ("metrics.jsonl", "timing.jsonl")
+            self.files.enter_context(_cut(folder / f"{name}.jsonl", left_at[name])) for name in ("metrics", "timing")
         )
 
-    def look(self, progress: Progress, phi: Any, metrics: dict[str, float] | None) -> None:
-        """Take in a step: the seed's phi, and its numbers where there are any."""
+    def position(self) -> dict[str, Any]:
+        """How far it is written, on the disk: what `left_at` takes."""
+        for file in (self.metrics, self.timing):
+            file.flush()
+            os.fsync(file.fileno())
+        return {
+            "metrics": self.metrics.tell(),
+            "timing": self.timing.tell(),
+            "seconds": time.perf_counter() - self.start,
+        }
+
+    def look(self, progress: Progress, done: int, phi: Any, metrics: dict[str, float] | None) -> None:
+        """Take in a step, the `done`-th of all phases: the seed's phi, and its numbers where there are any."""
         if phi is not None:
             self.history.look(progress, phi)
         if metrics is not None:
             where = {"phase": progress.phase.name, "step": progress.step}
             print(json.dumps(where | metrics), file=self.metrics, flush=True)
+            if self.board is not None:
+                self.board.look(progress.phase.name, done, metrics)
             clock = {"seconds": round(time.perf_counter() - self.start, 3)}
             print(json.dumps(where | clock), file=self.timing, flush=True)
 
@@ -62,9 +94,9 @@ class Record:
         """No more steps come."""
         self.files.close()
 
-    def finish(self, state: State, ended: dict[str, Any]) -> Result:
-        """Write what was trained and learned."""
-        result = Result(self.folder, **ended, seconds=time.perf_counter() - self.start)
+    def finish(self, state: State, ended: dict[str, Any], signal: int | None) -> Result:
+        """Write what was trained and learned; `result.json` comes last."""
+        result = Result(self.folder, **ended, seconds=time.perf_counter() - self.start, signal=signal)
         write_tensors(self.folder / "theta.safetensors", state.theta)
         write_tensors(self.folder / "buffers.safetensors", state.carry.buffers)
         if state.phi is not None:
@@ -74,3 +106,14 @@ class Record:
             write_bytes(self.folder / "loss_curves.npz", self.history.curves(self.learned_loss))
         write_json(self.folder / "result.json", ended)
         return result
+
+
+def _cut(path: Path, length: int) -> Any:
+    """A file to append to, cut to the length that it had."""
+    file = path.open("r+" if length else "w")
+    if file.seek(0, os.SEEK_END) < length:
+        file.close()
+        raise UserError(f"{path} is shorter than its run's checkpoint says; the run cannot be resumed.")
+    file.truncate(length)
+    file.seek(length)
+    return file

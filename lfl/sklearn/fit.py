@@ -14,7 +14,7 @@ from ..errors import LflError, UserError, one_of
 from ..handover import FixedLoss
 from ..method import METHODS, plan
 from ..model import build_model
-from ..task import Defaults, Task
+from ..task import Defaults, Encoding, Task
 from ..training import build_problem, learned, resolve, train
 from ..training.learned import RATE
 from ..types import Kind
@@ -65,7 +65,8 @@ def fit(
         scale, target_scale = scale_of(rows.x), scale_of(rows.y) if kind == "regression" else None
         rows, valid = (Split(scale(x), target_scale(y) if target_scale else y) for x, y in (rows, valid))
         own = Defaults(asked["steps"], asked["inner_lr"], loss="squared-error" if target_scale else "cross-entropy")
-        task = Task(NAME, kind, rows, valid, valid, num_outputs, own)
+        encoding = Encoding(kind, tuple(rows.x.shape[1:]), num_outputs, scale)
+        task = Task(NAME, encoding, rows, valid, valid, own)
         settings = resolve(own, task=NAME, compile="off", **asked)
         for progress in train(
             plan(settings.method, build_problem(task, settings)),

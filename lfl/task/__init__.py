@@ -5,6 +5,8 @@ from pathlib import Path
 
 from ..errors import UserError, one_of
 from .arrays import task_from_arrays
+from .defaults import DEFAULTS
+from .encoding import Encoding
 from .files import is_file_task, task_from_files
 from .images import cifar10, cifar100, digits, mnist, svhn
 from .tabular import california, crime, diabetes
@@ -47,4 +49,4 @@ def load_task(
     return TASKS[name](data_dir, eval_split=eval_split)
 
 
-__all__ = ["TASKS", "Defaults", "Task", "load_task", "task_from_arrays"]
+__all__ = ["DEFAULTS", "TASKS", "Defaults", "Encoding", "Task", "load_task", "task_from_arrays"]

@@ -10,7 +10,8 @@ from ..data.arrays import Split
 from ..errors import UserError, one_of
 from ..types import Kind
 from .build import build_task
-from .images import PAD, colour_defaults
+from .defaults import colour_defaults
+from .images import PAD
 from .task import Defaults, Task
 
 STEPS = 10_000
@@ -62,14 +63,22 @@ def task_from_arrays(
     if kind is not None:
         one_of("kind", kind, ["classification", "regression"])
     found = kind or infer_kind(parts[0][1])
-    inputs = [_inputs(x, y, name) for x, y in parts]
+    for x, y in parts:
+        if _count(x) != _count(y):
+            raise UserError(f"{name}: {_count(x)} inputs and {_count(y)} targets; each input needs one target.")
+    inputs = [to_inputs(x, name) for x, _ in parts]
     if inputs[-1].shape[1:] != inputs[0].shape[1:]:
         raise UserError(
             f"{name}: train inputs are {list(inputs[0].shape[1:])} and test inputs {list(inputs[-1].shape[1:])}; "
             "give both the same shape."
         )
     labels = [y for _, y in parts]
-    targets, num_outputs = _classes(labels, name) if found == "classification" else _values(labels, name)
+    classes: list[Any] | None = None
+    if found == "classification":
+        targets, classes = _classes(labels, name)
+        num_outputs = len(classes)
+    else:
+        targets, num_outputs = _values(labels, name)
     train, *test = (Split(x, y) for x, y in zip(inputs, targets, strict=True))
     images = train.x.dim() == 4
     settings = colour_defaults(STEPS) if images else Defaults(STEPS, 0.01)
@@ -78,7 +87,7 @@ def task_from_arrays(
     least = 20
     if len(train.y) < least:
         raise UserError(f"{name} has {len(train.y)} train rows; at least {least} are needed to hold some out.")
-    return build_task(
+    task = build_task(
         name,
         "classification" if found == "classification" else "regression",
         train,
@@ -88,6 +97,7 @@ def task_from_arrays(
         eval_split=eval_split,
         pad=PAD if images and found == "classification" and train.x.shape[1] == 3 else None,
     )
+    return replace(task, encoding=replace(task.encoding, classes=classes))
 
 
 def infer_kind(targets: np.ndarray) -> Kind:
@@ -101,15 +111,21 @@ def infer_kind(targets: np.ndarray) -> Kind:
     return "classification" if whole and few else "regression"
 
 
-def _inputs(x: np.ndarray, y: np.ndarray, name: str) -> torch.Tensor:
-    """Floats `[n, columns]` or `[n, channels, height, width]`."""
+def _count(array: np.ndarray) -> int:
+    return len(array) if array.ndim else 0
+
+
+def to_inputs(x: np.ndarray, name: str) -> torch.Tensor:
+    """Floats `[n, columns]` or `[n, channels, height, width]`, as `task_from_arrays` takes them.
+
+    Raises:
+        UserError: neither numbers in rows nor images, or infinite ones.
+    """
     if x.dtype.kind not in "fiub" or x.ndim not in (2, 3, 4):
         raise UserError(
             f"{name}: inputs must be numbers [n, columns], or images [n, height, width] or [n, channels, height, "
             f"width], but {x.dtype} {list(x.shape)} came."
         )
-    if len(x) != len(y):
-        raise UserError(f"{name}: {len(x)} inputs and {len(y)} targets; each input needs one target.")
     if x.ndim == 3:
         x = x[:, None]
     elif x.ndim == 4 and x.shape[3] == 3 and x.shape[1] != 3:
@@ -120,7 +136,7 @@ def _inputs(x: np.ndarray, y: np.ndarray, name: str) -> torch.Tensor:
     return tensor
 
 
-def _classes(labels: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], int]:
+def _classes(labels: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], list[Any]]:
     flat = [y.reshape(len(y), -1)[:, 0] if y.ndim > 1 else y for y in labels]
     if any(y.dtype.kind == "f" and not np.isfinite(y).all() for y in flat):
         raise UserError(f"{name}: targets hold missing or infinite values; remove those rows.")
@@ -131,7 +147,7 @@ def _classes(labels: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], i
         unknown = sorted(set(np.unique(y).tolist()) - set(known.tolist()))
         if unknown:
             raise UserError(f"{name}: test has the class {unknown[0]!r}, which train lacks.")
-    return [torch.from_numpy(np.searchsorted(known, y)) for y in flat], len(known)
+    return [torch.from_numpy(np.searchsorted(known, y)) for y in flat], known.tolist()
 
 
 def _values(labels: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], int]:

@@ -2,9 +2,10 @@
 
 import torch
 
-from ..data.arrays import Split, hold_out, scale_of, to_unit_range
+from ..data.arrays import Split, hold_out, range_of, scale_of
 from ..data.augment import augmentation_of
 from ..types import Kind
+from .encoding import Encoding
 from .task import Defaults, Task
 
 VALID_FRACTION = 0.1
@@ -44,8 +45,9 @@ def build_task(
         splits.append(held)
     scale = scale_of(splits[0].x)
     targets = [split.y for split in splits]
-    if kind == "regression":
-        targets = list(to_unit_range(*targets))
+    span = range_of(targets[0]) if kind == "regression" else None
+    if span is not None:
+        targets = [span(y) for y in targets]
     scaled = [Split(scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
     augmentation = None
     if pad is not None:
@@ -53,7 +55,9 @@ def build_task(
         augmentation = augmentation_of(scaled[0].x, pad=pad, fill=black)
         scaled[0] = Split(augmentation.images, scaled[0].y)
     fourth = scaled[3] if eval_split else None
-    return Task(name, kind, scaled[0], scaled[1], scaled[2], num_outputs, defaults, augmentation, fourth)
+    names = None if kind == "regression" else list(range(num_outputs))
+    encoding = Encoding(kind, tuple(train.x.shape[1:]), num_outputs, scale, span, names)
+    return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth)
 
 
 def _stratifies(kind: Kind, rows: Split) -> bool:

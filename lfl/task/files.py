@@ -1,8 +1,10 @@
 """Tasks from a user's own files: arrays in a `.npz`, a table in a `.csv`, or images in a folder for each class."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from ..data.files import read_folder, read_npz, read_table
+from ..data.files import read_folder, read_npz
+from ..data.table import encode, inputs_of, read_table, targets_of
 from ..errors import UserError
 from .arrays import task_from_arrays
 from .task import Task
@@ -14,7 +16,7 @@ def is_file_task(name: str) -> bool:
 
 
 def task_from_files(path: Path, *, target: str | None, kind: str | None, eval_split: bool) -> Task:
-    """The task in a file or folder; see `lfl.data.files` for what they hold.
+    """The task in a file or folder; see `lfl.data.files` and `lfl.data.table` for what they hold.
 
     Raises:
         UserError: it cannot be read, or what it holds cannot be used; `target` missing, or not wanted.
@@ -22,9 +24,12 @@ def task_from_files(path: Path, *, target: str | None, kind: str | None, eval_sp
     if path.suffix == ".csv":
         if target is None:
             raise UserError(f"{path} is a table: say which column is to be predicted, with --target COLUMN.")
-        arrays = read_table(path, target)
-    elif target is not None:
+        table = read_table(path)
+        columns = inputs_of(table, target)
+        arrays = {"x_train": encode(table, columns), "y_train": targets_of(table, target)}
+        task = task_from_arrays(**arrays, name=str(path), kind=kind, eval_split=eval_split)
+        return replace(task, encoding=replace(task.encoding, columns=columns))
+    if target is not None:
         raise UserError(f"--target is for a .csv table, but {path} came; leave it out.")
-    else:
-        arrays = read_npz(path) if path.suffix == ".npz" else read_folder(path)
+    arrays = read_npz(path) if path.suffix == ".npz" else read_folder(path)
     return task_from_arrays(**arrays, name=str(path), kind=kind, eval_split=eval_split)

@@ -6,7 +6,8 @@ from ..data import images as image_data
 from ..data import mnist as mnist_data
 from ..data import scikit
 from .build import build_task
-from .task import Defaults, Task
+from .defaults import DEFAULTS
+from .task import Task
 
 PAD = 4
 """Pixels around a colour image from which crops are cut."""
@@ -14,41 +15,31 @@ PAD = 4
 
 def digits(data_dir: Path, *, eval_split: bool = False) -> Task:
     """8x8 handwritten digits; scikit-learn's copy has no test partition."""
-    settings = Defaults(steps=1000, inner_lr=0.01, init_steps=500, batch_size=64)
-    return build_task("digits", "classification", scikit.digits(), None, 10, settings, eval_split=eval_split)
+    defaults = DEFAULTS["digits"]
+    return build_task("digits", "classification", scikit.digits(), None, 10, defaults, eval_split=eval_split)
 
 
 def mnist(data_dir: Path, *, eval_split: bool = False) -> Task:
     """28x28 handwritten digits in their original partition."""
     train, test = mnist_data.mnist(data_dir)
-    settings = Defaults(steps=25_000, inner_lr=0.01)
-    return build_task("mnist", "classification", train, test, 10, settings, eval_split=eval_split)
+    return build_task("mnist", "classification", train, test, 10, DEFAULTS["mnist"], eval_split=eval_split)
 
 
 def cifar10(data_dir: Path, *, eval_split: bool = False) -> Task:
     """32x32 photographs of 10 kinds of things."""
-    return _colour("cifar10", 10, 100_000, data_dir, eval_split)
+    return _colour("cifar10", 10, data_dir, eval_split)
 
 
 def cifar100(data_dir: Path, *, eval_split: bool = False) -> Task:
     """32x32 photographs of 100 kinds of things."""
-    return _colour("cifar100", 100, 150_000, data_dir, eval_split)
+    return _colour("cifar100", 100, data_dir, eval_split)
 
 
 def svhn(data_dir: Path, *, eval_split: bool = False) -> Task:
     """32x32 photographs of house numbers, the digit in the middle to be told."""
-    return _colour("svhn", 10, 150_000, data_dir, eval_split)
+    return _colour("svhn", 10, data_dir, eval_split)
 
 
-def colour_defaults(steps: int) -> Defaults:
-    """The paper's settings for colour images; each architecture starts as it does by itself."""
-    return Defaults(
-        steps=steps, inner_lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.0005, theta_init="architecture"
-    )
-
-
-def _colour(name: str, num_classes: int, steps: int, data_dir: Path, eval_split: bool) -> Task:
+def _colour(name: str, num_classes: int, data_dir: Path, eval_split: bool) -> Task:
     train, test = image_data.colour_images(name, data_dir)
-    return build_task(
-        name, "classification", train, test, num_classes, colour_defaults(steps), eval_split=eval_split, pad=PAD
-    )
+    return build_task(name, "classification", train, test, num_classes, DEFAULTS[name], eval_split=eval_split, pad=PAD)

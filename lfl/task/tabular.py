@@ -5,7 +5,8 @@ from pathlib import Path
 from ..data import scikit, tables
 from ..data.arrays import Split
 from .build import build_task
-from .task import Defaults, Task
+from .defaults import DEFAULTS
+from .task import Task
 
 
 def diabetes(data_dir: Path, *, eval_split: bool = False) -> Task:
@@ -24,5 +25,4 @@ def california(data_dir: Path, *, eval_split: bool = False) -> Task:
 
 
 def _regression(name: str, rows: Split, eval_split: bool) -> Task:
-    settings = Defaults(steps=10_000, inner_lr=0.001, loss="squared-error")
-    return build_task(name, "regression", rows, None, 1, settings, eval_split=eval_split)
+    return build_task(name, "regression", rows, None, 1, DEFAULTS[name], eval_split=eval_split)

@@ -7,6 +7,7 @@ import torch
 from ..data.arrays import Split
 from ..data.augment import Augmentation
 from ..types import Kind
+from .encoding import Encoding
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,18 @@ class Task:
 
     Args:
         name: what the task is called.
-        kind: `"classification"` (class ids `[n]`) or `"regression"` (real values `[n, width]`).
+        encoding: of raw inputs and targets, with the kind and size of both.
         train, valid, test: the splits; `valid` was held out of train.
-        num_outputs: classes, or width of the targets.
         defaults: steps, rates and batch size unless others are asked for.
         augmentation: of train batches, over the images of `train`; None for none.
         eval: a fourth split, held out of train like `valid` but seen by no step, where one was asked for.
     """
 
     name: str
-    kind: Kind
+    encoding: Encoding
     train: Split
     valid: Split
     test: Split
-    num_outputs: int
     defaults: Defaults
     augmentation: Augmentation | None = None
     eval: Split | None = None
@@ -57,9 +56,19 @@ class Task:
         return named if self.eval is None else named | {"eval": self.eval}
 
     @property
+    def kind(self) -> Kind:
+        """`"classification"` (class ids `[n]`) or `"regression"` (real values `[n, width]`)."""
+        return self.encoding.kind
+
+    @property
+    def num_outputs(self) -> int:
+        """Classes, or width of the targets."""
+        return self.encoding.num_outputs
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
-        return tuple(self.train.x.shape[1:])
+        return self.encoding.input_shape
 
     @property
     def device(self) -> torch.device:

@@ -12,7 +12,7 @@ from .build import (
 from .effective import effective_rate
 from .evaluate import evaluate
 from .learned import learned
-from .loop import Progress, train
+from .loop import Position, Progress, train
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "DEFAULT_TASK",
     "ERRORS",
     "TASK_LOSSES",
+    "Position",
     "Progress",
     "Settings",
     "build_functional",

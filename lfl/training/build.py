@@ -1,9 +1,8 @@
 """From a task and settings to a problem that a method can train."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -22,7 +21,7 @@ from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .compilation import compile_program, compiled_pieces, compiler_is_there
 from .learned import learned
-from .settings import Settings, scheduled_rate
+from .settings import Settings, schedule_factor
 from .speed import forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
@@ -30,7 +29,18 @@ ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squar
 AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
 
 
-def build_functional(task: Task, settings: Settings) -> tuple[Tensors, PureModule]:
+class Sizes(Protocol):
+    """What a model must fit; a `Task` will do."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def num_outputs(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+def build_functional(task: Sizes, settings: Settings) -> tuple[Tensors, PureModule]:
     """The shapes of theta for a task and a model, without values, and the model as a function."""
     module = build_model(settings.model, task.input_shape, task.num_outputs).to(task.device)
     theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
@@ -156,10 +166,10 @@ def build_problem(
         return x, data.y[rows], masks
 
     whole = METHODS[settings.method]
-    scale = settings if not whole.learns_rate else replace(settings, inner_lr=1.0)  # phi holds the rate itself
+    alpha = 1.0 if whole.learns_rate else settings.inner_lr
 
     def inner_rate(step: int) -> torch.Tensor:
-        return torch.tensor(scheduled_rate(scale, step), device=task.device)
+        return torch.tensor(alpha * schedule_factor(settings, step), device=task.device)
 
     def draw_phi(seed: int) -> Tensors:
         drawn = learned(task, settings, seed).phi_0 if phi is None else phi

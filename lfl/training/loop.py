@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..errors import Failure
+from ..errors import Diverged
 from ..method import Phase, Plan, State
 from ..step import Info
 
@@ -27,28 +28,45 @@ class Progress:
     metrics: list[dict[str, float]] | None
 
 
+class Position(NamedTuple):
+    """Where a run was left: after so many steps of the phase of that name."""
+
+    phase: str
+    step: int
+    state: State
+
+
 def train(
-    plan: Plan, *, look: Callable[[State, int], list[dict[str, float]]], log_every: int, eval_every: int
+    plan: Plan,
+    *,
+    look: Callable[[State, int], list[dict[str, float]]],
+    log_every: int,
+    eval_every: int,
+    start: Position | None = None,
 ) -> Iterator[Progress]:
-    """Run a plan.
+    """Run a plan, or what is left of it.
 
     Args:
         plan: a method on a problem.
         look: `look(state, step) -> numbers`, such as the validation error, for each seed.
         log_every: steps between two looks at losses and gradient norms.
         eval_every: steps between two calls of `look`, while theta trains.
+        start: where to go on; from the beginning when omitted.
 
     Yields:
-        A `Progress` at the start of each phase and after each step.
+        A `Progress` at the start of each phase, or at `start`, and after each step.
 
     Raises:
-        Failure: a loss or gradient is not finite; looked for at every `log_every`-th step.
+        Diverged: a loss or gradient is not finite; looked for at every `log_every`-th step.
     """
-    state = plan.state
-    for phase in plan.phases:
-        state = phase.start(state)
-        yield Progress(phase, 0, state, None)
-        for first in range(0, phase.num_steps, phase.stride):
+    names = [phase.name for phase in plan.phases]
+    for phase in plan.phases if start is None else plan.phases[names.index(start.phase) :]:
+        if start is not None and phase.name == start.phase:
+            done, state = start.step, start.state
+        else:
+            done, state = 0, phase.start(plan.state if phase is plan.phases[0] else state)
+        yield Progress(phase, done, state, None)
+        for first in range(done, phase.num_steps, phase.stride):
             state, info = phase.step(state, phase.draw(first))
             step = first + phase.stride
             last = step == phase.num_steps
@@ -71,7 +89,7 @@ def _numbers(info: Info, phase: Phase, step: int) -> list[dict[str, float]]:
     for name, values in columns.items():
         for value in values:
             if not math.isfinite(value):
-                raise Failure(
+                raise Diverged(
                     f"{name} became {value} by step {step} of phase {phase.name}; "
                     "lower --inner-lr, --init-lr or --outer-lr, or look for extreme values in the data."
                 )

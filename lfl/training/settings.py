@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from types import UnionType
 from typing import Any
 
 from ..errors import UserError, one_of
@@ -16,6 +17,8 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "step": lambda done: 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01,
 }
 """The factor on theta's rate when a share of the steps is done."""
+
+WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
 
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
 
@@ -52,6 +55,8 @@ class Settings:
         precision: `"float32"`, `"tf32"` (matrix products and convolutions on an NVIDIA GPU round their inputs to
             10 bits) or `"bfloat16"` (they are computed in 8 bits).
         log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
+        checkpoint_every: steps between two checkpoints; 0 for none but where a run is told to stop.
+        log: what else metrics are written for: `"none"` or `"tensorboard"`.
     """
 
     task: str
@@ -88,15 +93,17 @@ class Settings:
     precision: str
     log_every: int
     eval_every: int
+    checkpoint_every: int
+    log: str
 
     def __post_init__(self) -> None:
-        at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1}
+        for field in fields(self):
+            check_type(field.name, field.type, getattr(self, field.name))
+        at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1, "checkpoint_every": 0}
         counts = ("lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
         for name, least in {**at_least, **dict.fromkeys(counts, 1)}.items():
             value = getattr(self, name)
-            if name == "meta_batch_size" and value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if value is not None and value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
         one_of("--init-objective", self.init_objective, ["train", "valid"])
         one_of("--meta-objective", self.meta_objective, ["train", "valid"])
@@ -105,6 +112,7 @@ class Settings:
         one_of("--schedule", self.schedule, list(SCHEDULES))
         one_of("--hypergradient", self.hypergradient, ["auto", *HYPERGRADIENTS])
         one_of("--compile", self.compile, ["auto", "on", "off"])
+        one_of("--log", self.log, ["none", "tensorboard"])
         one_of("--precision", self.precision, ["float32", "tf32", "bfloat16"])
         if self.meta_every % self.lookahead or self.steps % self.lookahead:
             raise UserError(
@@ -113,9 +121,7 @@ class Settings:
             )
         for name in ("inner_lr", "init_lr", "outer_lr", "momentum", "weight_decay", "clip_norm"):
             value = getattr(self, name)
-            if name == "clip_norm" and value is None:
-                continue
-            if not isinstance(value, (int, float)) or not 0.0 <= value < float("inf"):
+            if value is not None and not 0.0 <= value < float("inf"):
                 raise UserError(f"{_flag(name)} must be a finite number of at least 0, but {value!r} came.")
         if self.inner != "sgd" and (self.momentum or self.nesterov):
             raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
@@ -146,6 +152,11 @@ def resolve(
         UserError: a setting is out of range.
     """
     asked = {name: value for name, value in asked.items() if value is not None}
+    types = {field.name: field.type for field in fields(Settings)}
+    for name, value in asked.items():
+        check_type(name, types.get(name, object), value)
+        if type(value) is int and types.get(name) in (float, float | None):
+            asked[name] = float(value)
     steps = asked.get("steps", defaults.steps)
     lookahead = asked.get("lookahead", 1)
     one_of("method", method, list(METHODS))
@@ -181,13 +192,24 @@ def resolve(
         "precision": "float32",
         "log_every": max(1, steps // 200),
         "eval_every": max(1, steps // 50),
+        "checkpoint_every": max(100, steps // 20),
+        "log": "none",
     }
     return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
 
 
-def scheduled_rate(settings: Settings, step: int) -> float:
-    """Theta's rate at a step, by its schedule; where the rate is learned, what it would be without learning."""
-    return settings.inner_lr * SCHEDULES[settings.schedule](step / settings.steps)
+def schedule_factor(settings: Settings, step: int) -> float:
+    """What theta's rate is multiplied by at a step."""
+    return SCHEDULES[settings.schedule](step / settings.steps)
+
+
+def check_type(name: str, wanted: Any, value: Any) -> None:
+    """Raise `UserError` unless a setting is of its type; a whole number is a number too."""
+    types = wanted.__args__ if isinstance(wanted, UnionType) else (wanted,)
+    whole = type(value) is int and float in types
+    if not whole and object not in types and type(value) not in types:
+        words = " or ".join(WORDS[one] for one in types if one is not type(None))
+        raise UserError(f"{_flag(name)} must be {words}, but {value!r} came.")
 
 
 def _flag(name: str) -> str:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lfl.data.arrays import Split, hold_out, scale_of, to_unit_range
+from lfl.data.arrays import Split, hold_out, range_of, scale_of
 
 
 @settings(max_examples=25, deadline=None)
@@ -53,6 +53,8 @@ def test_missing_values_do_not_count_and_become_the_mean() -> None:
 
 
 def test_unit_range_spans_train_and_may_be_left_by_others() -> None:
-    train, test = to_unit_range(torch.tensor([[2.0], [6.0], [4.0]]), torch.tensor([[8.0]]))
-    assert train.flatten().tolist() == [0.0, 1.0, 0.5]
-    assert test.item() == 1.5
+    train = torch.tensor([[2.0], [6.0], [4.0]])
+    span = range_of(train)
+    assert span(train).flatten().tolist() == [0.0, 1.0, 0.5]
+    assert span(torch.tensor([[8.0]])).item() == 1.5
+    assert span.back(span(train)).flatten().tolist() == [2.0, 6.0, 4.0]

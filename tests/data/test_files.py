@@ -1,4 +1,4 @@
-"""A user's own files: what they are read as, and every way in which they cannot be."""
+"""A user's own arrays and pictures: what they are read as, and every way in which they cannot be."""
 
 from pathlib import Path
 
@@ -7,58 +7,12 @@ import pytest
 from PIL import Image
 
 import lfl
-from lfl.data.files import read_folder, read_npz, read_table
-
-TABLE = """height,colour,same,weight,grade
-1.5,red,x,10,a
-,blue,x,?,b
-2.5,red,x,30,a
-"""
-
-
-def table(folder: Path, text: str = TABLE) -> Path:
-    path = folder / "table.csv"
-    path.write_text(text)
-    return path
+from lfl.data.files import read_folder, read_npz
 
 
 def picture(path: Path, size: tuple[int, int] = (5, 4), shade: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (shade, 2 * shade, 255)).save(path)
-
-
-def test_a_table_has_numbers_words_and_holes(tmp_path: Path) -> None:
-    arrays = read_table(table(tmp_path), "grade")
-    assert arrays["y_train"].tolist() == ["a", "b", "a"]
-    expected = [[1.5, 0, 1, 10], [np.nan, 1, 0, np.nan], [2.5, 0, 1, 30]]  # height, blue, red, weight; no `same`
-    np.testing.assert_array_equal(arrays["x_train"], expected)
-
-
-def test_a_numeric_target_comes_as_numbers(tmp_path: Path) -> None:
-    arrays = read_table(table(tmp_path, "a,b\n1,2\n3,4\n"), "b")
-    assert arrays["y_train"].tolist() == [2.0, 4.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "target", "words"),
-    [
-        (TABLE, "size", "no column 'size'; it has: height, colour, same, weight, grade"),
-        (TABLE, "weight", "line 3: weight is missing"),
-        ("", "a", "is empty"),
-        ("a,b\n", "a", "names and no rows"),
-        ("a,b\n1,2\n3\n", "a", "line 3: 1 values for 2 columns"),
-        ("a,b\n1,5\n3,5\n", "a", "no column beside 'a' that differs"),
-    ],
-)
-def test_tables_that_cannot_be_used_are_named(text: str, target: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(lfl.UserError, match=words):
-        read_table(table(tmp_path, text), target)
-
-
-def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
-    with pytest.raises(lfl.UserError, match=r"cannot read .*comma-separated"):
-        read_table(tmp_path / "table.csv", "a")
 
 
 def test_arrays_come_back(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from lfl.run import execute, load_run
 from lfl.run import test_error as error_on_test
 from lfl.task import Task, load_task
 from lfl.task.build import build_task
-from lfl.task.images import PAD, colour_defaults
+from lfl.task.defaults import colour_defaults
+from lfl.task.images import PAD
 from lfl.task.task import Defaults
 from lfl.training import evaluate, resolve
 from lfl.training.build import ERRORS

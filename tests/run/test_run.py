@@ -29,6 +29,7 @@ def test_a_run_leaves_a_whole_folder_and_loads_back(task: str, method: str, tmp_
     result = run(tmp_path / "run", task, method=method)
     files = {
         "config.json",
+        "encoding.json",
         "metrics.jsonl",
         "timing.jsonl",
         "theta.safetensors",

@@ -1,0 +1,25 @@
+"""`lfl eval`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .ground import measure, prepare
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    device: options.DeviceName = None,
+    threads: options.Threads = None,
+    data_dir: options.DataDir = None,
+) -> None:
+    """Load a run and measure its test error again."""
+    from lfl.run import load_run, test_error
+
+    loaded = load_run(run, data_dir, prepare(device, threads))
+    settings = loaded.settings
+    print(f"{measure(loaded.task.kind)} {test_error(loaded):.4f}")
+    ended = "" if loaded.completed else ", interrupted"
+    print(f"{settings.task}, {settings.model}, {settings.method}, seed {settings.seed}{ended}")

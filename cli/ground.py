@@ -1,0 +1,62 @@
+"""What commands share: where to compute, and how results are told."""
+
+import logging
+import sys
+import warnings
+from statistics import mean, stdev
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import torch
+
+    from lfl.run import Result
+
+
+def prepare(device: str | None, threads: int | None) -> "torch.device":
+    """Set the number of threads, and find the device.
+
+    Two messages of torch's about itself are kept from the user: the compiler looks for CUDA's tools also where it
+    compiles for the CPU, and forward mode scripts its decompositions.
+    """
+    warnings.filterwarnings("ignore", r".*torch\.jit\..* is deprecated")
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    import torch
+
+    from lfl.device import resolve_device
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return resolve_device(device or "auto")
+
+
+def tell(results: "list[Result]") -> None:
+    """Draw the learned losses of runs that have ended, and print how they ended.
+
+    Raises:
+        typer.Exit: a run was told to stop; with the status that a shell gives for its signal.
+    """
+    from lfl.report import draw_losses
+    from lfl.run.board import FOLDER, Board
+
+    for result in results:
+        picture = draw_losses(result.folder)
+        if picture is not None and (result.folder / FOLDER).is_dir():
+            board = Board(result.folder)
+            board.picture("learned loss", picture)
+            board.close()
+        errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
+        print(f"{measure(result.kind)} {errors} in {result.seconds:.1f} s")
+        print(f"run folder {result.folder}")
+    if len(results) > 1:
+        tests = [result.test_error for result in results]
+        print(f"over {len(tests)} seeds {mean(tests):.4f} ± {stdev(tests):.4f}")
+    last = results[-1]
+    if last.signal is not None and not last.completed:
+        print(f"interrupted at step {last.step} of phase {last.phase}; lfl resume goes on from there.", file=sys.stderr)
+        raise typer.Exit(128 + last.signal)
+
+
+def measure(kind: str) -> str:
+    return "test error" if kind == "classification" else "test mean squared error"

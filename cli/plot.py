@@ -1,0 +1,25 @@
+"""The subcommand `plot`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+
+def plot(
+    runs: options.Runs,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pictures.")] = Path("plots"),
+) -> None:
+    """Draw learning curves, learning rates and learned losses of runs, as PNG and SVG.
+
+    Runs of the same settings but for the seed are one line, with its mean and deviation.
+    """
+    from lfl.report import draw_pictures, gather
+
+    comparisons, repeats = gather(runs)
+    for left, kept in repeats:
+        print(f"left out {left}: the settings and the seed of {kept}")
+    for png, svg in draw_pictures(comparisons, out):
+        print(f"wrote {png} and {svg.name}")

@@ -1,0 +1,26 @@
+"""`lfl predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .ground import prepare
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    source: Annotated[
+        Path,
+        typer.Option("--input", help="A .npz with the array x, or a .csv with the columns of the run's own table."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .csv or .npz to write.")],
+    device: options.DeviceName = None,
+    threads: options.Threads = None,
+) -> None:
+    """Say what a run's model makes of inputs: classes with probabilities, or values."""
+    from lfl.run import predict as write_predictions
+
+    rows = write_predictions(run, source, out, prepare(device, threads))
+    print(f"{rows} predictions in {out}")

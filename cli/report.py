@@ -1,0 +1,22 @@
+"""The subcommand `report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+
+def report(
+    runs: options.Runs,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file.")] = Path("report.html"),
+) -> None:
+    """Write a page about runs: results, curves, the learned loss step by step, settings. It needs no network."""
+    from lfl.report import gather, write_page
+
+    comparisons, repeats = gather(runs)
+    for left, kept in repeats:
+        print(f"left out {left}: the settings and the seed of {kept}")
+    write_page(comparisons, out)
+    print(f"wrote {out}")

@@ -1,0 +1,140 @@
+"""`lfl reproduce`: the paper's tables from runs of one's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import names, options, study
+
+if TYPE_CHECKING:
+    from lfl.study import Summary
+    from lfl.study.results import Cells, Format
+
+Table = Annotated[
+    str,
+    typer.Argument(
+        help=f"Which: {', '.join(names.TABLES)}.",
+        autocompletion=lambda incomplete: [
+            (name, line) for name, line in names.TABLES.items() if name.startswith(incomplete)
+        ],
+    ),
+]
+
+
+def reproduce(
+    table: Table,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="TASK/MODEL,... of the paper's or beyond them.", show_default="all of the paper's"),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Lines of a row: methods, methods with settings ('adalfl outer_lr=1e-4'), baseline-tuned.",
+            show_default="the paper's, and baseline-tuned",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each, from 0 on; the paper has 10.")] = 3,
+    steps: Annotated[int | None, typer.Option(help="Steps of the model.", show_default="the paper's")] = None,
+    init_steps: Annotated[
+        int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the paper's")
+    ] = None,
+    compile: options.Compile = None,
+    device: options.DeviceName = None,
+    threads: options.Threads = None,
+    jobs: study.Jobs = 1,
+    data_dir: options.DataDir = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the runs; what is there is not run again, whatever the table.")
+    ] = Path("runs/reproduce"),
+    csv: Annotated[
+        Path | None, typer.Option(help="A CSV file that takes the lines in; its others stay.", show_default=False)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="A Markdown file that takes the lines in; its others stay.", show_default=False)
+    ] = None,
+    helper_of: study.HelperOf = None,
+) -> None:
+    """Run the cells of one of the paper's tables, and show them beside its figures.
+
+    Interrupted and called again it runs what is missing. Table 2, of times, comes from the runs of Table 1.
+    """
+    from lfl.errors import one_of
+    from lfl.study import TABLES, defaults_of, entries, parse_row, summarise, table_lines
+    from lfl.study.results import csv_cells, csv_format, markdown_format, read_results, shown_cells, write_results
+
+    one_of("table", table, list(TABLES))
+    number, hours = TABLES[table], table == "table2"
+    lines = table_lines(
+        number,
+        None if rows is None else [parse_row(row) for row in study.split(rows, "--rows")],
+        None if methods is None else study.split(methods, "--methods"),
+        defaults_of,
+    )
+    common = {"steps": steps, "init_steps": init_steps, "compile": compile}
+    planned = study.plan(lines, out, common, defaults_of)
+    as_csv, as_markdown = csv_format(), markdown_format(hours=hours)
+    for path, form in ((csv, as_csv), (markdown, as_markdown)):
+        if path is not None:
+            read_results(path, form)  # hours before it is written: is it one?
+    share = study.share_of_threads(threads, jobs)
+    load = study.loader(device, share, data_dir)
+    chosen = range(seeds)
+    troubles = study.run_study(
+        planned, chosen, load, out=out, jobs=jobs, threads=share, data_dir=data_dir, helper_of=helper_of
+    )
+    if helper_of is None:
+        found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]
+        shown = entries(found, _baselines(found, out, common, chosen), hours=hours)
+        if shown:
+            for_people = shown_cells(shown, hours=hours)
+            for form, cells, into in ((as_csv, csv_cells(shown), csv), (as_markdown, for_people, markdown)):
+                write_results(out / f"{table}.{form.suffix}", form, cells, number)
+                if into is not None:
+                    write_results(into, form, read_results(into, form) | cells, number)
+            _print(for_people, as_markdown)
+            print(f"{out / table}.csv, {out / table}.md")
+    study.tell_troubles(troubles)
+
+
+def _baselines(
+    found: "Sequence[Summary]", out: Path, common: dict[str, Any], seeds: Sequence[int]
+) -> "dict[str, Summary]":
+    """The baseline of each row, as far as its runs are there."""
+    from lfl.errors import UserError
+    from lfl.study import Line, candidates_of, defaults_of, summarise
+
+    baselines = {}
+    for task, model in dict.fromkeys((summary.line.task, summary.line.model) for summary in found):
+        line = Line(task, model, "baseline", candidates_of("baseline", defaults_of(task).inner_lr))
+        ((_, cells),) = study.plan([line], out, common, defaults_of)
+        try:
+            summary = summarise(line, cells, seeds)
+        except UserError:  # of other settings than what was asked for
+            continue
+        if summary is not None:
+            baselines[summary.cell.row] = summary
+    return baselines
+
+
+def _print(cells: "Cells", form: "Format") -> None:
+    """The table, without columns that are empty throughout."""
+    from rich.table import Table as Shown
+
+    from lfl.study.results import remark
+
+    filled = [i for i in range(len(form.columns) - 3) if any(rest[i] for rest in cells.values())]
+    shown = Shown(padding=(0, 1, 0, 0), box=None)
+    for column in ("row", "method"):
+        shown.add_column(column, no_wrap=True)
+    for i in filled:
+        shown.add_column(form.columns[3 + i])
+    last = None
+    for (task, model, method), rest in cells.items():
+        row = f"{task}/{model}"
+        shown.add_row(row if row != last else "", method, *(rest[i] for i in filled))
+        last = row
+    study.print_table(shown)
+    print(remark(cells))

@@ -1,0 +1,130 @@
+"""`lfl train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import names, options
+from .ground import prepare, tell
+
+if TYPE_CHECKING:
+    from lfl.task import Task
+
+
+def train(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of settings, or a run's config.json; flags go first.", show_default=False),
+    ] = None,
+    task: options.TaskName = None,
+    model: options.ModelName = None,
+    method: options.MethodName = None,
+    seed: Annotated[int | None, typer.Option(help="Of the start, the batches and the masks.", show_default="0")] = None,
+    steps: options.Steps = None,
+    init_steps: options.InitSteps = None,
+    inner_steps: options.InnerSteps = None,
+    batch_size: options.BatchSize = None,
+    inner_lr: options.InnerLr = None,
+    init_lr: options.InitLr = None,
+    outer_lr: options.OuterLr = None,
+    loss: options.Loss = None,
+    loss_from: Annotated[
+        Path | None, typer.Option(help="A run folder whose learned loss --method fixed trains on.", show_default=False)
+    ] = None,
+    inner: options.Inner = None,
+    momentum: options.Momentum = None,
+    nesterov: Annotated[
+        bool | None, typer.Option("--nesterov/--no-nesterov", help="Nesterov's form of it.", show_default="the task's")
+    ] = None,
+    weight_decay: options.WeightDecay = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Greatest norm of the model's gradient.", show_default="none")
+    ] = None,
+    schedule: options.Schedule = None,
+    init_objective: options.InitObjective = None,
+    meta_objective: options.MetaObjective = None,
+    redraw_theta: Annotated[
+        bool | None,
+        typer.Option(
+            "--redraw-theta/--no-redraw-theta",
+            help="Start each offline step at another model, or always at the same.",
+            show_default="another",
+        ),
+    ] = None,
+    hypergradient: options.Hypergradient = None,
+    lookahead: Annotated[
+        int | None, typer.Option(help="Model steps that an online step of the loss looks through.", show_default="1")
+    ] = None,
+    meta_every: Annotated[
+        int | None, typer.Option(help="Model steps for each online step of the loss.", show_default="--lookahead")
+    ] = None,
+    meta_batch_size: Annotated[
+        int | None,
+        typer.Option(help="Examples of a batch that the loss's gradient is taken over.", show_default="all"),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train so many seeds, from --seed on, together where faster.", show_default="one"),
+    ] = None,
+    compile: options.Compile = None,
+    precision: options.Precision = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between two checkpoints; 0 for none.", show_default="a twentieth of --steps"),
+    ] = None,
+    log: options.Log = None,
+    device: options.DeviceName = None,
+    threads: options.Threads = None,
+    target: options.Target = None,
+    kind: options.Kind = None,
+    eval_split: Annotated[
+        bool | None, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")
+    ] = None,
+    data_dir: options.DataDir = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
+) -> None:
+    """Train a model while its loss is learned, and leave a run folder behind."""
+    flags = {name: value for name, value in locals().items() if value is not None}
+    out, config = flags.pop("out", None), flags.pop("config", None)
+
+    from lfl.device import keep_freed_memory, set_precision
+    from lfl.run import execute, execute_seeds, learned_loss_of
+    from lfl.run.config import read_config
+    from lfl.task import load_task
+    from lfl.training import resolve, trains_together
+
+    from .live import watching
+
+    asked = flags if config is None else read_config(config) | flags
+    where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
+    folder = options.data_folder(Path(asked.pop("data_dir")) if "data_dir" in asked else None)
+    seeds = asked.pop("seeds", None)
+    asked["task"] = asked.get("task", "digits")
+    own = {name: asked.get(name) for name in ("target", "kind")}
+    data = load_task(asked["task"], folder, **own, eval_split=asked.get("eval_split", False)).to(where)
+    if asked["task"] not in names.TASKS:
+        print(_shown(data))
+    if "loss_from" in asked:
+        asked["loss_from"] = str(asked["loss_from"])
+        asked.setdefault("loss", learned_loss_of(Path(asked["loss_from"])))
+    settings = resolve(data.defaults, **asked)
+    set_precision(settings.precision, where)
+    keep_freed_memory()
+    title = f"{settings.task}, {settings.model}, {settings.method}, {{}}, on {where}"
+    if seeds is None:
+        with watching(title.format(f"seed {settings.seed}")) as watch:
+            results = [execute(data, settings, out, watch, data_dir=folder)]
+    else:
+        chosen = range(settings.seed, settings.seed + seeds)
+        how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
+        with watching(title.format(f"{seeds} seeds from {settings.seed} {how}")) as watch:
+            results = execute_seeds(data, settings, chosen, out, watch, data_dir=folder)
+    tell(results)
+
+
+def _shown(task: "Task") -> str:
+    """What was found in a user's own data."""
+    sizes = ", ".join(f"{len(split.y)} {name}" for name, split in task.splits.items())
+    outputs = f"{task.num_outputs} {'classes' if task.kind == 'classification' else 'target columns'}"
+    return f"{task.name}: {task.kind}, {outputs}, inputs {list(task.input_shape)}, rows {sizes}"

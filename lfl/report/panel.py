@@ -1,0 +1,118 @@
+"""Numbers over training steps, a line a group with its spread: learning curves and rates alike."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from .statistics import OverSteps
+from .style import line_style, new_figure
+
+MOST_COLUMNS = 3
+MARKERS_PER_LINE = 8
+LETTERS_PER_LINE = 40
+NARROW, WIDE = 5.0, 1e4
+"""A logarithmic axis up to less than so many times where it begins has ticks at even distances; at 1, 2 and 5."""
+
+
+class Panel(NamedTuple):
+    """What one pair of axes shows.
+
+    Args:
+        title: above it.
+        measure: on its vertical axis.
+        lines: by label.
+        reference: a level to compare them with, and its name; None for none.
+    """
+
+    title: str
+    measure: str
+    lines: Mapping[str, OverSteps]
+    reference: tuple[str, float] | None = None
+
+    @property
+    def num_seeds(self) -> str:
+        """How many seeds its lines have, in words."""
+        numbers = [line.num_seeds for line in self.lines.values()]
+        ends = dict.fromkeys((min(numbers), max(numbers)))
+        return f"{' to '.join(map(str, ends))} {'seeds' if self.several else 'seed'}"
+
+    @property
+    def several(self) -> bool:
+        """Whether a line is of more than one seed."""
+        return any(line.num_seeds > 1 for line in self.lines.values())
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Of a logarithmic axis; None where one cannot show every seed, or nothing is finite."""
+        levels = np.concatenate([edge for line in self.lines.values() for edge in (line.low, line.high)])
+        levels = np.append(levels, [] if self.reference is None else self.reference[1])
+        levels = levels[np.isfinite(levels)]
+        if not len(levels) or levels.min() <= 0:
+            return None
+        bottom, top = float(levels.min()), float(levels.max())
+        margin = max(1.1, (top / bottom) ** 0.06)
+        return bottom / margin, top * margin
+
+
+def draw_panels(panels: Sequence[Panel], labels: Sequence[str]) -> Figure:
+    """All panels, with one legend below.
+
+    Args:
+        panels: at least one.
+        labels: those of all pictures, in order; a label has the same style in each.
+    """
+    columns = min(MOST_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = new_figure(2.2 + 4.6 * columns, 0.8 + 3.4 * rows + 0.22 * (len(labels) // 3))
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    handles: dict[str, Artist] = {}
+    for panel, on in zip(panels, axes, strict=False):
+        _draw(panel, on, labels)
+        drawn, names = on.get_legend_handles_labels()
+        handles |= dict(zip(names, drawn, strict=True))
+    for unused in axes[len(panels) :]:
+        unused.set_axis_off()
+    figure.legend(
+        list(handles.values()),
+        [fill(name, LETTERS_PER_LINE) for name in handles],
+        loc="outside lower center",
+        ncols=min(3, len(handles)),
+        fontsize=10,
+        title="mean, and range over the seeds" if any(panel.several for panel in panels) else None,
+        title_fontsize=9,
+    )
+    return figure
+
+
+def _draw(panel: Panel, on: Axes, labels: Sequence[str]) -> None:
+    for label, line in panel.lines.items():
+        index = labels.index(label)
+        every = max(1, len(line.step) // MARKERS_PER_LINE)
+        style = line_style(index) | {"markersize": 5, "markevery": (index % every, every), "linewidth": 1.6}
+        on.plot(line.step, line.mean, label=label, **style)  # type: ignore[arg-type]
+        if line.num_seeds > 1:
+            colour = line_style(index)["color"]
+            on.fill_between(line.step, line.low, line.high, color=colour, alpha=0.18, lw=0)
+    if panel.reference is not None:
+        name, level = panel.reference
+        on.axhline(level, color="0.5", linestyle=(0, (2, 2)), linewidth=1.2, label=name)
+    limits = panel.limits
+    if limits is not None:
+        on.set_yscale("log")
+        on.set_ylim(*limits)
+        times = limits[1] / limits[0]
+        subs = (1, 2, 5) if times < WIDE else (1,)
+        on.yaxis.set_major_locator(MaxNLocator(6) if times < NARROW else LogLocator(subs=subs))
+        on.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        on.yaxis.set_minor_formatter(NullFormatter())
+    on.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    on.set_title(f"{panel.title}, {panel.num_seeds}", fontsize=11)
+    on.set_xlabel("training step")
+    on.set_ylabel(panel.measure)
+    on.grid(alpha=0.25)

@@ -1,0 +1,100 @@
+"""Means and spreads over seeds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .gather import Group
+
+Floats = NDArray[np.float64]
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation over seeds.
+
+    Args:
+        mean: over the seeds.
+        std: with one less than their number in the denominator; None of a single seed.
+        num_seeds: their number.
+    """
+
+    mean: float
+    std: float | None
+    num_seeds: int
+
+
+class OverSteps(NamedTuple):
+    """A number over training steps.
+
+    Args:
+        step: `[n]`, the steps at which every seed has it.
+        mean, low, high: `[n]`, the mean, the least and the greatest of the seeds.
+        num_seeds: that have it.
+    """
+
+    step: NDArray[np.int64]
+    mean: Floats
+    low: Floats
+    high: Floats
+    num_seeds: int
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Mean and deviation of a value a seed; None of nothing.
+
+    Example:
+        >>> spread([1.0, 2.0, 3.0])
+        Spread(mean=2.0, std=1.0, num_seeds=3)
+    """
+    if not values:
+        return None
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(float(np.mean(values)), std, len(values))
+
+
+def final_errors(group: Group, name: str = "test_error") -> dict[int, float]:
+    """The error of each seed whose run came to its end."""
+    return {run.seed: float(run.result[name]) for run in group.runs if run.completed}
+
+
+def less_baseline(group: Group, groups: Sequence[Group]) -> tuple[Group, Spread] | None:
+    """The test errors of a group less those of the baseline with the same seed.
+
+    Args:
+        group: of any method but `baseline`.
+        groups: what it is compared with; of several baselines the one whose settings are most alike counts.
+
+    Returns:
+        That baseline, and the spread of the differences; None where they have no seed in common.
+    """
+    if group.settings["method"] == "baseline":
+        return None
+    own = final_errors(group)
+    rivals = [g for g in groups if g.settings["method"] == "baseline" and own.keys() & final_errors(g).keys()]
+    if not rivals:
+        return None
+    baseline = min(rivals, key=lambda rival: _distance(group, rival))
+    theirs = final_errors(baseline)
+    found = spread([own[seed] - theirs[seed] for seed in own if seed in theirs])
+    return None if found is None else (baseline, found)
+
+
+def _distance(a: Group, b: Group) -> int:
+    """In how many settings two groups differ."""
+    return sum(a.settings.get(name) != b.settings.get(name) for name in a.settings.keys() | b.settings.keys())
+
+
+def over_steps(group: Group, name: str) -> OverSteps | None:
+    """A number of `metrics.jsonl` over the training steps, as far as all seeds that count have come.
+
+    Returns:
+        None where there is no such step.
+    """
+    each = [found for run in group.counted if (found := run.over_steps(name))]
+    steps = sorted(set(each[0]).intersection(*each[1:])) if each else []
+    if not steps:
+        return None
+    values = np.array([[found[step] for step in steps] for found in each], dtype=float)
+    return OverSteps(np.array(steps, dtype=np.int64), values.mean(0), values.min(0), values.max(0), len(each))

@@ -1,0 +1,172 @@
+"""A plan is run: watched, recorded, saved now and then, and stopped when told to."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from signal import SIGINT
+from typing import Any, NamedTuple
+
+from ..errors import UserError
+from ..method import Plan, Programs, plan
+from ..task import Task
+from ..training import Position, Progress, Settings, build_functional, build_problem, learned, train
+from ..trees import named, refill
+from .board import Board
+from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
+from .history import History
+from .load import load_phi
+from .looks import Looks
+from .record import Record, Result
+from .signals import Stop, stop_on_signals
+
+Watch = Callable[[Progress], None]
+Say = Callable[[str], None]
+
+
+def silent(message: str) -> None:
+    """Say nothing."""
+
+
+class Session(NamedTuple):
+    """What runs.
+
+    Args:
+        task, settings, plan: of the run.
+        seeds: that train together; None for the settings' own alone.
+        watch: called with each `Progress`.
+    """
+
+    task: Task
+    settings: Settings
+    plan: Plan
+    seeds: Sequence[int] | None
+    watch: Watch | None
+
+
+def build_session(
+    task: Task, settings: Settings, steps: Programs, seeds: Sequence[int] | None, watch: Watch | None
+) -> Session:
+    """The session of a run, on programs that were built for it."""
+    given = None if settings.loss_from is None else load_phi(Path(settings.loss_from), settings.loss, task.kind)
+    problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=given)
+    return Session(task, settings, plan(settings.method, problem), seeds, watch)
+
+
+def run_session(session: Session, root: Path, folders: list[Path], say: Say = silent) -> list[Result]:
+    """Train to the end, or until told to stop; from the last checkpoint on where there is one.
+
+    Args:
+        session: what runs.
+        root: where checkpoints lie.
+        folders: the run folder of each seed: `root` itself, or folders in it where seeds train together.
+        say: called with what is worth knowing about the checkpoints.
+
+    Returns:
+        A `Result` for each folder.
+
+    Raises:
+        UserError: the checkpoint is of another run.
+        Failure: training diverged.
+    """
+    checkpoint, damaged = read_checkpoint(root)
+    for path in damaged:
+        say(f"{path} is damaged and not used.")
+    task, settings = session.task, session.settings
+    _, apply_fn = build_functional(task, settings)
+    what = learned(task, settings, settings.seed)
+    looks = Looks(task, settings, apply_fn, what, None if session.seeds is None else len(session.seeds))
+    start = None if checkpoint is None else _position(session, checkpoint)
+    records: list[Record] = []
+    for i, folder in enumerate(folders):
+        past = {} if checkpoint is None else {"left_at": checkpoint.facts["records"][i]}
+        done = 0 if checkpoint is None else checkpoint.facts["done"]
+        board = Board(folder, done) if settings.log == "tensorboard" else None
+        records.append(Record(folder, what.learned_loss, history=_history(checkpoint, i), board=board, **past))
+    with ExitStack() as stack:
+        for record in records:
+            stack.callback(record.close)
+        stop = stack.enter_context(stop_on_signals())
+        steps = train(
+            session.plan, look=looks, log_every=settings.log_every, eval_every=settings.eval_every, start=start
+        )
+        for i, progress in enumerate(steps):
+            if i or start is None:  # where it was left is on record
+                _record(session, records, looks, progress)
+            _watch(session, progress, stop)
+            if _saves(session, progress, stop):
+                _save(session, root, records, progress)
+            if stop.signal is not None:
+                break
+        return _finish(session, root, records, looks, progress, stop)
+
+
+def _record(session: Session, records: list[Record], looks: Looks, progress: Progress) -> None:
+    if progress.metrics is not None or History.due(progress):
+        metrics: Sequence[Any] = progress.metrics or [None] * len(records)
+        for record, phi, numbers in zip(records, looks.of_each(progress.state.phi), metrics, strict=True):
+            record.look(progress, _done(session, progress), phi, numbers)
+
+
+def _watch(session: Session, progress: Progress, stop: Stop) -> None:
+    try:
+        if session.watch is not None:
+            session.watch(progress)
+    except KeyboardInterrupt:
+        stop.signal = SIGINT
+
+
+def _saves(session: Session, progress: Progress, stop: Stop) -> bool:
+    """Whether a checkpoint is due: every so many steps, and where the run stops."""
+    every, stride, step = session.settings.checkpoint_every, progress.phase.stride, progress.step
+    return step > 0 and (stop.signal is not None or (every > 0 and step // every > (step - stride) // every))
+
+
+def _finish(
+    session: Session, root: Path, records: list[Record], looks: Looks, progress: Progress, stop: Stop
+) -> list[Result]:
+    completed = progress.phase is session.plan.phases[-1] and progress.step == progress.phase.num_steps
+    where = {
+        "kind": session.task.kind,
+        "phase": progress.phase.name,
+        "step": progress.step,
+        "completed": completed,
+    }
+    results = []
+    for record, alone in zip(records, looks.states(progress.state), strict=True):
+        errors = {f"{name}_error": looks.error(alone, session.task.splits[name]) for name in ("valid", "test")}
+        results.append(record.finish(alone, where | errors, stop.signal))
+    if completed:
+        remove_checkpoints(root)
+    return results
+
+
+def _save(session: Session, root: Path, records: list[Record], progress: Progress) -> None:
+    tensors = {f"state{name}": t for name, t in named(progress.state).items()}
+    for i, record in enumerate(records):
+        tensors |= {f"history {i} {name}": t for name, t in record.history.tensors().items()}
+    places = [record.position() for record in records]
+    done = _done(session, progress)
+    facts = {"phase": progress.phase.name, "step": progress.step, "done": done, "records": places}
+    write_checkpoint(root, done, tensors, facts)
+
+
+def _done(session: Session, progress: Progress) -> int:
+    """Steps of all phases that are done."""
+    before = session.plan.phases[: session.plan.phases.index(progress.phase)]
+    return sum(phase.num_steps for phase in before) + progress.step
+
+
+def _position(session: Session, checkpoint: Checkpoint) -> Position:
+    like, found = named(session.plan.state), _part(checkpoint, "state")
+    if {name: t.shape for name, t in like.items()} != {name: t.shape for name, t in found.items()}:
+        raise UserError(f"{checkpoint.path} is of another model or loss than config.json; it cannot be resumed.")
+    state = refill(session.plan.state, {name: t.to(like[name].device) for name, t in found.items()})
+    return Position(checkpoint.facts["phase"], checkpoint.facts["step"], state)
+
+
+def _history(checkpoint: Checkpoint | None, i: int) -> History | None:
+    return None if checkpoint is None else History.of(_part(checkpoint, f"history {i} "))
+
+
+def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,38 @@
+"""Studies: many runs over tasks, methods and seeds, made once and summed up."""
+
+from .cell import Cell, make_cell
+from .comparison import compare, write_comparison
+from .entry import entries
+from .grid import Trouble, make_study, missing, run_grid
+from .line import TUNED, Line, candidates_of
+from .outcome import Outcome, read_outcome
+from .status import running
+from .summary import Summary, summarise
+from .tables import TABLES, defaults_of, parse_row, table_lines
+from .work import Stopped, Worker
+
+__all__ = [
+    "TABLES",
+    "TUNED",
+    "Cell",
+    "Line",
+    "Outcome",
+    "Stopped",
+    "Summary",
+    "Trouble",
+    "Worker",
+    "candidates_of",
+    "compare",
+    "defaults_of",
+    "entries",
+    "make_cell",
+    "make_study",
+    "missing",
+    "parse_row",
+    "read_outcome",
+    "run_grid",
+    "running",
+    "summarise",
+    "table_lines",
+    "write_comparison",
+]

@@ -1,0 +1,49 @@
+"""`loss_curves.npz`, whole and damaged."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lfl
+from lfl.report.curves import read_curves
+
+from .folders import curves
+
+
+def test_whole(tmp_path: Path) -> None:
+    assert read_curves(tmp_path) is None
+    for kind in ("classification", "regression"):
+        (tmp_path / "loss_curves.npz").write_bytes(curves(kind))
+        found = read_curves(tmp_path)
+        assert found is not None
+        assert found.kind == kind
+        np.testing.assert_allclose(found.curves[1, 0], -2.0 * found.axis**2)
+
+
+def npz(**arrays: object) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+GOOD = {"axis": np.zeros(3), "phase": np.array(["init"]), "step": np.array([0]), "curves": np.zeros((1, 2, 3))}
+DAMAGE = {
+    "empty": b"",
+    "text": b"not a zip",
+    "cut short": curves()[:-100],
+    "lacks the steps": npz(**{name: array for name, array in GOOD.items() if name != "step"}),
+    "objects that could run code": npz(**(GOOD | {"curves": np.array([print], dtype=object)})),
+    "of other lengths": npz(**(GOOD | {"step": np.array([0, 1])})),
+    "of three targets": npz(**(GOOD | {"curves": np.zeros((1, 3, 3))})),
+    "of no step": npz(axis=np.zeros(3), phase=np.array([], str), step=np.array([]), curves=np.zeros((0, 2, 3))),
+    "not finite": npz(**(GOOD | {"curves": np.full((1, 2, 3), np.nan)})),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_named(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "loss_curves.npz").write_bytes(DAMAGE[damage])
+    with pytest.raises(lfl.UserError, match=r"loss_curves\.npz (is damaged|does not hold)"):
+        read_curves(tmp_path)

@@ -1,0 +1,82 @@
+"""What panels draw is what they were given."""
+
+import numpy as np
+import pytest
+
+from lfl.report.panel import Panel, draw_panels
+from lfl.report.statistics import OverSteps
+from lfl.report.style import rendered
+
+
+def line(mean: list[float], low: list[float] | None = None, high: list[float] | None = None) -> OverSteps:
+    seeds = 1 if low is None else 3
+    values = [np.array(each, dtype=float) for each in (mean, low or mean, high or mean)]
+    return OverSteps(np.arange(len(mean)) * 10, *values, seeds)
+
+
+def test_lines_ranges_and_scale() -> None:
+    lines = {"a": line([0.5, 0.2], [0.4, 0.1], [0.6, 0.3]), "b": line([0.05, 0.3])}
+    figure = draw_panels([Panel("title", "measure", lines, ("set", 0.02))], ["c", "b", "a"])
+    (on,) = figure.axes
+    assert on.get_yscale() == "log"
+    low, high = on.get_ylim()
+    assert low < 0.02
+    assert high > 0.6
+    drawn = {each.get_label(): each for each in on.get_lines()}
+    for label, wanted in lines.items():
+        np.testing.assert_array_equal(drawn[label].get_xdata(), wanted.step)
+        np.testing.assert_array_equal(drawn[label].get_ydata(), wanted.mean)
+    np.testing.assert_array_equal(drawn["set"].get_ydata(), [0.02, 0.02])
+    (band,) = on.collections
+    assert {tuple(v) for v in band.get_paths()[0].vertices} >= {(0.0, 0.4), (0.0, 0.6), (10.0, 0.1), (10.0, 0.3)}
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "set"]
+    assert "range" in legend.get_title().get_text()
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.0], [0.5, -0.1]])
+def test_what_is_not_positive_is_seen(values: list[float]) -> None:
+    (on,) = draw_panels([Panel("", "", {"a": line(values)})], ["a"]).axes
+    assert on.get_yscale() == "linear"
+    assert on.get_ylim()[0] < min(values)
+
+
+def test_a_seed_at_zero_is_seen() -> None:
+    (on,) = draw_panels([Panel("", "", {"a": line([0.5, 0.2], [0.4, 0.0], [0.6, 0.4])})], ["a"]).axes
+    assert on.get_yscale() == "linear"
+
+
+def test_nothing_finite_is_drawn_all_the_same() -> None:
+    figure = draw_panels([Panel("", "", {"a": line([np.nan, np.inf])})], ["a"])
+    assert rendered(figure, "png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.071, 0.079), (0.01, 0.04), (0.01, 0.9), (1e-6, 1e3), (3000.0, 4000.0)])
+def test_axes_of_any_width_have_numbers(low: float, high: float) -> None:
+    figure = draw_panels([Panel("", "", {"a": line([high, low])})], ["a"])
+    rendered(figure, "png")
+    (on,) = figure.axes
+    bottom, top = on.get_ylim()
+    names = [tick.label1.get_text() for tick in on.yaxis.get_major_ticks() if bottom <= tick.get_loc() <= top]
+    assert len(names) >= 3
+    assert len(set(names)) == len(names)
+
+
+def test_a_label_looks_the_same_in_every_picture() -> None:
+    labels = ["a", "b", "c"]
+    pictures = [
+        draw_panels([Panel("", "", {name: line([1.0, 2.0]) for name in names})], labels)
+        for names in (["a", "b", "c"], ["c"], ["b", "c"])
+    ]
+    looks = [
+        {each.get_label(): (each.get_color(), each.get_linestyle(), each.get_marker()) for each in figure.axes[0].lines}
+        for figure in pictures
+    ]
+    assert looks[0] == looks[0] | looks[1] | looks[2]
+    assert len(set(looks[0].values())) == 3
+
+
+def test_panels_fill_rows_and_the_rest_is_left_blank() -> None:
+    figure = draw_panels([Panel(str(i), "", {"a": line([1.0, 2.0])}) for i in range(5)], ["a"])
+    assert [on.get_title() for on in figure.axes] == [*(f"{i}, 1 seed" for i in range(5)), ""]
+    assert not figure.axes[5].axison

@@ -1,0 +1,93 @@
+"""Statistics over seeds, against Python's own and against numbers worked out by hand."""
+
+import math
+import statistics
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lfl.report import gather
+from lfl.report.gather import Group
+from lfl.report.statistics import final_errors, less_baseline, over_steps, spread
+
+from .folders import write_run
+
+ERRORS = st.floats(0.0, 1.0)
+
+
+def groups(folder: Path) -> list[Group]:
+    return gather(sorted(folder.iterdir()))[0][0].groups
+
+
+@given(st.lists(ERRORS, min_size=1, max_size=12))
+def test_spread_is_that_of_the_statistics_module(values: list[float]) -> None:
+    found = spread(values)
+    assert found.mean == pytest.approx(statistics.fmean(values), abs=1e-12)
+    assert found.num_seeds == len(values)
+    if len(values) == 1:
+        assert found.std is None
+    else:
+        assert found.std == pytest.approx(statistics.stdev(values), abs=1e-9)
+
+
+def test_spread_of_nothing() -> None:
+    assert spread([]) is None
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    own=st.dictionaries(st.integers(0, 5), ERRORS, min_size=1),
+    theirs=st.dictionaries(st.integers(0, 5), ERRORS, min_size=1),
+)
+def test_differences_are_taken_seed_by_seed(own: dict[int, float], theirs: dict[int, float]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        for method, errors in (("adalfl", own), ("baseline", theirs)):
+            for seed, error in errors.items():
+                write_run(Path(name) / f"{method}-{seed}", method=method, seed=seed, test_error=error)
+        baseline, adalfl = groups(Path(name))
+    assert final_errors(adalfl) == own
+    assert less_baseline(baseline, [baseline, adalfl]) is None
+    found = less_baseline(adalfl, [baseline, adalfl])
+    shared = own.keys() & theirs.keys()
+    if not shared:
+        assert found is None
+    else:
+        assert found[0] is baseline
+        assert found[1].num_seeds == len(shared)
+        assert found[1].mean == pytest.approx(statistics.fmean(own[s] - theirs[s] for s in shared), abs=1e-12)
+
+
+def test_of_several_baselines_the_most_alike_counts(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", method="baseline", steps=50, batch_size=7, test_error=0.9)
+    write_run(tmp_path / "1", method="baseline", steps=60, test_error=0.3)
+    write_run(tmp_path / "2", method="ml3", steps=60, test_error=0.1)
+    found = less_baseline(groups(tmp_path)[2], groups(tmp_path))
+    assert found[0].settings["steps"] == 60
+    assert found[1].mean == pytest.approx(-0.2)
+
+
+def test_interrupted_and_running_seeds_have_no_final_error(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", seed=0, completed=False)
+    write_run(tmp_path / "1", seed=1, test_error=None)
+    write_run(tmp_path / "2", seed=2, test_error=0.25)
+    assert final_errors(groups(tmp_path)[0]) == {2: 0.25}
+
+
+def test_over_steps_goes_as_far_as_all_seeds(tmp_path: Path) -> None:
+    write_run(tmp_path / "0", seed=0, valid=[0.4, 0.2, 0.1])
+    write_run(tmp_path / "1", seed=1, valid=[0.6, 0.4])
+    found = over_steps(groups(tmp_path)[0], "valid_error")
+    assert found.step.tolist() == [10, 20]
+    assert found.mean.tolist() == pytest.approx([0.5, 0.3])
+    assert (found.low.tolist(), found.high.tolist(), found.num_seeds) == ([0.4, 0.2], [0.6, 0.4], 2)
+    assert over_steps(groups(tmp_path)[0], "inner_lr") is None
+
+
+def test_what_is_not_a_number_stays_a_gap(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "0", valid=[0.4, math.nan, 0.1])
+    assert "NaN" in (folder / "metrics.jsonl").read_text()
+    found = over_steps(groups(tmp_path)[0], "effective_lr")
+    assert [math.isnan(value) for value in found.mean] == [False, True, False]

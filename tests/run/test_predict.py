@@ -1,0 +1,105 @@
+"""Predictions against what the task and the run say of the same rows."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits
+
+import lfl
+from lfl.run import Run, execute, load_run, predict
+from lfl.run import test_error as error_on_test
+from lfl.task import load_task
+from lfl.task.arrays import to_inputs
+from lfl.training import resolve
+
+SMALL = {"model": "logistic", "steps": 200, "init_steps": 10, "batch_size": 32}
+
+
+def trained(task: lfl.Task, out: Path, **asked) -> Path:
+    return execute(task, resolve(task.defaults, task=task.name, method="baseline", **(SMALL | asked)), out).folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows_of_test(run: Run, raw: np.ndarray) -> np.ndarray:
+    """Which raw rows the test split holds, told by their scaled inputs."""
+    scaled = run.task.encoding.scale(to_inputs(raw, "raw")).flatten(1).numpy()
+    tested = run.task.test.x.flatten(1).numpy()
+    return np.array([np.flatnonzero((scaled == row).all(1))[0] for row in tested])
+
+
+def test_classes_of_raw_images(tmp_path: Path) -> None:
+    folder = trained(load_task("digits", tmp_path), tmp_path / "run")
+    raw, truth = load_digits(return_X_y=True)
+    raw = raw.reshape(-1, 8, 8)
+    np.savez(tmp_path / "in.npz", x=raw)
+    assert predict(folder, tmp_path / "in.npz", tmp_path / "out.csv") == len(raw)
+    found = rows(tmp_path / "out.csv")
+    classes = np.array([int(row["class"]) for row in found])
+    run = load_run(folder, tmp_path)
+    tested = rows_of_test(run, raw)
+    assert (classes[tested] != truth[tested]).mean() == pytest.approx(error_on_test(run))
+    likely = np.array([[float(row[f"probability of {c}"]) for c in range(10)] for row in found])
+    np.testing.assert_allclose(likely.sum(1), 1.0)
+    assert (likely.argmax(1) == classes).all()
+    predict(folder, tmp_path / "in.npz", tmp_path / "deep" / "out.npz")
+    with np.load(tmp_path / "deep" / "out.npz") as arrays:
+        np.testing.assert_allclose(arrays["probabilities"], likely)
+        assert (arrays["class"] == classes).all()
+
+
+def test_values_come_in_the_units_of_the_targets(tmp_path: Path) -> None:
+    """The run's test error, a mean square on [0, 1], is that of the predictions over the square of train's range."""
+    folder = trained(load_task("diabetes", tmp_path), tmp_path / "run", inner_lr=0.05)
+    raw, truth = load_diabetes(return_X_y=True, scaled=False)
+    np.savez(tmp_path / "in.npz", x=raw)
+    predict(folder, tmp_path / "in.npz", tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as arrays:
+        values = arrays["value"][:, 0]
+    run = load_run(folder, tmp_path)
+    tested = rows_of_test(run, raw)
+    train = np.delete(truth, tested)  # valid's targets lie inside train's range in this split
+    wide = train.max() - train.min()
+    assert np.mean((values[tested] - truth[tested]) ** 2) / wide**2 == pytest.approx(error_on_test(run), rel=1e-4)
+    assert np.corrcoef(values, truth)[0, 1] > 0.5
+
+
+def test_a_table_is_read_by_its_names(tmp_path: Path) -> None:
+    lines = "\n".join(f"{i % 9},{'red' if i % 3 else 'blue'},{'yes' if i % 3 else 'no'}" for i in range(120))
+    (tmp_path / "train.csv").write_text(f"size,colour,answer\n{lines}\n")
+    task = load_task(str(tmp_path / "train.csv"), tmp_path, target="answer")
+    folder = trained(task, tmp_path / "run", target="answer", inner_lr=0.5)
+    (tmp_path / "train.csv").unlink()  # not needed any more
+    (tmp_path / "new.csv").write_text("colour,size\nblue,3\nred,\n")
+    predict(folder, tmp_path / "new.csv", tmp_path / "out.csv")
+    assert [row["class"] for row in rows(tmp_path / "out.csv")] == ["no", "yes"]
+
+
+def test_what_cannot_be_predicted_is_named(tmp_path: Path) -> None:
+    folder = trained(load_task("digits", tmp_path), tmp_path / "run", steps=1)
+    np.savez(tmp_path / "small.npz", x=np.zeros((2, 7, 7)))
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 8, 8)))
+    np.savez(tmp_path / "unnamed.npz", np.zeros((2, 8, 8)))
+    np.savez(tmp_path / "good.npz", x=np.zeros((2, 8, 8)))
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    cases = [
+        ("small.npz", "out.csv", r"an input is \[1, 7, 7\]"),
+        ("none.npz", "out.csv", "holds no inputs"),
+        ("unnamed.npz", "out.csv", "has no array x"),
+        ("absent.npz", "out.csv", "cannot read"),
+        ("table.csv", "out.csv", "trained on arrays"),
+        ("inputs.txt", "out.csv", r"come as .npz or .csv"),
+        ("good.npz", "out.txt", r"written as .csv or .npz"),
+        ("good.npz", "table.csv/out.csv", "cannot write"),
+    ]
+    for source, out, words in cases:
+        with pytest.raises(lfl.UserError, match=words):
+            predict(folder, tmp_path / source, tmp_path / out)
+    (folder / "encoding.json").write_text('{"kind": "classification"}')
+    with pytest.raises(lfl.UserError, match=r"encoding\.json is damaged"):
+        predict(folder, tmp_path / "good.npz", tmp_path / "out.csv")

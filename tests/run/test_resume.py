@@ -1,0 +1,181 @@
+"""A run that was stopped or killed and resumed leaves what it leaves when nothing happens, byte for byte."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import lfl
+from lfl.run import execute, execute_seeds, resume
+from lfl.task import load_task
+from lfl.training import Progress, resolve
+
+TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
+SMALL = {"model": "logistic", "steps": 40, "init_steps": 12, "batch_size": 8, "checkpoint_every": 7}
+
+
+def settings_of(task: str = "digits", **asked):
+    return resolve(TASKS[task].defaults, task=task, **(SMALL | asked))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "timing.jsonl"
+    }
+
+
+def stop_at(phase: str, step: int):
+    def watch(progress: Progress) -> None:
+        if (progress.phase.name, progress.step) == (phase, step):
+            raise KeyboardInterrupt
+
+    return watch
+
+
+CASES = {
+    "baseline": {"method": "baseline"},
+    "momentum": {"method": "adalfl", "momentum": 0.9, "nesterov": True},
+    "offline": {"method": "ml3", "loss": "taylor-cubic"},
+    "rate too": {"method": "adalfl+lr", "schedule": "cosine", "inner": "adam"},
+    "look-ahead": {"method": "adalfl", "lookahead": 4, "meta_every": 8, "inner_steps": 2},
+    "regression": {"task": "diabetes", "method": "adalfl"},
+    "compiled": {"method": "adalfl", "compile": "on"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_and_resumed(case: str, tmp_path: Path) -> None:
+    settings = settings_of(**CASES[case])
+    task = TASKS[settings.task]
+    execute(task, settings, tmp_path / "whole")
+    stops = [("init", 9), ("train", 0), ("train", 24), ("train", 40)]
+    for phase, step in stops if case != "compiled" else stops[2:3]:
+        if (phase, settings.method) == ("init", "baseline"):
+            continue
+        folder = tmp_path / f"{phase}-{step}"
+        stopped = execute(task, settings, folder, stop_at(phase, step))
+        assert stopped.completed == ((phase, step) == ("train", 40))
+        if not stopped.completed:
+            (again,) = resume(folder)
+            assert again.completed
+        assert contents(folder) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("model", ["logistic", "mlp"])  # as one program, one after the other
+def test_seeds_stopped_and_resumed(model: str, tmp_path: Path) -> None:
+    settings = settings_of(model=model)
+    execute_seeds(TASKS["digits"], settings, [3, 4], tmp_path / "whole")
+    results = execute_seeds(TASKS["digits"], settings, [3, 4], tmp_path / "stopped", stop_at("train", 20))
+    assert not results[-1].completed
+    results = resume(tmp_path / "stopped")
+    assert [result.folder.name for result in results] == ["seed-3", "seed-4"]
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def killed(folder: Path, code: str, after: float) -> None:
+    """Run code in a process of its own, and kill it with SIGKILL so many seconds after `folder` has metrics."""
+    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 60
+    while not (folder / "metrics.jsonl").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(after)
+    process.kill()
+    process.wait()
+
+
+def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
+    """The seed of the moments is the process's: any moment must do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    settings = settings_of(steps=400, checkpoint_every=3)
+    execute(TASKS["digits"], settings, tmp_path / "whole")
+    torch.set_num_threads(threads)
+    asked = {name: getattr(settings, name) for name in ("model", "steps", "init_steps", "batch_size")}
+    start = (
+        "from pathlib import Path; from lfl.run import execute, resume; from lfl.task import load_task; "
+        "from lfl.training import resolve; task = load_task('digits', Path('.')); "
+    )
+    folder = tmp_path / "killed"
+    begin = f"execute(task, resolve(task.defaults, checkpoint_every=3, **{asked}), Path({str(folder)!r}))"
+    for i in range(4):
+        step = begin if i == 0 else f"resume(Path({str(folder)!r}))"
+        killed(folder, start + step, random.uniform(0.05, 0.4))
+    if not (folder / "result.json").is_file():
+        torch.set_num_threads(1)
+        resume(folder)
+        torch.set_num_threads(threads)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path) -> None:
+    settings = settings_of()
+    execute(TASKS["digits"], settings, tmp_path / "whole")
+    folder = tmp_path / "run"
+    execute(TASKS["digits"], settings, folder, stop_at("train", 33))
+    newest = max((folder / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    said: list[str] = []
+    resume(folder, say=said.append)
+    assert any(f"{newest.name} is damaged" in line for line in said)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_without_a_whole_checkpoint_it_starts_again(tmp_path: Path) -> None:
+    settings = settings_of()
+    execute(TASKS["digits"], settings, tmp_path / "whole")
+    folder = tmp_path / "run"
+    execute(TASKS["digits"], settings, folder, stop_at("train", 33))
+    shutil.rmtree(folder / "checkpoints")
+    resume(folder)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
+    settings = settings_of()
+    folder = tmp_path / "run"
+    with pytest.raises(lfl.UserError, match="no such folder"):
+        resume(folder)
+    execute(TASKS["digits"], settings, folder)
+    with pytest.raises(lfl.UserError, match="is complete"):
+        resume(folder)
+    execute_seeds(TASKS["digits"], settings, [0, 1], tmp_path / "seeds", stop_at("train", 8))
+    with pytest.raises(lfl.UserError, match="trained together"):
+        resume(tmp_path / "seeds" / "seed-1")
+    for change, words in (({"model": "mlp"}, "another model or loss"), ({"loss": "taylor-cubic"}, "another model")):
+        other = tmp_path / words.replace(" ", "-")
+        execute(TASKS["digits"], settings, other, stop_at("train", 8))
+        config = json.loads((other / "config.json").read_text())
+        (other / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(lfl.UserError, match=words):
+            resume(other)
+    (other / "metrics.jsonl").write_text("")
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(lfl.UserError, match="shorter than"):
+        resume(other)
+
+
+def test_a_folder_is_one_process_s_at_a_time(tmp_path: Path) -> None:
+    def meddle(progress: Progress) -> None:
+        if progress.step == 8:
+            code = f"from pathlib import Path; from lfl.run import resume; resume(Path({str(tmp_path / 'run')!r}))"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+            assert "another process is at work" in done.stderr
+            raise KeyboardInterrupt
+
+    execute(TASKS["digits"], settings_of(), tmp_path / "run", meddle)
+
+
+def test_a_run_that_diverges_late_keeps_its_checkpoint(tmp_path: Path) -> None:
+    settings = settings_of(method="baseline", steps=4000, inner_lr=1e38, log_every=4000)
+    with pytest.raises(lfl.Failure, match="kept: lfl resume"):
+        execute(TASKS["digits"], settings, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoints").is_dir()

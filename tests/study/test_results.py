@@ -1,0 +1,122 @@
+"""Results files."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lfl
+from lfl.report.published import Published
+from lfl.study.entry import Entry
+from lfl.study.results import csv_cells, csv_format, markdown_format, read_results, shown_cells, write_results
+from lfl.study.statistics import Paired, Spread
+
+NAN = float("nan")
+
+
+def entry(key=("mnist", "lenet5", "adalfl"), **changed) -> Entry:
+    whole = Entry(
+        key=key,
+        seeds=3,
+        found=Spread(0.0084321234, 0.0004),
+        published=Published(0.0091, 0.0004),
+        off=-1.67,
+        less_baseline=Paired(3, -0.0045, 0.0017, -4.0, 0.0412),
+        less_tuned=None,
+        time_ratio=6.7891,
+        published_ratio=6.7,
+        commit="0123456",
+        note="",
+    )
+    return whole._replace(**changed)
+
+
+def test_csv_has_exactly_its_columns_and_numbers_that_read_back() -> None:
+    text = csv_format().write(
+        csv_cells(
+            [
+                entry(),
+                entry(("digits", "mlp", "ml3"), published=None, found=Spread(NAN, NAN), time_ratio=None),
+                entry(("mnist", "mlp", "adalfl"), published=Published(0.55, NAN), found=Spread(0.5, None)),
+            ]
+        )
+    )
+    lines = text.splitlines()
+    assert lines[0] == "task,model,method,seeds,mean,std,paper_mean,paper_std,ratio_to_baseline_time,commit"
+    assert lines[1] == "mnist,lenet5,adalfl,3,0.00843212,0.0004,0.0091,0.0004,6.7891,0123456"
+    assert lines[2] == "digits,mlp,ml3,3,nan,nan,,,,0123456"
+    assert lines[3] == "mnist,mlp,adalfl,3,0.5,,0.55,,6.7891,0123456"
+
+
+def test_what_people_see() -> None:
+    (errors,) = shown_cells([entry()], hours=False).values()
+    assert errors == ["3", "0.0084 ± 0.0004", "0.0091 ± 0.0004", "-1.7", "-0.0045 ± 0.0017, p 0.041", "", "6.79", ""]
+    (hours,) = shown_cells([entry(found=Spread(1.5, None), published=Published(0.67, NAN))], hours=True).values()
+    assert hours == ["3", "1.500", "0.670", "6.79", "6.70", ""]
+    (diverged,) = shown_cells([entry(found=Spread(NAN, NAN), note="diverged with seed 1")], hours=False).values()
+    assert (diverged[1], diverged[-1]) == ("diverged", "diverged with seed 1")
+
+
+words = st.text(st.characters(codec="ascii", exclude_characters="|\n\r", categories=["L", "N", "P", "S"]), min_size=1)
+keys = st.tuples(words, words, words)
+
+
+@pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=True), markdown_format(hours=False)])
+@given(data=st.data())
+def test_what_is_written_reads_back(form, data) -> None:
+    width = len(form.columns) - 3
+    cells = data.draw(st.dictionaries(keys, st.lists(words | st.just(""), min_size=width, max_size=width), max_size=4))
+    assert form.read(form.write(cells)) == cells
+
+
+@pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=False)])
+def test_lines_that_were_not_chosen_stay_and_all_are_in_the_papers_order(form, tmp_path: Path) -> None:
+    def cells(*entries: Entry):
+        return csv_cells(entries) if form.suffix == "csv" else shown_cells(entries, hours=False)
+
+    path = tmp_path / "new" / "folder" / f"table1.{form.suffix}"
+    tuned, own = ("mnist", "lenet5", "baseline-tuned"), ("digits", "mlp", "adalfl")
+    write_results(path, form, cells(entry(own), entry(tuned), entry(), entry(("crime", "mlp", "ml3"))), 1)
+    before = read_results(path, form)
+    write_results(path, form, before | cells(entry(seeds=10), entry(("mnist", "lenet5", "baseline"))), 1)
+    after = read_results(path, form)
+    assert list(after) == [
+        ("crime", "mlp", "ml3"),
+        ("mnist", "lenet5", "baseline"),
+        ("mnist", "lenet5", "adalfl"),
+        tuned,
+        own,
+    ]
+    assert [line[0] for line in after.values()] == ["3", "3", "10", "3", "3"]
+    assert {key: line for key, line in after.items() if key in (tuned, own)} == {k: before[k] for k in (tuned, own)}
+
+
+@pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=False)])
+def test_files_that_are_something_else_are_left_alone(form, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert read_results(path, form) == {}
+    path.write_text("")
+    assert read_results(path, form) == {}
+    for content in (
+        b"name,age\n",
+        b"| a | b |\n| --- | --- |\n",
+        b"\xff\xfe",
+        form.write({}).encode() + b"| a |\na,b\n",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(lfl.UserError, match=rf"file.*choose another {form.option}"):
+            read_results(path, form)
+    with pytest.raises(lfl.UserError, match="cannot read"):
+        read_results(tmp_path, form)
+    with pytest.raises(lfl.Failure, match="cannot write"):
+        write_results(path / "below", form, {}, 1)
+
+
+def test_markdown_is_a_table_with_a_remark() -> None:
+    text = markdown_format(hours=False).write(shown_cells([entry(("a", "b", "baseline-tuned"))], hours=False))
+    assert text.startswith("| task | model | method | seeds | test error | the paper's |")
+    assert "cosine schedule" in text
+    assert len(next(csv.reader(io.StringIO(text.splitlines()[2]), delimiter="|"))) == 13
