@@ -10,8 +10,8 @@ from lfl.training import effective_rate
 def rate_of(loss) -> float:
     g = torch.Generator().manual_seed(0)
     theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 2))
-    theta = {name: torch.randn(t.shape, generator=g) for name, t in theta.items()}
-    split = Split(torch.randn(8, 3, generator=g), torch.randint(2, (8,), generator=g))
+    theta = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in theta.items()}
+    split = Split(torch.randn(8, 3, generator=g, dtype=torch.float64), torch.randint(2, (8,), generator=g))
     return float(effective_rate(apply_fn, theta, buffers, split, loss=loss, task_loss=lfl.cross_entropy))
 
 
@@ -24,7 +24,10 @@ def test_what_is_orthogonal_to_the_task_loss_does_not_count() -> None:
     """The sum of all logits: cross-entropy does not change along it, so the biases' part is orthogonal."""
     g = torch.Generator().manual_seed(0)
     theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 2))
-    split = Split(torch.zeros(8, 3), torch.randint(2, (8,), generator=g))  # without inputs the biases are all there is
+    theta = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in theta.items()}
+    split = Split(
+        torch.zeros(8, 3, dtype=torch.float64), torch.randint(2, (8,), generator=g)
+    )  # without inputs the biases are all there is
     moved = effective_rate(
         apply_fn,
         theta,
