@@ -27,7 +27,8 @@ def test_what_is_orthogonal_to_the_task_loss_does_not_count() -> None:
     theta = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in theta.items()}
     split = Split(
         torch.zeros(8, 3, dtype=torch.float64), torch.randint(2, (8,), generator=g)
-    )  # without inputs the biases are all there is
+    # without inputs the biases are all there is
+    )
     moved = effective_rate(
         apply_fn,
         theta,
