@@ -25,11 +25,8 @@ def test_what_is_orthogonal_to_the_task_loss_does_not_count() -> None:
     g = torch.Generator().manual_seed(0)
     theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 2))
     theta = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in theta.items()}
-    split = Split(
-        torch.zeros(8, 3, dtype=torch.float64),
-        torch.randint(2, (8,), generator=g),
-        # without inputs the biases are all there is
-    )
+    nothing = torch.zeros(8, 3, dtype=torch.float64)  # so that the biases are all there is
+    split = Split(nothing, torch.randint(2, (8,), generator=g))
     moved = effective_rate(
         apply_fn,
         theta,
