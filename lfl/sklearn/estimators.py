@@ -29,6 +29,7 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         init_lr: float = 1e-3,
         outer_lr: float = 3e-3,
         schedule: str = "cosine",
+        clip_norm: float | None = 1.0,
         validation_fraction: float = 0.1,
         random_state: Any = None,
     ) -> None:
@@ -41,6 +42,7 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         self.init_lr = init_lr
         self.outer_lr = outer_lr
         self.schedule = schedule
+        self.clip_norm = clip_norm
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
@@ -72,7 +74,10 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         batch_size: rows a batch, drawn with replacement.
         inner_lr, init_lr, outer_lr: learning rate of the model, and of the loss offline and while the model trains.
         schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.
-        validation_fraction: of the rows, held out.
+        clip_norm: greatest norm of the model's gradient, so that a loss that is learned from few rows cannot make the
+            model diverge; None for any.
+        validation_fraction: of the rows, held out; where that is fewer than ten rows none are, and the loss is judged
+            on those that the model trains on.
         random_state: an int, a `numpy.random.RandomState`, or None for another fit each time.
 
     Attributes:
@@ -128,8 +133,8 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
     targets: `(y - target_mean_) / target_deviation_`.
 
     Args:
-        method, model, steps, init_steps, batch_size, inner_lr, init_lr, outer_lr, schedule, validation_fraction,
-            random_state: as in `AdaLFLClassifier`.
+        method, model, steps, init_steps, batch_size, inner_lr, init_lr, outer_lr, schedule, clip_norm,
+            validation_fraction, random_state: as in `AdaLFLClassifier`.
 
     Attributes:
         n_features_in_, feature_names_in_, n_iter_, model_, loss_: as in `AdaLFLClassifier`.

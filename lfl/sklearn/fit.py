@@ -24,6 +24,10 @@ GIVEN = "fixed"
 """The method that wants the loss of a run folder."""
 
 
+FEWEST_HELD = 10
+"""On fewer rows a loss of regression can learn to push all outputs one way."""
+
+
 class Fitted(NamedTuple):
     """What a fit leaves.
 
@@ -43,14 +47,14 @@ class Fitted(NamedTuple):
 def fit(
     kind: Kind, x: torch.Tensor, y: torch.Tensor, num_outputs: int, *, validation_fraction: float, **asked: Any
 ) -> Fitted:
-    """Hold valid out, scale, and train.
+    """Hold rows out, scale, and train.
 
     Args:
         kind: what targets are.
         x: inputs `[n, columns]` in double precision.
         y: class ids `[n]`, or real values `[n, width]` in double precision.
         num_outputs: classes, or width of the targets.
-        validation_fraction: of the rows, for valid.
+        validation_fraction: of the rows, for valid; of so few that it is less than ten rows, none are held out.
         asked: fields of `Settings`.
 
     Raises:
@@ -61,7 +65,7 @@ def fit(
         raise UserError(f"validation_fraction must lie between 0 and 1, but {validation_fraction!r} came.")
     one_of("method", asked["method"], [name for name in METHODS if name != GIVEN])
     with _parameters_named():
-        rows, valid = hold_out(Split(x, y), validation_fraction, stratified=_stratifies(kind, y, validation_fraction))
+        rows, valid = _splits(kind, Split(x, y), validation_fraction)
         scale, target_scale = scale_of(rows.x), scale_of(rows.y) if kind == "regression" else None
         rows, valid = (Split(scale(x), target_scale(y) if target_scale else y) for x, y in (rows, valid))
         own = Defaults(asked["steps"], asked["inner_lr"], loss="squared-error" if target_scale else "cross-entropy")
@@ -92,13 +96,16 @@ def outputs_of(fitted: Fitted, x: torch.Tensor) -> torch.Tensor:
     return outputs
 
 
-def _stratifies(kind: Kind, y: torch.Tensor, fraction: float) -> bool:
-    """Whether each class can have a row in both splits."""
-    if kind == "regression":
-        return False
-    counts = torch.unique(y, return_counts=True)[1]
-    held = math.ceil(fraction * len(y))
-    return bool(counts.min() >= 2) and len(counts) <= min(held, len(y) - held)
+def _splits(kind: Kind, rows: Split, fraction: float) -> tuple[Split, Split]:
+    """Train and valid: apart, or the same rows where valid would be too small to judge by."""
+    held = math.ceil(fraction * len(rows.y))
+    if held < FEWEST_HELD:
+        return rows, rows
+    stratified = False
+    if kind == "classification":
+        counts = torch.unique(rows.y, return_counts=True)[1]
+        stratified = bool(counts.min() >= 2) and len(counts) <= min(held, len(rows.y) - held)
+    return hold_out(rows, fraction, stratified=stratified)
 
 
 @contextmanager

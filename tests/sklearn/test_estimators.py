@@ -39,7 +39,7 @@ def test_a_seed_repeats_a_fit_and_another_does_not(flowers) -> None:
 def test_words_are_classes_in_sorted_order(flowers) -> None:
     x, ids = flowers
     words = np.array(["setosa", "versicolor", "aster"])[ids]
-    fitted = AdaLFLClassifier(**FAST, random_state=0).fit(x, words)
+    fitted = AdaLFLClassifier(**FAST | {"steps": 300}, random_state=0).fit(x, words)
     assert fitted.classes_.tolist() == ["aster", "setosa", "versicolor"]
     probabilities = fitted.predict_proba(x)
     np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=1e-12)
