@@ -1,6 +1,5 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
-from . import sklearn
 from .errors import Failure, LflError, UserError
 from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
@@ -57,7 +56,6 @@ __all__ = [
     "meta_step",
     "offline_step",
     "sgd",
-    "sklearn",
     "sparse_label_smoothing",
     "squared_error",
     "task_from_arrays",

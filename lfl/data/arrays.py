@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 
 SPLIT_SEED = 0
 """Splits are the same for every seed of a run: seeds differ in theta_0 and batches, not in data."""
@@ -32,6 +31,8 @@ def hold_out(split: Split, fraction: float, *, stratified: bool) -> tuple[Split,
         The rows that stay, and the rows held out; both in the order of the original.
     """
     labels = split.y.numpy() if stratified else None
+    from sklearn.model_selection import train_test_split  # a slow import
+
     kept, held = train_test_split(np.arange(len(split.y)), test_size=fraction, random_state=SPLIT_SEED, stratify=labels)
     kept, held = torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
     return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])

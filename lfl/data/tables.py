@@ -7,7 +7,6 @@ from urllib.request import urlretrieve
 
 import numpy as np
 import torch
-from sklearn.datasets import fetch_california_housing
 
 from ..errors import UserError
 from .arrays import Split
@@ -28,6 +27,8 @@ def california(data_dir: Path) -> Split:
         Failure: it is not there and cannot be downloaded.
         UserError: the file there is not scikit-learn's.
     """
+    from sklearn.datasets import fetch_california_housing  # a slow import
+
     home = data_dir / "scikit_learn_data"
     try:
         bunch = fetch_california_housing(data_home=home, download_if_missing=False)

@@ -176,9 +176,10 @@ def test_numbers_that_are_none_are_gaps(browser: "sync_api.Browser", tmp_path: P
 
 def test_a_turned_phone_is_drawn_anew(browser: "sync_api.Browser", written: Path) -> None:
     seen = Seen(browser, written, PHONE, "light")
-    narrow = seen.page.locator(".chart svg").first.bounding_box()["width"]
+    width = "document.querySelector('.chart svg').clientWidth"
+    narrow = seen.page.evaluate(width)
     seen.page.set_viewport_size({"width": 740, "height": 360})
-    assert seen.page.locator(".chart svg").first.bounding_box()["width"] > narrow
+    seen.page.wait_for_function(f"narrow => {width} > narrow", arg=narrow)  # drawn at the next frame
     assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 740
     assert seen.trouble == []
     seen.context.close()
