@@ -14,10 +14,10 @@ README = (ROOT / "README.md").read_text()
 @pytest.mark.parametrize(
     ("page", "script", "flag"),
     [
-        ("README.md", "methods.py", "--tables"),
+        ("README.md", "table1.py", "--table"),
         ("README.md", "step_cost.py", "--summary"),
-        ("docs/choices.md", "loss_choices.py", "--table"),
-        ("docs/choices.md", "batch_norm.py", "--table"),
+        ("docs/reproduction.md", "loss_choices.py", "--table"),
+        ("docs/reproduction.md", "batch_norm.py", "--table"),
         ("docs/cost.md", "step_cost.py", "--tables"),
         ("docs/cost.md", "gradient_error.py", "--table"),
         ("docs/cost.md", "scaling.py", "--tables"),

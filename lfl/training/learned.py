@@ -10,6 +10,7 @@ from ..loss import HANDCRAFTED, REPRESENTATIONS, LearnedLoss
 from ..method import METHODS
 from ..randomness import generator
 from ..task import Task
+from ..trees import map_tree
 from ..types import LossFn, Tensors
 from .settings import Settings
 
@@ -44,7 +45,8 @@ def learned(task: Task, settings: Settings, seed: int) -> Learned:
     learned_loss: LearnedLoss | None = None
     if method.learns_loss:
         one_of(f"--loss of {settings.method}", settings.loss, list(REPRESENTATIONS))
-        phi, learned_loss = REPRESENTATIONS[settings.loss](task.kind, generator=generator(seed, "phi_0"))
+        drawn, learned_loss = REPRESENTATIONS[settings.loss](task.kind, generator=generator(seed, "phi_0"))
+        phi = map_tree(lambda t: settings.loss_gain * t, drawn)
     else:
         one_of(f"--loss of {settings.method} for {task.kind}", settings.loss, list(HANDCRAFTED[task.kind]))
     if method.learns_rate:
