@@ -64,7 +64,7 @@ def measure(threads: int, device_name: str) -> None:
             return map_tree(lambda t: t.double() if t.is_floating_point() else t, tree)
 
         errors: dict[str, list[float]] = {name: [] for name in forms}
-        phi, _ = lfl.loss_network("classification", generator=generator(1, "phi"))
+        phi, _ = lfl.loss_network("classification", gain=1.0, generator=generator(1, "phi"))
         theta, carry = s.theta, lfl.fresh_carry(s.theta, None, apply_fn=exact, inner=lfl.sgd(0.01))
         for _ in range(NUM_STEPS):
             for _ in range(5):  # between two looks the model trains on cross-entropy

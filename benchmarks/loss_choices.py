@@ -1,10 +1,10 @@
 """What the paper leaves open about the learned loss, chosen by validation error on seeds apart from the reported ones.
 
-    python benchmarks/loss_choices.py --model logistic --methods ml3 adalfl --variants default reduction=sum
+    python benchmarks/loss_choices.py --model logistic --methods ml3 adalfl --variants default gain=1 reduction=sum
     python benchmarks/loss_choices.py --table        # the tables of docs/reproduction.md, from the committed results
 
 Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
-settings of a run (`init_objective=valid`) and options of `lfl.loss_network` (`bias=True`); all else is as by default.
+settings of a run (`init_objective=valid`) and of options of `lfl.loss_network` (`gain=1`); all else is as by default.
 Writes `results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each
 seed at the last step, and its mean over the last tenth of the steps. The test split is not looked at.
 """
@@ -53,7 +53,7 @@ def late_error(metrics: Path, steps: int) -> float:
 
 
 def parse(variant: str) -> dict[str, Any]:
-    """`"loss_gain=0.5,bias=True"` as options; `"default"` as none."""
+    """`"gain=0.5,bias=True"` as options; `"default"` as none."""
     options: dict[str, Any] = {}
     for part in variant.split(",") if variant != "default" else []:
         name, _, value = part.partition("=")

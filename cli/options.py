@@ -45,10 +45,8 @@ Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--i
 Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
 Kind = Annotated[str | None, _choice(names.KINDS, "What your own targets are, where it is not inferred", "--kind")]
 InitObjective = Annotated[
-    str | None,
-    _choice(names.OBJECTIVES, "What offline steps judge the loss on (default valid; of ml3 train)", "--init-objective"),
+    str | None, _choice(names.OBJECTIVES, "What offline steps judge the loss on (default train)", "--init-objective")
 ]
-LossGain = Annotated[float | None, _number("Factor on the first draw of the learned loss.", "1; of ml3 0.25")]
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
 ]

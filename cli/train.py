@@ -42,7 +42,6 @@ def train(
         float | None, typer.Option(help="Greatest norm of the model's gradient.", show_default="none")
     ] = None,
     schedule: options.Schedule = None,
-    loss_gain: options.LossGain = None,
     init_objective: options.InitObjective = None,
     meta_objective: options.MetaObjective = None,
     redraw_theta: Annotated[

@@ -68,7 +68,7 @@ def loss_network(
     output_activation: str | Activation = "identity",
     bias: bool = False,
     init: str | Initialiser = "xavier_uniform",
-    gain: float = 1.0,
+    gain: float = 0.25,
     reduction: Reduction = "mean",
     generator: torch.Generator,
     dtype: torch.dtype = torch.float32,
@@ -89,7 +89,8 @@ def loss_network(
         bias: whether layers have biases; they start at zero.
         init: how weights are drawn: a name in `INITIALISERS`, or a function like those of `torch.nn.init`
             that takes `(tensor, generator=...)`.
-        gain: factor on the drawn weights of each layer.
+        gain: factor on the drawn weights of each layer. Small, so that the first loss is nearly flat and what
+            it becomes is learned rather than drawn.
         reduction: `"mean"` or `"sum"` over the outputs.
         generator: source of the draws; phi lives on its device.
         dtype: of phi.

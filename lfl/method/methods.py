@@ -21,16 +21,11 @@ class Method(NamedTuple):
     Args:
         learns_loss, learns_rate: what phi holds: a loss network (or another representation), the learning rate.
         phases: of a problem, in order.
-        init_objective: the data of the task loss in offline steps, unless others are asked for: `"train"` (the
-            step's own batch, as ML3 has it) or `"valid"` (as in online steps).
-        loss_gain: factor on the loss network's first draw, unless another is asked for.
     """
 
     learns_loss: bool
     learns_rate: bool
     phases: Callable[[Problem], list[Phase]]
-    init_objective: str = "valid"
-    loss_gain: float = 1.0
 
 
 def train_only(problem: Problem) -> list[Phase]:
@@ -50,7 +45,7 @@ def offline_and_online(problem: Problem) -> list[Phase]:
 
 METHODS: dict[str, Method] = {
     "baseline": Method(False, False, train_only),
-    "ml3": Method(True, False, offline_only, "train", 0.25),
+    "ml3": Method(True, False, offline_only),
     "meta-lr": Method(False, True, offline_and_online),
     "adalfl": Method(True, False, offline_and_online),
     "adalfl+lr": Method(True, True, offline_and_online),

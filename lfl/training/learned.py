@@ -10,7 +10,6 @@ from ..loss import HANDCRAFTED, REPRESENTATIONS, LearnedLoss
 from ..method import METHODS
 from ..randomness import generator
 from ..task import Task
-from ..trees import map_tree
 from ..types import LossFn, Tensors
 from .settings import Settings
 
@@ -45,8 +44,7 @@ def learned(task: Task, settings: Settings, seed: int) -> Learned:
     learned_loss: LearnedLoss | None = None
     if method.learns_loss:
         one_of(f"--loss of {settings.method}", settings.loss, list(REPRESENTATIONS))
-        drawn, learned_loss = REPRESENTATIONS[settings.loss](task.kind, generator=generator(seed, "phi_0"))
-        phi = map_tree(lambda t: settings.loss_gain * t, drawn)
+        phi, learned_loss = REPRESENTATIONS[settings.loss](task.kind, generator=generator(seed, "phi_0"))
     else:
         one_of(f"--loss of {settings.method} for {task.kind}", settings.loss, list(HANDCRAFTED[task.kind]))
     if method.learns_rate:

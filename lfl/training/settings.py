@@ -38,7 +38,6 @@ class Settings:
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
         loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
         loss_from: a run folder; its loss is what the method `fixed` trains on.
-        loss_gain: factor on the first draw of the learned loss.
         theta_init: how theta_0 is drawn: `"xavier"`, or as the `"architecture"` does by itself.
         inner, momentum, nesterov, weight_decay: theta's optimiser, `"sgd"`, `"adam"` or `"adamw"`, and its settings.
         clip_norm: the greatest norm of theta's gradient; None for any.
@@ -76,7 +75,6 @@ class Settings:
     eval_split: bool
     loss: str
     loss_from: str | None
-    loss_gain: float
     theta_init: str
     inner: str
     momentum: float
@@ -121,7 +119,7 @@ class Settings:
                 f"--steps and --meta-every must be multiples of --lookahead, but {self.steps}, {self.meta_every} and "
                 f"{self.lookahead} came."
             )
-        for name in ("inner_lr", "init_lr", "outer_lr", "momentum", "weight_decay", "clip_norm", "loss_gain"):
+        for name in ("inner_lr", "init_lr", "outer_lr", "momentum", "weight_decay", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value < float("inf"):
                 raise UserError(f"{_flag(name)} must be a finite number of at least 0, but {value!r} came.")
@@ -169,7 +167,6 @@ def resolve(
         "eval_split": False,
         "loss": "network" if METHODS[method].learns_loss else defaults.loss,
         "loss_from": None,
-        "loss_gain": METHODS[method].loss_gain if asked.get("loss", "network") == "network" else 1.0,
         "theta_init": "architecture" if ":" in model else defaults.theta_init,
         "inner": "sgd",
         "momentum": defaults.momentum if own else 0.0,
@@ -185,7 +182,7 @@ def resolve(
         "inner_lr": defaults.inner_lr,
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
-        "init_objective": METHODS[method].init_objective,
+        "init_objective": "train",
         "redraw_theta": True,
         "hypergradient": "auto",
         "lookahead": lookahead,

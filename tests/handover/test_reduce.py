@@ -87,13 +87,13 @@ def test_all_ignored_is_not_a_number_as_in_cross_entropy() -> None:
 
 
 def test_second_derivatives_are_right() -> None:
-    phi, loss_fn = lfl.loss_network("classification", generator=generator(0, "phi"), dtype=torch.float64)
+    phi, loss_fn = lfl.loss_network("classification", generator=generator(0, "phi"), gain=1.0, dtype=torch.float64)
     logits = normal(1, 3, 4).requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x: reduced_loss(loss_fn, phi, x, torch.tensor([0, 3, -100])), (logits,))
 
 
 def test_the_wider_precision_counts_under_autocast_too() -> None:
-    phi, loss_fn = lfl.loss_network("classification", generator=generator(0, "phi"))
+    phi, loss_fn = lfl.loss_network("classification", generator=generator(0, "phi"), gain=1.0)
     logits, ids = normal(1, 8, 4), torch.arange(8) % 4
     exact = reduced_loss(loss_fn, phi, logits, ids)
     assert exact.dtype == torch.float64

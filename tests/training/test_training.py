@@ -57,7 +57,7 @@ def test_every_method_starts_at_the_same_theta_and_sees_the_same_batches() -> No
 
 
 def test_ml3_and_adalfl_share_phi_until_the_online_updates_change_it() -> None:
-    ml3, adalfl = (states(method, init_objective="train", loss_gain=1.0) for method in ("ml3", "adalfl"))
+    ml3, adalfl = states("ml3"), states("adalfl")
     start = {run[0].phase.name: [p for p in run if p.phase.name == "train"] for run in (ml3,)}["init"][0]
     online = [p for p in adalfl if p.phase.name == "train"]
     assert same(start.state.phi, online[0].state.phi)
@@ -69,16 +69,6 @@ def test_ml3_and_adalfl_share_phi_until_the_online_updates_change_it() -> None:
     for name, weight in online[1].state.theta.items():
         torch.testing.assert_close(weight, frozen[1].state.theta[name])
     assert not same(online[-1].state.theta, frozen[-1].state.theta)
-
-
-def test_the_first_loss_is_scaled_as_a_method_has_it() -> None:
-    phi = {method: build_problem(TASK, settings(method=method)).phi_0 for method in ("ml3", "adalfl")}
-    half = build_problem(TASK, settings(loss_gain=0.5)).phi_0
-    for name, weight in phi["adalfl"].items():
-        torch.testing.assert_close(phi["ml3"][name], 0.25 * weight)
-        torch.testing.assert_close(half[name], 0.5 * weight)
-    polynomials = (settings(method=method, loss="taylor-cubic") for method in ("ml3", "adalfl"))
-    assert [each.loss_gain for each in polynomials] == [1.0, 1.0]  # they have a start of their own
 
 
 def test_theta_0_is_redrawn_at_each_offline_step_or_fixed() -> None:
@@ -110,7 +100,7 @@ def test_offline_steps_judge_the_loss_on_their_own_batch_or_on_a_valid_one() -> 
 
 def test_offline_phase_is_algorithm_1() -> None:
     """Against `lfl.offline_step` in a loop."""
-    problem = build_problem(TASK, settings(method="ml3", inner_steps=2))
+    problem = build_problem(TASK, settings(inner_steps=2))
     phase = plan("ml3", problem).phases[0]
     _, apply_fn = build_functional(TASK, settings())
     loss_fn = learned(TASK, settings(), 0).loss_fn
