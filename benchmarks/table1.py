@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-HEAD = ["", "method", "test error", "the paper's", "off by", "time", "seeds"]
+HEAD = ["", "method", "test error", "the paper's", "off by", "seeds"]
 
 
 def spread(mean: str, std: str) -> str:
@@ -40,11 +40,10 @@ def table() -> str:
         for (task, model), rows in groupby(csv.DictReader(file), lambda row: (row["task"], row["model"])):
             cells = []
             for row in rows:
-                time = f"{float(row['ratio_to_baseline_time']):.1f}" if row["ratio_to_baseline_time"] else ""
                 ours, paper = spread(row["mean"], row["std"]), spread(row["paper_mean"], row["paper_std"])
-                cells.append([row["method"], ours, paper, off_by(row), time, row["seeds"]])
+                cells.append([row["method"], ours, paper, off_by(row), row["seeds"]])
             if task in ridge:
-                cells.append(["ridge regression", f"{ridge[task]['test_error']:.4f}", "", "", "", ""])
+                cells.append(["ridge regression", f"{ridge[task]['test_error']:.4f}", "", "", ""])
             lines += [[f"{task}, {model}" if not i else "", *cell] for i, cell in enumerate(cells)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
