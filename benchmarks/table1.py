@@ -12,24 +12,17 @@ import json
 from itertools import groupby
 from pathlib import Path
 
+from lfl.report.spread import Spread, spread_words
+from lfl.study.statistics import deviations_off
+
 RESULTS = Path(__file__).parent / "results"
 HEAD = ["", "method", "test error", "the paper's", "off by", "seeds"]
 
 
-def spread(mean: str, std: str) -> str:
-    """`0.0123 ± 0.0004`, as far as it is known."""
-    if not mean:
-        return ""
-    if mean == "nan":
-        return "diverged"
-    return f"{float(mean):.4f}" + (f" ± {float(std):.4f}" if std not in ("", "nan") else "")
-
-
-def off_by(row: dict[str, str]) -> str:
-    """How far our mean lies above the paper's, in the paper's standard deviations."""
-    if not row["paper_std"] or row["mean"] == "nan":
-        return ""
-    return f"{(float(row['mean']) - float(row['paper_mean'])) / float(row['paper_std']):+.1f}"
+def figure(row: dict[str, str], of: str = "") -> Spread | None:
+    """Ours, or the `paper_`'s."""
+    mean, std = row[f"{of}mean"], row[f"{of}std"]
+    return Spread(float(mean), float(std) if std else None) if mean else None
 
 
 def table() -> str:
@@ -40,8 +33,10 @@ def table() -> str:
         for (task, model), rows in groupby(csv.DictReader(file), lambda row: (row["task"], row["model"])):
             cells = []
             for row in rows:
-                ours, paper = spread(row["mean"], row["std"]), spread(row["paper_mean"], row["paper_std"])
-                cells.append([row["method"], ours, paper, off_by(row), row["seeds"]])
+                ours, paper = figure(row), figure(row, "paper_")
+                off = None if ours is None else deviations_off(ours.mean, paper)
+                shown = ["" if found is None else spread_words(found) for found in (ours, paper)]
+                cells.append([row["method"], *shown, "" if off is None else f"{off:+.1f}", row["seeds"]])
             if task in ridge:
                 cells.append(["ridge regression", f"{ridge[task]['test_error']:.4f}", "", "", ""])
             lines += [[f"{task}, {model}" if not i else "", *cell] for i, cell in enumerate(cells)]

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from lfl.report.spread import spread_words
 from lfl.study import Cell, Line, Outcome, read_outcome, running, summarise
-from lfl.study.results import spread_words
 
 Planned = list[tuple[Line, list[Cell]]]
 """The lines of a study with the cells of their candidates."""

@@ -117,7 +117,8 @@ def _free_folder(task: str, model: str) -> Path:
 def _print(compared: "Sequence[Compared]") -> None:
     from rich.table import Table
 
-    from lfl.study.results import paired_words, spread_words
+    from lfl.report.spread import spread_words
+    from lfl.study.results import paired_words
 
     first = compared[0].summary.line
     table = Table(box=None, padding=(0, 2, 0, 0))

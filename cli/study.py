@@ -61,12 +61,13 @@ def run_study(
 ) -> "list[Trouble]":
     """Run what is missing, and show how far it is; a helper works silently, for as long as its parent lives."""
     from lfl.device import keep_freed_memory
-    from lfl.study import Stopped, Worker, make_study, run_grid
+    from lfl.run.folder import make_folder
+    from lfl.study import Stopped, Worker, run_grid
 
     from .board import watching_study
 
     keep_freed_memory()
-    make_study(out)
+    make_folder(out)
     cells, folder = [cell for _, each in planned for cell in each], options.data_folder(data_dir)
     if helper_of is not None:
         return run_grid(cells, seeds, Worker(load, folder, lambda: _stop_without(helper_of)))

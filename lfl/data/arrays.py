@@ -30,9 +30,9 @@ def hold_out(split: Split, fraction: float, *, stratified: bool) -> tuple[Split,
     Returns:
         The rows that stay, and the rows held out; both in the order of the original.
     """
-    labels = split.y.numpy() if stratified else None
     from sklearn.model_selection import train_test_split  # a slow import
 
+    labels = split.y.numpy() if stratified else None
     kept, held = train_test_split(np.arange(len(split.y)), test_size=fraction, random_state=SPLIT_SEED, stratify=labels)
     kept, held = torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
     return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ..errors import Failure, UserError, one_of
-from ..run.folder import write_bytes
+from ..errors import UserError, one_of
+from ..run.folder import explained, write_bytes
 from .fixed import load_loss
 from .formula import fit_formulas, render
 from .programs import onnx_program, torch_program
@@ -35,11 +35,9 @@ def export(run: Path, to: str, out: Path | None = None, *, reduction: str = "mea
         content = render(fit_formulas(loss.loss_fn, loss.current_phi()), str(run)).encode()
     else:
         content = {"torch": torch_program, "onnx": onnx_program}[to](loss)
-    try:
+    with explained(f"write {path}", "choose another -o"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content)
-    except OSError as error:
-        raise Failure(f"cannot write {path} ({error.strerror or error}); choose another -o.") from error
     return path
 
 

@@ -8,12 +8,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import UserError
-from ..run.folder import write_bytes
+from ..run.folder import explained, make_folder, write_bytes
 from ..version import VERSION
 from .charts import loss_charts, panel_chart
 from .gather import Comparison, labels_of
 from .learning import learning_panels
-from .output import make_folder
 from .rates import rate_panels
 from .style import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS
 from .tables import ablation_table, length, paper_table, result_table, run_table, setting_tables
@@ -35,7 +34,8 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
     if path.is_dir():
         raise UserError(f"{path} is a folder; choose a file for --out, such as {path / 'report.html'}.")
     content = page(comparisons).encode()
-    with make_folder(path.parent):
+    make_folder(path.parent)
+    with explained(f"write {path}", "choose another --out"):
         write_bytes(path, content)
 
 

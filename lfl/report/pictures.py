@@ -7,11 +7,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..errors import UserError
-from ..run.folder import write_bytes
+from ..run.folder import explained, make_folder, write_bytes
 from .gather import Comparison, labels_of
 from .learning import learning_panels
 from .losses import losses_figure
-from .output import make_folder
 from .panel import draw_panels
 from .rates import rate_panels
 from .style import FORMATS, rendered
@@ -34,7 +33,8 @@ def draw_pictures(comparisons: Sequence[Comparison], folder: Path) -> list[tuple
     pictures = {name: [rendered(figure, form) for form in FORMATS] for name, figure in _figures(comparisons)}
     if not pictures:
         raise UserError("nothing to draw: no run has come to its first validation error; wait until one has.")
-    with make_folder(folder):
+    make_folder(folder)
+    with explained(f"write into {folder}", "choose another --out"):
         for name, contents in pictures.items():
             for form, content in zip(FORMATS, contents, strict=True):
                 write_bytes(folder / f"{name}.{form}", content)

@@ -1,24 +1,17 @@
-"""The paper's tables: figures beside which ours are shown."""
+"""The paper's tables, mean and standard deviation over ten seeds: figures beside which ours are shown."""
 
 import csv
-import math
 from pathlib import Path
-from typing import NamedTuple
+
+from .spread import Spread
 
 PAPER = Path(__file__).parent / "paper"
 
 
-class Published(NamedTuple):
-    """An error that the paper states: mean and standard deviation over ten seeds."""
-
-    mean: float
-    std: float
-
-
-def table_1(task: str, model: str) -> dict[str, Published]:
+def table_1(task: str, model: str) -> dict[str, Spread]:
     """What Table 1 has for a task and a model, by method; empty where the paper has no such row."""
     return {
-        row["method"]: Published(float(row["mean"]), float(row["std"]))
+        row["method"]: Spread(float(row["mean"]), float(row["std"]))
         for row in _rows("table1.csv")
         if (row["task"], row["model"]) == (task, model)
     }
@@ -32,26 +25,26 @@ def table_2(task: str, model: str) -> dict[str, float]:
     return {}
 
 
-def ablation(table: int, task: str, model: str) -> dict[str, Published | None]:
+def ablation(table: int, task: str, model: str) -> dict[str, Spread | None]:
     """What one of Tables 3 to 7 has for a task and a model, by variant; None where training diverged."""
     return {
-        row["variant"]: Published(float(row["mean"]), float(row["std"])) if row["mean"] else None
+        row["variant"]: Spread(float(row["mean"]), float(row["std"])) if row["mean"] else None
         for row in _rows("ablations.csv")
         if (row["table"], row["task"], row["model"]) == (str(table), task, model)
     }
 
 
-def figures(table: int) -> dict[tuple[str, str, str], Published | None]:
+def figures(table: int) -> dict[tuple[str, str, str], Spread | None]:
     """All figures of one of the tables, by task, model and method or variant, in the paper's order.
 
-    Table 2 has hours, without a deviation (NaN). None stands for training that diverged.
+    Table 2 has hours, without a deviation. None stands for training that diverged.
     """
     if table == 1:
         named = {(row["task"], row["model"]): None for row in _rows("table1.csv")}
         return {(*row, method): found for row in named for method, found in table_1(*row).items()}
     if table == 2:
         named = {(row["task"], row["model"]): None for row in _rows("table2.csv")}
-        return {(*row, method): Published(hours, math.nan) for row in named for method, hours in table_2(*row).items()}
+        return {(*row, method): Spread(hours, None) for row in named for method, hours in table_2(*row).items()}
     named = {(row["task"], row["model"]): None for row in _rows("ablations.csv") if row["table"] == str(table)}
     return {(*row, variant): found for row in named for variant, found in ablation(table, *row).items()}
 

@@ -1,4 +1,4 @@
-"""Means and spreads over seeds."""
+"""Errors and curves over seeds."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,22 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .gather import Group
+from .spread import Spread, spread
 
 Floats = NDArray[np.float64]
-
-
-class Spread(NamedTuple):
-    """Mean and standard deviation over seeds.
-
-    Args:
-        mean: over the seeds.
-        std: with one less than their number in the denominator; None of a single seed.
-        num_seeds: their number.
-    """
-
-    mean: float
-    std: float | None
-    num_seeds: int
 
 
 class OverSteps(NamedTuple):
@@ -39,19 +26,6 @@ class OverSteps(NamedTuple):
     low: Floats
     high: Floats
     num_seeds: int
-
-
-def spread(values: Sequence[float]) -> Spread | None:
-    """Mean and deviation of a value a seed; None of nothing.
-
-    Example:
-        >>> spread([1.0, 2.0, 3.0])
-        Spread(mean=2.0, std=1.0, num_seeds=3)
-    """
-    if not values:
-        return None
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(float(np.mean(values)), std, len(values))
 
 
 def final_errors(group: Group, name: str = "test_error") -> dict[int, float]:
@@ -77,8 +51,7 @@ def less_baseline(group: Group, groups: Sequence[Group]) -> tuple[Group, Spread]
         return None
     baseline = min(rivals, key=lambda rival: _distance(group, rival))
     theirs = final_errors(baseline)
-    found = spread([own[seed] - theirs[seed] for seed in own if seed in theirs])
-    return None if found is None else (baseline, found)
+    return baseline, spread([own[seed] - theirs[seed] for seed in own if seed in theirs])
 
 
 def _distance(a: Group, b: Group) -> int:

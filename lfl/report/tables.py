@@ -8,7 +8,8 @@ from ..task import DEFAULTS
 from .gather import Comparison, Group, shown
 from .published import ablation, table_1, table_2
 from .read import NAMED, RunLog
-from .statistics import final_errors, less_baseline, spread
+from .spread import Spread, spread, spread_words
+from .statistics import final_errors, less_baseline
 
 ABSENT = "not recorded"
 
@@ -32,7 +33,7 @@ def result_table(comparison: Comparison) -> Table:
     places = _places(comparison)
     rows = []
     for group in comparison.groups:
-        found = spread(list(final_errors(group).values()))
+        errors = list(final_errors(group).values())
         less = less_baseline(group, comparison.groups)
         published = paper.get(group.settings["method"])
         done, all_runs = sum(run.completed for run in group.runs), len(group.runs)
@@ -40,8 +41,8 @@ def result_table(comparison: Comparison) -> Table:
         rows.append(
             [
                 group.label,
-                figure(found, places) if found else "no run is finished",
-                figure(less[1], places, sign="+") + than if less else "",
+                figure(spread(errors), places) if errors else "no run is finished",
+                figure(less[1], places, signed=True) + than if less else "",
                 str(all_runs) if done == all_runs else f"{done} of {all_runs} finished",
                 figure(published, places) if published else "",
             ]
@@ -134,16 +135,9 @@ def run_table(comparison: Comparison) -> Table:
     return Table(head, [row(group, run) for group in comparison.groups for run in group.runs])
 
 
-def figure(found: Any, places: int, sign: str = "") -> str:
-    """Mean and deviation, such as `0.0091 ± 0.0004`, unbroken after the sign; or the mean alone.
-
-    Args:
-        found: with a `mean`, and a `std` or None.
-        places: behind the point.
-        sign: `"+"` for one before positive numbers too.
-    """
-    mean = f"{found.mean:{sign}.{places}f}"
-    return mean if found.std is None else f"{mean} ±\u00a0{found.std:.{places}f}"
+def figure(found: Spread, places: int, *, signed: bool = False) -> str:
+    """Mean and deviation, such as `0.0091 ± 0.0004`, unbroken after the sign; or the mean alone."""
+    return spread_words(found, places, signed=signed).replace("± ", "±\u00a0")
 
 
 def _places(comparison: Comparison) -> int:

@@ -7,13 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Failure, LflError
+from ..errors import LflError
 from ..method import Programs
 from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
 from .checkpoint import FOLDER
 from .environment import environment
-from .folder import create_folder, locked, write_json
+from .folder import create_folder, explained, locked, write_json
 from .load import read_result, read_settings
 from .record import Result
 from .session import Say, Session, Watch, build_session, run_session, silent
@@ -133,15 +133,8 @@ def new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run folder, and put a disk that fails into words."""
-    try:
-        with locked(folder):
-            yield
-    except BrokenPipeError:  # nobody reads what is printed any more: not the disk's fault
-        raise
-    except OSError as error:
-        raise Failure(
-            f"cannot write the run into {folder} ({error.strerror or error}); make room, or choose another --out."
-        ) from error
+    with explained(f"write the run into {folder}", "make room, or choose another --out"), locked(folder):
+        yield
 
 
 def _facts(task: Task, data_dir: Path | None, compiled: bool) -> dict[str, Any]:

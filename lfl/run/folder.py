@@ -39,15 +39,47 @@ def create_folder(out: Path | None, stem: str) -> Path:
 
 
 def _make(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as error:
-        raise UserError(f"{folder} exists already; choose another --out, or remove it.") from error
-    except NotADirectoryError as error:
-        raise UserError(f"{folder} lies beneath a file that is not a folder; choose another --out.") from error
-    except OSError as error:
-        raise Failure(f"cannot make {folder} ({error.strerror}); choose another --out.") from error
+    with explained(f"make {folder}", "choose another --out"):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise UserError(f"{folder} exists already; choose another --out, or remove it.") from error
+        except NotADirectoryError as error:
+            raise UserError(f"{folder} lies beneath a file that is not a folder; choose another --out.") from error
     return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is not there yet.
+
+    Raises:
+        UserError: it is a file, or lies beneath one.
+        Failure: the system refuses.
+    """
+    with explained(f"make {folder}", "choose another --out"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UserError(f"{folder} is a file, or lies beneath one; choose another --out.") from error
+
+
+@contextmanager
+def explained(what: str, remedy: str) -> Iterator[None]:
+    """Put what the disk refuses into words.
+
+    Args:
+        what: could not be done, such as `"write into runs/1"`.
+        remedy: what to do next.
+
+    Raises:
+        Failure: the system refused.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads what is printed any more: not the disk's fault
+        raise
+    except OSError as error:
+        raise Failure(f"cannot {what} ({error.strerror or error}); {remedy}.") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

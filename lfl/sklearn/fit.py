@@ -63,6 +63,9 @@ def fit(
     """
     if not 0.0 < validation_fraction < 1.0:
         raise UserError(f"validation_fraction must lie between 0 and 1, but {validation_fraction!r} came.")
+    for name in ("steps", "inner_lr"):
+        if asked[name] is None:
+            raise UserError(f"{name} must be a number, but None came.")
     one_of("method", asked["method"], [name for name in METHODS if name != GIVEN])
     with _parameters_named():
         rows, valid = _splits(kind, Split(x, y), validation_fraction)

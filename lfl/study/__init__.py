@@ -3,7 +3,7 @@
 from .cell import Cell, make_cell
 from .comparison import compare, write_comparison
 from .entry import entries
-from .grid import Trouble, make_study, missing, run_grid
+from .grid import Trouble, missing, run_grid
 from .line import TUNED, Line, candidates_of
 from .outcome import Outcome, read_outcome
 from .status import running
@@ -26,7 +26,6 @@ __all__ = [
     "defaults_of",
     "entries",
     "make_cell",
-    "make_study",
     "missing",
     "parse_row",
     "read_outcome",

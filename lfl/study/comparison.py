@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import Failure
-from ..run.folder import write_bytes, write_json
-from .statistics import Paired, Spread, ratio
+from ..report.spread import Spread
+from ..run.folder import explained, write_bytes, write_json
+from .statistics import Paired, ratio
 from .summary import Summary
 
 COLUMNS = [
@@ -67,11 +67,9 @@ def write_comparison(folder: Path, compared: Sequence[Compared]) -> None:
     """
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([COLUMNS, *map(_line, compared)])
-    try:
+    with explained(f"write into {folder}", "make room there"):
         write_json(folder / "comparison.json", [_whole(each) for each in compared])
         write_bytes(folder / "comparison.csv", file.getvalue().encode())
-    except OSError as error:
-        raise Failure(f"cannot write into {folder} ({error.strerror or error}); make room there.") from error
 
 
 def _line(each: Compared) -> list[Any]:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..report.published import Published, table_2
+from ..report.published import table_2
+from ..report.spread import Spread, spread
 from .line import TUNED
-from .statistics import Paired, Spread, deviations_off, ratio, spread
+from .statistics import Paired, deviations_off, ratio
 from .summary import Summary
 
 BASELINE = "baseline"
@@ -31,7 +32,7 @@ class Entry(NamedTuple):
     key: tuple[str, str, str]
     seeds: int
     found: Spread
-    published: Published | None
+    published: Spread | None
     off: float | None
     less_baseline: Paired | None
     less_tuned: Paired | None

@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import Failure, LflError, UserError
+from ..errors import LflError
 from ..training import trains_together
 from .cell import Cell
 from .lock import claim, is_claimed
@@ -21,21 +20,6 @@ class Trouble(NamedTuple):
 
     cell: Cell
     error: LflError
-
-
-def make_study(out: Path) -> None:
-    """Make the folder of a study, where it is not there yet.
-
-    Raises:
-        UserError: it is a file, or lies beneath one.
-        Failure: the system refuses.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{out} is a file, or lies beneath one; choose another --out.") from error
-    except OSError as error:
-        raise Failure(f"cannot make {out} ({error.strerror}); choose another --out.") from error
 
 
 def missing(cell: Cell, seeds: Sequence[int]) -> list[int]:

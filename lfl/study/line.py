@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..report.published import Published
+from ..report.spread import Spread
 from .variant import Variant, parse_variant
 
 TUNED = "baseline-tuned"
@@ -35,7 +35,7 @@ class Line:
     model: str
     label: str
     candidates: tuple[Variant, ...]
-    published: Published | None = None
+    published: Spread | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import Failure
 from ..report.gather import Comparison, gather, labels_of
 from ..report.learning import learning_panels
 from ..report.panel import draw_panels
 from ..report.style import FORMATS, rendered
-from ..run.folder import write_bytes
+from ..run.folder import explained, write_bytes
 from .summary import Summary
 
 
@@ -36,9 +35,7 @@ def draw_learning(summaries: Sequence[Summary], folder: Path) -> list[Path]:
         return []
     figure = draw_panels(panels, labels_of(comparisons))
     pictures = [folder / f"learning.{form}" for form in FORMATS]
-    try:
+    with explained(f"write into {folder}", "make room there"):
         for path, form in zip(pictures, FORMATS, strict=True):
             write_bytes(path, rendered(figure, form))
-    except OSError as error:
-        raise Failure(f"cannot write into {folder} ({error.strerror or error}); make room there.") from error
     return pictures

@@ -2,17 +2,17 @@
 
 import csv
 import io
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import Failure, UserError
+from ..errors import UserError
 from ..report.published import figures
-from ..run.folder import write_bytes
+from ..report.spread import Spread, spread_words
+from ..run.folder import explained, write_bytes
 from .entry import Entry
 from .line import TUNED, TUNED_FACTORS
-from .statistics import Paired, Spread
+from .statistics import Paired
 
 Key = tuple[str, str, str]
 Cells = dict[Key, list[str]]
@@ -68,7 +68,7 @@ def csv_cells(entries: Sequence[Entry]) -> Cells:
             str(entry.seeds),
             _digits(entry.found.mean),
             _digits(entry.found.std),
-            *(["", ""] if entry.published is None else map(_known_digits, entry.published)),
+            *(["", ""] if entry.published is None else map(_digits, entry.published)),
             _digits(entry.time_ratio),
             entry.commit,
         ]
@@ -81,7 +81,7 @@ def shown_cells(entries: Sequence[Entry], *, hours: bool) -> Cells:
     cells = {}
     for entry in entries:
         places = 3 if hours else 4
-        paper = "" if entry.published is None else spread_words(Spread(*entry.published), places)
+        paper = "" if entry.published is None else spread_words(entry.published, places)
         compared = (
             [_times(entry.time_ratio), _times(entry.published_ratio)]
             if hours
@@ -99,15 +99,6 @@ def shown_cells(entries: Sequence[Entry], *, hours: bool) -> Cells:
 def remark(cells: Cells) -> str:
     """What is to be said beneath a table."""
     return " ".join([ABOUT, *([ABOUT_TUNED] if any(key[2] == TUNED for key in cells) else [])])
-
-
-def spread_words(found: Spread, places: int = 4, *, signed: bool = False) -> str:
-    """`0.0123 ± 0.0004`, or `diverged`."""
-    if math.isnan(found.mean):
-        return "diverged"
-    sign = "+" if signed else ""
-    mean = f"{found.mean:{sign}.{places}f}"
-    return mean if found.std is None or math.isnan(found.std) else f"{mean} ± {found.std:.{places}f}"
 
 
 def paired_words(found: Paired | None) -> str:
@@ -186,11 +177,9 @@ def write_results(path: Path, form: Format, cells: Cells, table: int) -> None:
         )
 
     text = form.write({key: cells[key] for key in sorted(cells, key=place)})
-    try:
+    with explained(f"write {path}", f"choose another {form.option}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, text.encode())
-    except OSError as error:
-        raise Failure(f"cannot write {path} ({error.strerror or error}); choose another {form.option}.") from error
 
 
 def _by_key(rows: list[list[str]], width: int) -> Cells | None:
@@ -201,10 +190,6 @@ def _by_key(rows: list[list[str]], width: int) -> Cells | None:
 
 def _digits(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _known_digits(value: float) -> str:
-    return "" if math.isnan(value) else _digits(value)
 
 
 def _times(value: float | None) -> str:

@@ -1,18 +1,11 @@
-"""Means, spreads and paired differences over seeds."""
+"""Paired differences over seeds, and what is compared with the paper."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..report.published import Published
-
-
-class Spread(NamedTuple):
-    """Mean and sample standard deviation; None for the deviation of one value. Both NaN where a value is."""
-
-    mean: float
-    std: float | None
+from ..report.spread import Spread, spread
 
 
 class Paired(NamedTuple):
@@ -31,18 +24,6 @@ class Paired(NamedTuple):
     p: float | None
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean and sample standard deviation of at least one value.
-
-    Example:
-        >>> spread([1.0, 3.0])
-        Spread(mean=2.0, std=1.4142135623730951)
-    """
-    if any(math.isnan(value) for value in values):
-        return Spread(math.nan, math.nan if len(values) > 1 else None)
-    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
-
-
 def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Paired | None:
     """Values less others, by the seeds that both have; None where there are none, or a value is NaN."""
     seeds = sorted(values.keys() & others.keys())
@@ -58,9 +39,9 @@ def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Paired |
     return Paired(len(seeds), mean, std, float(test.statistic), float(test.pvalue))
 
 
-def deviations_off(mean: float, published: Published | None) -> float | None:
+def deviations_off(mean: float, published: Spread | None) -> float | None:
     """How far a mean lies above the paper's, in the paper's standard deviations; None where it has none."""
-    if published is None or not published.std > 0 or math.isnan(mean):
+    if published is None or not published.std or math.isnan(mean):
         return None
     return (mean - published.mean) / published.std
 

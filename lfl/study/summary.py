@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..report.spread import Spread, spread
 from .cell import Cell
 from .line import Line
 from .outcome import Outcome, read_outcome
-from .statistics import Paired, Spread, paired, spread
+from .statistics import Paired, paired
 
 
 class Summary(NamedTuple):

@@ -12,9 +12,10 @@ from pathlib import Path
 from signal import SIGINT
 from typing import NamedTuple
 
-from ..errors import Diverged, Failure
+from ..errors import Diverged
 from ..run import Result, execute, execute_seeds, read_json, resume
 from ..run.checkpoint import FOLDER
+from ..run.folder import explained
 from ..task import Task
 from ..training import Progress
 from .cell import Cell
@@ -156,11 +157,5 @@ def _checkpoints(scratch: Path) -> bool:
 @contextmanager
 def told(cell: Cell) -> Iterator[None]:
     """Put a disk's errors into words."""
-    try:
+    with explained(f"write into {cell.folder}", "make room, or choose another --out"):
         yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Failure(
-            f"cannot write into {cell.folder} ({error.strerror or error}); make room, or choose another --out."
-        ) from error

@@ -21,7 +21,8 @@ from lfl.run.checkpoint import read_checkpoint, write_checkpoint
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 
-COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
+from .commands import COMMAND, with_small_files
+
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
 
 
@@ -316,18 +317,9 @@ def test_a_hostile_checkpoint_is_passed_over(
 
 
 def test_no_room_on_the_disk(tmp_path: Path) -> None:
-    """A real limit on the size of files, below that of the trained model."""
-    limited = (
-        "import resource, sys; from lfl_cli.app import main; "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); sys.argv[0] = 'lfl'; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", limited, "train", *QUICK, "--model", "mlp", "--out", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    """The limit is below the size of the trained model."""
+    arguments = ["train", *QUICK, "--model", "mlp", "--out", str(tmp_path / "run")]
+    done = with_small_files(9000, *arguments)
     assert done.returncode == 1
     assert "File too large" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -336,21 +328,11 @@ def test_no_room_on_the_disk(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     """The limit holds what is written at first, and not the metrics that grow."""
-    limited = (
-        "import resource, sys; from lfl_cli.app import main; "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); sys.argv[0] = 'lfl'; main()"
-    )
     arguments = ["train", "--model", "logistic", "--steps", "4000", "--init-steps", "3", "--checkpoint-every", "20"]
     config = tmp_path / "my.toml"
     config.write_text("log_every = 1\n")
     arguments += ["--method", "baseline", "--config", str(config), "--out", str(tmp_path / "run")]
-    done = subprocess.run(
-        [sys.executable, "-c", limited, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = with_small_files(60000, *arguments)
     assert done.returncode == 1
     assert "What was saved before is kept: lfl resume" in done.stderr
     assert done.stderr.count("\n") == 1

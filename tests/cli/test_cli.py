@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import statistics
@@ -25,7 +24,8 @@ from lfl.task import TASKS
 from lfl.training.build import AUTOCAST
 from lfl.training.settings import SCHEDULES
 
-COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
+from .commands import COMMAND, on_a_terminal
+
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
 
 
@@ -290,24 +290,7 @@ def test_a_config_repeats_a_run_and_gives_way_to_flags(lfl_command, tmp_path: Pa
 
 
 def test_a_terminal_gets_a_live_view(tmp_path: Path) -> None:
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, "train", *QUICK, "--out", str(tmp_path / "run")],
-        stdout=child,
-        stderr=child,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
-    )
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:  # the other side has closed
-            break
-        if not piece:
-            break
-        shown += piece
-    assert process.wait(timeout=60) == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    status, text = on_a_terminal(["train", *QUICK, "--out", str(tmp_path / "run")], columns=100)
+    assert status == 0
     for words in ("validation error", "steps/s", "5/5", "run folder"):
         assert words in text

@@ -2,16 +2,12 @@
 
 import csv
 import json
-import os
-import pty
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
+from .commands import on_a_terminal
+
 QUICK = ["compare", "--model", "logistic", "--steps", "6", "--init-steps", "3", "--batch-size", "8", "--seeds", "2"]
 
 
@@ -91,24 +87,7 @@ def test_bad_input_ends_in_a_line(arguments: list[str], status: int, words: str,
 
 
 def test_a_terminal_gets_a_live_table(tmp_path: Path) -> None:
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *QUICK, "--out", str(tmp_path / "here")],
-        stdout=child,
-        stderr=child,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"},
-    )
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:  # the other side has closed
-            break
-        if not piece:
-            break
-        shown += piece
-    assert process.wait(timeout=60) == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    status, text = on_a_terminal([*QUICK, "--out", str(tmp_path / "here")], columns=120)
+    assert status == 0
     for words in ("4 runs", "2/2", "4 of 4 runs", "time over baseline's"):
         assert words in text

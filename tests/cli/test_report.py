@@ -8,6 +8,7 @@ import pytest
 from lfl_cli.app import main
 
 from ..report.folders import write_run
+from .commands import with_small_files
 
 
 @pytest.fixture
@@ -59,20 +60,10 @@ def test_bad_input_ends_in_a_line_and_leaves_nothing(case: str, report, tmp_path
 
 
 def test_no_room_on_the_disk_keeps_the_page_that_was_there(tmp_path: Path) -> None:
-    """A real limit on the size of files, below that of a page."""
+    """The limit is below the size of a page."""
     write_run(tmp_path / "run")
     (tmp_path / "report.html").write_text("an older page")
-    limited = (
-        "import resource, sys; from lfl_cli.app import main; "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); sys.argv[0] = 'lfl'; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", limited, "report", str(tmp_path / "run"), "-o", str(tmp_path / "report.html")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = with_small_files(9000, "report", str(tmp_path / "run"), "-o", str(tmp_path / "report.html"))
     assert done.returncode == 1
     assert "File too large" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -14,7 +14,8 @@ from lfl_cli import names
 
 from lfl.study import TABLES
 
-COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
+from .commands import COMMAND
+
 TABLE = ["reproduce", "table1", "--rows", "digits/logistic", "--steps", "6", "--init-steps", "3"]
 QUICK = [*TABLE, "--seeds", "2", "--methods", "baseline,adalfl"]
 

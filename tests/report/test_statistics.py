@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lfl.report import gather
 from lfl.report.gather import Group
-from lfl.report.statistics import final_errors, less_baseline, over_steps, spread
+from lfl.report.statistics import final_errors, less_baseline, over_steps
 
 from .folders import write_run
 
@@ -20,21 +20,6 @@ ERRORS = st.floats(0.0, 1.0)
 
 def groups(folder: Path) -> list[Group]:
     return gather(sorted(folder.iterdir()))[0][0].groups
-
-
-@given(st.lists(ERRORS, min_size=1, max_size=12))
-def test_spread_is_that_of_the_statistics_module(values: list[float]) -> None:
-    found = spread(values)
-    assert found.mean == pytest.approx(statistics.fmean(values), abs=1e-12)
-    assert found.num_seeds == len(values)
-    if len(values) == 1:
-        assert found.std is None
-    else:
-        assert found.std == pytest.approx(statistics.stdev(values), abs=1e-9)
-
-
-def test_spread_of_nothing() -> None:
-    assert spread([]) is None
 
 
 @settings(max_examples=15, deadline=None)
@@ -56,8 +41,9 @@ def test_differences_are_taken_seed_by_seed(own: dict[int, float], theirs: dict[
         assert found is None
     else:
         assert found[0] is baseline
-        assert found[1].num_seeds == len(shared)
-        assert found[1].mean == pytest.approx(statistics.fmean(own[s] - theirs[s] for s in shared), abs=1e-12)
+        differences = [own[s] - theirs[s] for s in shared]
+        assert found[1].mean == pytest.approx(statistics.fmean(differences), abs=1e-12)
+        assert (found[1].std is None) == (len(shared) == 1)
 
 
 def test_of_several_baselines_the_most_alike_counts(tmp_path: Path) -> None:

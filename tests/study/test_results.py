@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lfl
-from lfl.report.published import Published
+from lfl.report.spread import Spread
 from lfl.study.entry import Entry
 from lfl.study.results import csv_cells, csv_format, markdown_format, read_results, shown_cells, write_results
-from lfl.study.statistics import Paired, Spread
+from lfl.study.statistics import Paired
 
 NAN = float("nan")
 
@@ -22,7 +22,7 @@ def entry(key=("mnist", "lenet5", "adalfl"), **changed) -> Entry:
         key=key,
         seeds=3,
         found=Spread(0.0084321234, 0.0004),
-        published=Published(0.0091, 0.0004),
+        published=Spread(0.0091, 0.0004),
         off=-1.67,
         less_baseline=Paired(3, -0.0045, 0.0017, -4.0, 0.0412),
         less_tuned=None,
@@ -40,7 +40,7 @@ def test_csv_has_exactly_its_columns_and_numbers_that_read_back() -> None:
             [
                 entry(),
                 entry(("digits", "mlp", "ml3"), published=None, found=Spread(NAN, NAN), time_ratio=None),
-                entry(("mnist", "mlp", "adalfl"), published=Published(0.55, NAN), found=Spread(0.5, None)),
+                entry(("mnist", "mlp", "adalfl"), published=Spread(0.55, None), found=Spread(0.5, None)),
             ]
         )
     )
@@ -54,7 +54,7 @@ def test_csv_has_exactly_its_columns_and_numbers_that_read_back() -> None:
 def test_what_people_see() -> None:
     (errors,) = shown_cells([entry()], hours=False).values()
     assert errors == ["3", "0.0084 ± 0.0004", "0.0091 ± 0.0004", "-1.7", "-0.0045 ± 0.0017, p 0.041", "", "6.79", ""]
-    (hours,) = shown_cells([entry(found=Spread(1.5, None), published=Published(0.67, NAN))], hours=True).values()
+    (hours,) = shown_cells([entry(found=Spread(1.5, None), published=Spread(0.67, None))], hours=True).values()
     assert hours == ["3", "1.500", "0.670", "6.79", "6.70", ""]
     (diverged,) = shown_cells([entry(found=Spread(NAN, NAN), note="diverged with seed 1")], hours=False).values()
     assert (diverged[1], diverged[-1]) == ("diverged", "diverged with seed 1")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lfl.report.published import Published
+from lfl.report.spread import Spread
 from lfl.study import Line, candidates_of, entries, read_outcome, run_grid, summarise
 from lfl.study.outcome import Outcome
 from lfl.study.summary import Summary
@@ -51,7 +51,7 @@ def summary(label: str, errors: list[float], seconds: list[float], published=Non
 def test_entries_set_a_line_beside_the_paper_and_the_baselines() -> None:
     base = summary("baseline", [0.5, 0.7, 0.9], [2.0, 2.0, 2.0])
     tuned = summary("baseline-tuned", [0.4, 0.5, 0.6], [10.0, 10.0, 10.0])
-    ours = summary("adalfl", [0.1, 0.2, 0.3], [4.0, 6.0, 8.0], Published(0.1, 0.05))
+    ours = summary("adalfl", [0.1, 0.2, 0.3], [4.0, 6.0, 8.0], Spread(0.1, 0.05))
     found = {e.key[2]: e for e in entries([base, tuned, ours], {"digits/logistic": base}, hours=False)}
     entry = found["adalfl"]
     assert (entry.seeds, entry.off, entry.time_ratio) == (3, pytest.approx(2.0), 3.0)
@@ -65,7 +65,7 @@ def test_entries_set_a_line_beside_the_paper_and_the_baselines() -> None:
 
 
 def test_hours_and_divergence() -> None:
-    ours = summary("adalfl", [0.1, 0.2], [1800.0, 5400.0], Published(0.55, float("nan")))
+    ours = summary("adalfl", [0.1, 0.2], [1800.0, 5400.0], Spread(0.55, None))
     gone = summary("ml3", [0.1, float("nan")], [], task="own")
     hours, diverged = entries([ours, gone], {}, hours=True)
     assert (hours.found.mean, hours.off, hours.time_ratio) == (1.0, None, None)
