@@ -10,6 +10,7 @@ from ..data.arrays import Split
 from ..data.augment import Augmentation, Draws, crop_and_flip, draw_crops
 from ..data.batches import draw_rows
 from ..errors import UserError
+from ..hypergradient import Hypergradient, finite_difference, mixed
 from ..loss import cross_entropy, error_rate, squared_error
 from ..method import METHODS, Problem, Programs, programs, train_only
 from ..model import PureModule, build_model, draw_masks, functional, initial_theta, mask_specs, xavier_uniform
@@ -26,6 +27,8 @@ from .speed import forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
 ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}
+IN_PIECES: dict[str, Hypergradient] = {"auto": mixed, "mixed": mixed, "finite-difference": finite_difference}
+"""Forms whose passes are compiled one by one where a horizon is long."""
 AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
 
 
@@ -89,8 +92,8 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
     long = max(settings.inner_steps, settings.lookahead) > 1
-    exact = settings.hypergradient in ("auto", "mixed") and AUTOCAST[settings.precision] is None
-    pieces = compiled and long and exact
+    whole = AUTOCAST[settings.precision] is not None or settings.hypergradient not in IN_PIECES
+    pieces = compiled and long and not whole
     return programs(
         apply_fn=apply_fn,
         loss_fn=what.loss_fn,
@@ -98,7 +101,9 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
         inner=inner_optimiser(settings),
         outer=adam(settings.outer_lr),
         learned_rate=what.learned_rate,
-        hypergradient=compiled_pieces(task.device) if pieces else settings.hypergradient,
+        hypergradient=(
+            compiled_pieces(IN_PIECES[settings.hypergradient], task.device) if pieces else settings.hypergradient
+        ),
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
         compile_program=partial(compile_program, device=task.device) if compiled else None,

@@ -38,11 +38,11 @@ def vmapped(function: Any, case: Case, num_steps: int) -> Any:
 
 
 def compiled(function: Any, case: Case, num_steps: int) -> Any:
-    """Whole; the passes of `mixed` over several steps each for itself, as `lfl train` compiles them."""
+    """Whole; over several steps the passes of what has passes each for itself, as `lfl train` compiles them."""
     torch._dynamo.reset()
     whole = partial(torch.compile, fullgraph=True, backend="eager")
-    if function is mixed and num_steps > 1:
-        return eager(partial(mixed, pieces=Pieces(*map(whole, Pieces()))), case, num_steps)
+    if function is not unroll and num_steps > 1:
+        return eager(partial(function, pieces=Pieces(*map(whole, Pieces()))), case, num_steps)
     return whole(form(function, case, num_steps))(case.theta, case.phi, case.carry)
 
 
