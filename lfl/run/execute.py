@@ -13,8 +13,9 @@ from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
 from .checkpoint import FOLDER
 from .environment import environment
-from .folder import create_folder, explained, locked, write_json
+from .folder import create_folder, explained, write_json
 from .load import read_result, read_settings
+from .lock import locked
 from .record import Result
 from .session import Say, Session, Watch, build_session, run_session, silent
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -104,26 +103,3 @@ def write_json(path: Path, value: Any) -> None:
 def write_tensors(path: Path, tensors: Tensors) -> None:
     """A safetensors file: names, shapes and values, nothing that could run."""
     write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; the system lets go of it when the process ends, however it ends.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    if sys.platform == "win32":
-        yield  # no advisory locks on folders there
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another process is at work in {folder}; wait for it, or stop it.") from error
-        yield
-    finally:
-        os.close(handle)

@@ -1,12 +1,12 @@
-"""Which process works on what: locks that the system lets go of when a process dies."""
+"""Which process works on which part of a study: a lock file each."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import Failure
+from ..run.folder import explained
+from ..run.lock import lock
 
 
 @contextmanager
@@ -23,16 +23,11 @@ def claim(path: Path, *, shared: bool = False) -> Iterator[bool]:
     Raises:
         Failure: the disk has no locks.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError as error:
-            raise Failure(f"cannot lock {path} ({error.strerror}); choose an --out on another disk.") from error
-        yield True
+        with explained(f"lock {path}", "choose an --out on another disk"):
+            ours = lock(file, shared=shared)
+        yield ours
     finally:
         os.close(file)
 

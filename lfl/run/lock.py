@@ -1,0 +1,52 @@
+"""Which process works on what: locks that the system lets go of when a process ends, however it ends."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import UserError
+
+
+def lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file or folder for as long as it is open.
+
+    Args:
+        descriptor: of the file or folder.
+        shared: whether others may share the lock.
+
+    Returns:
+        Whether it is ours; where the system has no such locks it always is.
+
+    Raises:
+        OSError: the disk has no locks.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    if sys.platform == "win32":
+        yield  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if not lock(descriptor):
+            raise UserError(f"another process is at work in {folder}; wait for it, or stop it.")
+        yield
+    finally:
+        os.close(descriptor)
