@@ -250,7 +250,7 @@ def test_import_is_light_and_works_without_torchvision(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, tmp_path: Path) -> None:
+def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, lfl_command, tmp_path: Path) -> None:
     out = tmp_path / "run"
     long = ["--model", "logistic", "--steps", "4000", "--init-steps", "10", "--threads", "1"]
     process = subprocess.Popen(
@@ -268,12 +268,12 @@ def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, 
     assert "interrupted at step" in stderr
     assert "Traceback" not in stderr
     assert "test error" in stdout
-    assert shell("eval", str(out)).stdout.splitlines()[-1].endswith("interrupted")
+    assert lfl_command("eval", str(out))[1].splitlines()[-1].endswith("interrupted")
     step = json.loads((out / "result.json").read_text())["step"]
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"steps": step + 20}))  # a shorter way to its end
-    done = shell("resume", str(out))
-    assert (done.returncode, done.stderr) == (0, "")
+    status, _, stderr = lfl_command("resume", str(out))
+    assert (status, stderr) == (0, "")
     assert json.loads((out / "result.json").read_text())["step"] == step + 20
     assert not (out / "checkpoints").exists()
 
