@@ -1,11 +1,11 @@
 """`lfl export` as a person meets it."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from lfl_cli import names
-from lfl_cli.app import main
 
 from lfl.handover.export import SUFFIXES
 from lfl.handover.reduce import REDUCTIONS
@@ -26,18 +26,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def export(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    """Run `lfl export` in this process, beside the runs; give status, standard output and error."""
+def export(folder: Path, lfl_command, monkeypatch: pytest.MonkeyPatch):
+    """`lfl_command` of `lfl export`, beside the runs."""
     monkeypatch.chdir(folder)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lfl", "export", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
+    return partial(lfl_command, "export")
 
 
 def test_names_known_without_torch_are_those_of_the_library() -> None:

@@ -1,27 +1,17 @@
 """`lfl plot` as a person meets it."""
 
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from lfl_cli.app import main
 
 from ..report.folders import write_run
 
 
 @pytest.fixture
-def plot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Run `lfl plot` in this process, in an empty folder; give status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lfl", "plot", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
+def plot(lfl_command):
+    """`lfl_command` of `lfl plot`."""
+    return partial(lfl_command, "plot")
 
 
 def test_it_says_what_it_wrote_and_what_it_left_out(plot, tmp_path: Path) -> None:

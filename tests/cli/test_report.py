@@ -2,28 +2,19 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from lfl_cli.app import main
 
 from ..report.folders import write_run
 from .commands import with_small_files
 
 
 @pytest.fixture
-def report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Run `lfl report` in this process, in an empty folder; give status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lfl", "report", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return call
+def report(lfl_command):
+    """`lfl_command` of `lfl report`."""
+    return partial(lfl_command, "report")
 
 
 def test_a_page_is_written_where_it_is_said(report, tmp_path: Path) -> None:
