@@ -6,14 +6,12 @@ import pickle
 import shutil
 import signal
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lfl_cli.app import main
 from safetensors.torch import load_file, save_file
 
 from lfl.run import execute
@@ -73,13 +71,6 @@ BAD_WORDS = {
 }
 
 
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["lfl", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0), capsys.readouterr().err
-
-
 def check(status: int, err: str, expected: int, words: str) -> None:
     assert status == expected, err
     assert any(word in err for word in words.split("|")), err
@@ -89,13 +80,11 @@ def check(status: int, err: str, expected: int, words: str) -> None:
 
 
 @pytest.mark.parametrize("case", BAD_WORDS)
-def test_bad_words_end_in_a_line_or_two(
-    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_bad_words_end_in_a_line_or_two(case: str, lfl_command, tmp_path: Path) -> None:
     arguments, expected, words = BAD_WORDS[case]
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
-    check(*call(monkeypatch, capsys, *arguments), expected, words)
+    status, _, err = lfl_command(*arguments)
+    check(status, err, expected, words)
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["file"]
 
 
@@ -278,17 +267,14 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], list[str], int, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_files_end_in_a_line_or_two(
-    case: str, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_bad_files_end_in_a_line_or_two(case: str, runs: Path, lfl_command, tmp_path: Path) -> None:
     prepare, arguments, expected, words = BAD_FILES[case]
     needed = [name for name in ("done", "stopped", "other") if name in arguments or name in case or name == "other"]
     for name in needed if {"done", "stopped"} & set(arguments) else []:
         shutil.copytree(runs / name, tmp_path / name)
     prepare(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.chdir(tmp_path)
-    status, err = call(monkeypatch, capsys, *arguments)
+    status, _, err = lfl_command(*arguments)
     if case == "data of another data set" and "needs torchvision" in err:
         expected = 1
     check(status, err, expected, words)
@@ -300,15 +286,12 @@ def test_there_are_sixty_kinds() -> None:
     assert len(BAD_WORDS) + len(BAD_FILES) >= 60
 
 
-def test_a_hostile_checkpoint_is_passed_over(
-    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_hostile_checkpoint_is_passed_over(runs: Path, lfl_command, tmp_path: Path) -> None:
     """Pickles under a checkpoint's name are never loaded; the run goes on from the whole one before."""
     shutil.copytree(runs / "stopped", tmp_path / "stopped")
     hostile = tmp_path / "stopped" / "checkpoints" / "step-000000099-0123456789abcdef.safetensors"
     hostile.write_bytes(pickle.dumps(Bomb()))
-    monkeypatch.chdir(tmp_path)
-    status, err = call(monkeypatch, capsys, "resume", "stopped")
+    status, _, err = lfl_command("resume", "stopped")
     assert (status, err.count("\n")) == (0, 1)
     assert "is damaged and not used" in err
     assert not (tmp_path / "exploded").exists()
