@@ -41,7 +41,8 @@ def reduced_loss(
         RuntimeError: torch's own, for class ids out of range; what is compiled does not look.
     """
     device = outputs.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+    known = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device)  # not traced before torch 2.12
+    if known and torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):
             return reduced_loss(loss_fn, phi, outputs, targets, reduction=reduction, ignore_index=ignore_index)
     dtype = torch.promote_types(outputs.dtype, next(iter(phi.values())).dtype)

@@ -13,7 +13,7 @@ from .handcrafted import one_hot, same_shape
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
-"""`pointwise(phi, target, output) -> loss`, all three scalar tensors."""
+"""`pointwise(phi, target, output) -> loss`, all three scalar tensors; for `lfl export` also all three of one shape."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class LearnedLoss:
         Returns:
             Losses `[batch, outputs]`.
         """
+        if torch.compiler.is_exporting():  # before torch 2.12 the exporter does not get through vmap
+            return self.pointwise(phi, y, f)
         over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
         return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
 

@@ -129,11 +129,11 @@ def loss_network(
 def _pointwise(
     phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, depth: int, hidden: Activation, last: Activation
 ) -> torch.Tensor:
-    x = torch.stack((target, output))
+    x = torch.stack((target, output), -1)
     for i in range(depth + 1):
         x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
         x = hidden(x) if i < depth else last(x)
-    return x[0]
+    return x[..., 0]
 
 
 def _resolve(
