@@ -33,7 +33,6 @@ def differentiated(loss, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[
     return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
 
 
-@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torch 2.11 about its own loader
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_a_torch_program_has_the_values_and_the_gradient(kind: str, reduction: str) -> None:
