@@ -5,7 +5,7 @@
 
     lfl reproduce table1 --rows crime/mlp --methods "baseline inner_lr=0.01,adalfl inner_lr=0.01" \\
         --csv benchmarks/results/regression-rate.csv
-    python benchmarks/table1.py --rate-table   # regression at ten times the published rate: docs/reproduction.md
+    python benchmarks/table1.py --rate-table   # regression at higher rates than published: docs/reproduction.md
 
 The first of each makes the results: runs of the paper's full length, from seed 0 on.
 """
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--table", action="store_true", help="print the Markdown table")
-    wanted.add_argument("--rate-table", action="store_true", help="that of regression at ten times the rate")
+    wanted.add_argument("--rate-table", action="store_true", help="that of regression at higher rates")
     asked = parser.parse_args()
     print(table(RESULTS / ("table1.csv" if asked.table else "regression-rate.csv")))
 

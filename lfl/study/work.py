@@ -5,8 +5,8 @@ digits.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
@@ -154,8 +154,6 @@ def _checkpoints(scratch: Path) -> bool:
     return any(scratch.glob(f"runs/**/{FOLDER}/*.safetensors"))
 
 
-@contextmanager
-def told(cell: Cell) -> Iterator[None]:
+def told(cell: Cell) -> AbstractContextManager[None]:
     """Put a disk's errors into words."""
-    with explained(f"write into {cell.folder}", "make room, or choose another --out"):
-        yield
+    return explained(f"write into {cell.folder}", "make room, or choose another --out")

@@ -92,8 +92,8 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
     long = max(settings.inner_steps, settings.lookahead) > 1
-    whole = AUTOCAST[settings.precision] is not None or settings.hypergradient not in IN_PIECES
-    pieces = compiled and long and not whole
+    lowered = AUTOCAST[settings.precision] is not None
+    pieces = compiled and long and not lowered and settings.hypergradient in IN_PIECES
     return programs(
         apply_fn=apply_fn,
         loss_fn=what.loss_fn,
