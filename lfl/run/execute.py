@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import LflError
+from ..errors import Diverged, LflError
 from ..method import Programs
 from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
@@ -127,7 +127,8 @@ def new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
         if not any(folder.rglob(f"{FOLDER}/*.safetensors")) and not any(folder.rglob("result.json")):
             shutil.rmtree(folder, ignore_errors=True)
         elif isinstance(error, LflError):
-            raise type(error)(f"{error} What was saved before is kept: lfl resume {folder}") from error
+            again = f"is in {folder}" if isinstance(error, Diverged) else f"is kept: lfl resume {folder}"
+            raise type(error)(f"{error} What was saved before {again}") from error
         raise
 
 
