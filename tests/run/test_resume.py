@@ -176,7 +176,7 @@ def test_a_folder_is_one_process_s_at_a_time(tmp_path: Path) -> None:
 
 def test_a_run_that_diverges_late_keeps_its_checkpoint(tmp_path: Path) -> None:
     settings = settings_of(method="baseline", steps=4000, inner_lr=1e38, log_every=4000)
-    with pytest.raises(lfl.Failure, match="meta-lr holds. What was saved before is in /") as raised:
+    with pytest.raises(lfl.Failure, match=r"meta-lr holds.* saved before is in /") as raised:
         execute(TASKS["digits"], settings, tmp_path / "run")
     assert "lfl resume" not in str(raised.value)  # it would diverge again
     assert (tmp_path / "run" / "checkpoints").is_dir()
