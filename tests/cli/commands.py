@@ -3,40 +3,58 @@
 import os
 import pty
 import re
-import subprocess
 import sys
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+from ..processes import start, status_of
 
 COMMAND = [sys.executable, "-c", "from lfl_cli.app import main; main()"]
+FORKED = """
+import resource
+from lfl_cli.app import main
+
+os.environ.update(environment)
+if largest:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+sys.argv = ["lfl", *arguments]
+main()
+"""
+
+
+class Command(NamedTuple):
+    """A command at work, and the files that it writes to."""
+
+    process: BaseProcess
+    stdout: Path
+    stderr: Path
+
+    def wait(self) -> tuple[int, str, str]:
+        """Status, standard output and error, once it has ended."""
+        return status_of(self.process), self.stdout.read_text(), self.stderr.read_text()
+
+
+def begin(folder: Path, *arguments: str, largest: int = 0) -> Command:
+    """`lfl` with its output in files beside a folder; under a real limit on the size of files, in bytes, if any."""
+    stdout, stderr = (folder.with_name(f"{folder.name}-{stream}") for stream in ("stdout", "stderr"))
+    names = {"arguments": arguments, "environment": {}, "largest": largest}
+    return Command(start(FORKED, stdout=stdout, stderr=stderr, **names), stdout, stderr)
 
 
 def on_a_terminal(arguments: list[str], columns: int) -> tuple[int, str]:
     """Status, and all that was shown on a terminal of so many columns, without its control sequences."""
     parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdout=child,
-        stderr=child,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "30"},
-    )
-    os.close(child)
+    terminal = Path(os.ttyname(child))
+    environment = {"TERM": "xterm", "COLUMNS": str(columns), "LINES": "30"}
+    names = {"arguments": arguments, "environment": environment, "largest": 0}
+    process = start(FORKED, stdout=terminal, stderr=terminal, **names)
     shown = b""
-    while True:
-        try:
-            piece = os.read(parent, 4096)
-        except OSError:  # the other side has closed
+    while ready := wait([parent, process.sentinel]):
+        if parent not in ready:
             break
-        if not piece:
-            break
-        shown += piece
-    return process.wait(timeout=60), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-
-
-def with_small_files(largest: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Under a real limit on the size of files, in bytes."""
-    limited = (
-        "import resource, sys; from lfl_cli.app import main; "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, {largest})); sys.argv[0] = 'lfl'; main()"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", limited, *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
+        shown += os.read(parent, 4096)
+    os.close(child)
+    os.close(parent)
+    return status_of(process), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())

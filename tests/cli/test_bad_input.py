@@ -5,7 +5,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,8 @@ from lfl.run.checkpoint import read_checkpoint, write_checkpoint
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 
-from .commands import COMMAND, with_small_files
+from ..processes import status_of
+from .commands import begin
 
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
 
@@ -302,10 +302,10 @@ def test_a_hostile_checkpoint_is_passed_over(runs: Path, lfl_command, tmp_path: 
 def test_no_room_on_the_disk(tmp_path: Path) -> None:
     """The limit is below the size of the trained model."""
     arguments = ["train", *QUICK, "--model", "mlp", "--out", str(tmp_path / "run")]
-    done = with_small_files(9000, *arguments)
-    assert done.returncode == 1
-    assert "File too large" in done.stderr
-    assert done.stderr.count("\n") == 1
+    status, _, err = begin(tmp_path, *arguments, largest=9000).wait()
+    assert status == 1
+    assert "File too large" in err
+    assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -315,10 +315,10 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     config = tmp_path / "my.toml"
     config.write_text("log_every = 1\n")
     arguments += ["--method", "baseline", "--config", str(config), "--out", str(tmp_path / "run")]
-    done = with_small_files(60000, *arguments)
-    assert done.returncode == 1
-    assert "What was saved before is kept: lfl resume" in done.stderr
-    assert done.stderr.count("\n") == 1
+    status, _, err = begin(tmp_path, *arguments, largest=60000).wait()
+    assert status == 1
+    assert "What was saved before is kept: lfl resume" in err
+    assert err.count("\n") == 1
     found, _ = read_checkpoint(tmp_path / "run")
     assert found is not None
 
@@ -326,9 +326,10 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path: Path) -> None:
 def test_nobody_reads_what_is_printed(tmp_path: Path) -> None:
     """A closed pipe is no fault of the disk's, and ends without a traceback."""
     arguments = ["train", *QUICK, "--out", str(tmp_path / "run")]
-    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.close()
-        err = process.stderr.read().decode()
-    assert process.returncode in {0, 1, 128 + signal.SIGPIPE}
+    os.mkfifo(tmp_path.with_name(f"{tmp_path.name}-stdout"))
+    command = begin(tmp_path, *arguments)
+    os.close(os.open(command.stdout, os.O_RDONLY))
+    assert status_of(command.process) in {0, 1, 128 + signal.SIGPIPE}
+    err = command.stderr.read_text()
     assert "Traceback" not in err
     assert "cannot write" not in err

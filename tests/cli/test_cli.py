@@ -24,7 +24,7 @@ from lfl.task import TASKS
 from lfl.training.build import AUTOCAST
 from lfl.training.settings import SCHEDULES
 
-from .commands import COMMAND, on_a_terminal
+from .commands import COMMAND, begin, on_a_terminal
 
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
 
@@ -253,18 +253,13 @@ def test_import_is_light_and_works_without_torchvision(tmp_path: Path) -> None:
 def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, lfl_command, tmp_path: Path) -> None:
     out = tmp_path / "run"
     long = ["--model", "logistic", "--steps", "4000", "--init-steps", "10", "--threads", "1"]
-    process = subprocess.Popen(
-        [*COMMAND, "train", *long, "--compile", "off", "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = begin(tmp_path, "train", *long, "--compile", "off", "--out", str(out))
     metrics, deadline = out / "metrics.jsonl", time.monotonic() + 60
     while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 2) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == status
+    os.kill(command.process.pid, number)
+    found, stdout, stderr = command.wait()
+    assert found == status
     assert "interrupted at step" in stderr
     assert "Traceback" not in stderr
     assert "test error" in stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ..report.folders import write_run
-from .commands import with_small_files
+from .commands import begin
 
 
 @pytest.fixture
@@ -54,10 +54,11 @@ def test_no_room_on_the_disk_keeps_the_page_that_was_there(tmp_path: Path) -> No
     """The limit is below the size of a page."""
     write_run(tmp_path / "run")
     (tmp_path / "report.html").write_text("an older page")
-    done = with_small_files(9000, "report", str(tmp_path / "run"), "-o", str(tmp_path / "report.html"))
-    assert done.returncode == 1
-    assert "File too large" in done.stderr
-    assert done.stderr.count("\n") == 1
+    report = ["report", str(tmp_path / "run"), "-o", str(tmp_path / "report.html")]
+    status, _, err = begin(tmp_path, *report, largest=9000).wait()
+    assert status == 1
+    assert "File too large" in err
+    assert err.count("\n") == 1
     assert (tmp_path / "report.html").read_text() == "an older page"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "run"]
 

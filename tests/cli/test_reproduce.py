@@ -14,7 +14,8 @@ from lfl_cli import names
 
 from lfl.study import TABLES
 
-from .commands import COMMAND
+from ..processes import status_of
+from .commands import begin
 
 TABLE = ["reproduce", "table1", "--rows", "digits/logistic", "--steps", "6", "--init-steps", "3"]
 QUICK = [*TABLE, "--seeds", "2", "--methods", "baseline,adalfl"]
@@ -98,17 +99,16 @@ def test_a_row_that_cannot_be_had_leaves_the_others_alone(lfl_command, tmp_path:
 
 def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_command, tmp_path: Path) -> None:
     """A real kill, of a process with a helper, which stops by itself or is waited for."""
-    slow = [*QUICK, "--steps", "400", "--init-steps", "50", "--threads", "1"]
+    slow = [*QUICK, "--steps", "120", "--init-steps", "20", "--threads", "1"]
     once, again = tmp_path / "once", tmp_path / "again"
     assert lfl_command(*slow, "--out", str(once))[0] == 0
-    command = [*COMMAND, *slow, "--jobs", "2", "--out", str(again)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path)
+    process = begin(tmp_path, *slow, "--jobs", "2", "--out", str(again)).process
     deadline = time.monotonic() + 60
     started = again / "digits-logistic-adalfl" / ".running" / "runs" / "seed-0" / "metrics.jsonl"
-    while not started.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not started.exists() and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    assert status_of(process) == -signal.SIGKILL
     status, out, err = lfl_command(*slow, "--out", str(again))
     assert (status, err) == (0, "")
     assert "4 runs" in out

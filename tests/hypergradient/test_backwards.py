@@ -1,15 +1,12 @@
-"""The backward pass over stored steps: what it leaves out, parts of batches, and pieces compiled one by one."""
-
-from functools import partial
+"""The backward pass over stored steps: what it leaves out, and parts of batches."""
 
 import pytest
 import torch
 from torch.utils._pytree import tree_map
 
 import lfl
-from lfl.hypergradient import Pieces, mixed, unroll
 
-from .cases import MODELS, Case, assert_close, form, make_case, phi_gradient
+from .cases import MODELS, Case, assert_close, make_case, phi_gradient
 
 
 def test_what_the_loss_ignores_of_phi_has_no_gradient() -> None:
@@ -18,14 +15,6 @@ def test_what_the_loss_ignores_of_phi_has_no_gradient() -> None:
     found = phi_gradient(case._replace(phi=phi), "mixed")
     assert not found["unused"].any()
     assert_close({name: found[name] for name in case.phi}, phi_gradient(case))
-
-
-def test_pieces_compiled_one_by_one_equal_the_whole() -> None:
-    torch._dynamo.reset()
-    case = make_case("batch norm", "nesterov", "classification", torch.float64)
-    pieces = Pieces(*(torch.compile(piece, fullgraph=True, backend="aot_eager") for piece in Pieces()))
-    inputs = case.theta, case.phi, case.carry
-    assert_close(form(partial(mixed, pieces=pieces), case, 3)(*inputs), form(unroll, case, 3)(*inputs))
 
 
 def parts(case: Case, size: int) -> lfl.Carry:

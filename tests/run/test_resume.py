@@ -1,7 +1,6 @@
 """A run that was stopped or killed and resumed leaves what it leaves when nothing happens, byte for byte."""
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -16,6 +15,8 @@ import lfl
 from lfl.run import execute, execute_seeds, resume
 from lfl.task import load_task
 from lfl.training import Progress, resolve
+
+from ..processes import start, status_of
 
 TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
 SMALL = {"model": "logistic", "steps": 40, "init_steps": 12, "batch_size": 8, "checkpoint_every": 7}
@@ -83,20 +84,20 @@ def test_seeds_stopped_and_resumed(model: str, tmp_path: Path) -> None:
 
 def killed(folder: Path, code: str, after: float) -> None:
     """Run code in a process of its own, and kill it with SIGKILL so many seconds after `folder` has metrics."""
-    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = start(f"import torch; torch.set_num_threads(1); {code}")
     deadline = time.monotonic() + 60
-    while not (folder / "metrics.jsonl").is_file() and process.poll() is None and time.monotonic() < deadline:
+    while not (folder / "metrics.jsonl").is_file() and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(after)
     process.kill()
-    process.wait()
+    status_of(process)
 
 
 def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     """The seed of the moments is the process's: any moment must do."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    settings = settings_of(steps=400, checkpoint_every=3)
+    settings = settings_of(steps=250, checkpoint_every=3)
     execute(TASKS["digits"], settings, tmp_path / "whole")
     torch.set_num_threads(threads)
     asked = {name: getattr(settings, name) for name in ("model", "steps", "init_steps", "batch_size")}

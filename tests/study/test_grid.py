@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +16,7 @@ from lfl.study.lock import claim
 from lfl.study.outcome import ORIGIN
 from lfl.study.work import Stopped
 
+from ..processes import start, status_of
 from .cases import DIGITS, cell, contents, worker
 
 
@@ -116,8 +115,8 @@ def test_what_another_process_works_on_is_waited_for_and_taken_over(tmp_path: Pa
 
 
 CHILD = """
-import os, signal, sys
-from pathlib import Path
+import signal
+sys.path.insert(0, root)
 from lfl.study import run_grid
 from tests.study.cases import cell, worker
 looks = []
@@ -125,7 +124,7 @@ def look():
     looks.append(1)
     if len(looks) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-run_grid([cell(Path(sys.argv[1]), model=sys.argv[2], checkpoint_every=2)], [0, 1], worker(look))
+run_grid([cell(folder, model=model, checkpoint_every=2)], [0, 1], worker(look))
 """
 
 
@@ -143,9 +142,9 @@ def stop_at(look: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("model", ["logistic", "mlp"])
 def test_killed_processes_show_in_no_file(model: str, tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", CHILD, str(tmp_path / "killed"), model]
-    killed = subprocess.run(arguments, cwd=Path(__file__).parent.parent.parent, check=False)
-    assert killed.returncode == -signal.SIGKILL  # in the offline phase, after its first checkpoint
+    root = Path(__file__).parent.parent.parent
+    killed = start(CHILD, root=str(root), folder=tmp_path / "killed", model=model)
+    assert status_of(killed) == -signal.SIGKILL  # in the offline phase, after its first checkpoint
     study, whole = (cell(tmp_path / name, model=model, checkpoint_every=2) for name in ("killed", "whole"))
     with pytest.raises(Stopped) as stopped:
         run_grid([study], [0, 1], worker(stop_at(6)))
