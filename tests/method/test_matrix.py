@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ def synthetic(name: str) -> Task:
     return build_task(name, "classification", train, test, classes, settings, pad=PAD if colour else None)
 
 
+@cache
 def table_task(name: str) -> Task:
     """The real data where they are at hand, else noise of their shape; a few rows to evaluate, for the sake of time."""
     task = None
@@ -93,7 +95,7 @@ def test_the_whole_matrix_runs(task_name: str, model: str, method: str, tmp_path
             exc_type=(ImportError, RuntimeError),
         )
     task = table_task(task_name)
-    settings = resolve(task.defaults, task=task_name, model=model, method=method, steps=2, init_steps=2, batch_size=2)
+    settings = resolve(task.defaults, task=task_name, model=model, method=method, steps=2, init_steps=1, batch_size=2)
     result = execute(task, settings, tmp_path / "run")
     assert result.completed
     assert result.test_error >= 0.0
