@@ -1,7 +1,5 @@
 """A folder is one process's at a time."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,26 +7,27 @@ import pytest
 import lfl
 from lfl.run.lock import locked
 
+from ..processes import start, status_of
+
 TRY = """
-import sys
-from pathlib import Path
 from lfl.run.lock import locked
-with locked(Path(sys.argv[1])):
+with locked(folder):
     print("ours")
 """
 
 
-def another(folder: Path) -> "subprocess.CompletedProcess[str]":
+def another(folder: Path) -> str:
     """What another process says that wants the folder."""
-    return subprocess.run(
-        [sys.executable, "-c", TRY, str(folder)], capture_output=True, text=True, timeout=120, check=False
-    )
+    said = folder.with_name(f"{folder.name}-said")
+    status_of(start(TRY, stdout=said, stderr=said, folder=folder))
+    return said.read_text()
 
 
 def test_two_processes_do_not_hold_a_folder_at_once(tmp_path: Path) -> None:
     with locked(tmp_path):
-        assert f"another process is at work in {tmp_path}" in another(tmp_path).stderr
-    assert another(tmp_path).stdout == "ours\n"
+        refused = another(tmp_path)
+    assert f"another process is at work in {tmp_path}" in refused
+    assert another(tmp_path).removeprefix(refused) == "ours\n"
 
 
 def test_it_is_let_go_after_an_error(tmp_path: Path) -> None:

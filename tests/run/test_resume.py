@@ -3,8 +3,6 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -167,9 +165,10 @@ def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
 def test_a_folder_is_one_process_s_at_a_time(tmp_path: Path) -> None:
     def meddle(progress: Progress) -> None:
         if progress.step == 8:
-            code = f"from pathlib import Path; from lfl.run import resume; resume(Path({str(tmp_path / 'run')!r}))"
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-            assert "another process is at work" in done.stderr
+            code = "from lfl.run import resume; resume(folder)"
+            said = tmp_path / "said"
+            status_of(start(code, stderr=said, folder=tmp_path / "run"))
+            assert "another process is at work" in said.read_text()
             raise KeyboardInterrupt
 
     execute(TASKS["digits"], settings_of(), tmp_path / "run", meddle)
