@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,20 +37,25 @@ class Command(NamedTuple):
         return status_of(self.process), self.stdout.read_text(), self.stderr.read_text()
 
 
+def forked(
+    arguments: Sequence[str], stdout: Path, stderr: Path, *, largest: int = 0, **environment: str
+) -> BaseProcess:
+    """`lfl` that writes to two paths; under a real limit on the size of files, in bytes, if any."""
+    names = {"arguments": arguments, "environment": environment, "largest": largest}
+    return start(FORKED, stdout=stdout, stderr=stderr, **names)
+
+
 def begin(folder: Path, *arguments: str, largest: int = 0) -> Command:
-    """`lfl` with its output in files beside a folder; under a real limit on the size of files, in bytes, if any."""
+    """`lfl` with its output in files beside a folder."""
     stdout, stderr = (folder.with_name(f"{folder.name}-{stream}") for stream in ("stdout", "stderr"))
-    names = {"arguments": arguments, "environment": {}, "largest": largest}
-    return Command(start(FORKED, stdout=stdout, stderr=stderr, **names), stdout, stderr)
+    return Command(forked(arguments, stdout, stderr, largest=largest), stdout, stderr)
 
 
 def on_a_terminal(arguments: list[str], columns: int) -> tuple[int, str]:
     """Status, and all that was shown on a terminal of so many columns, without its control sequences."""
     parent, child = pty.openpty()
     terminal = Path(os.ttyname(child))
-    environment = {"TERM": "xterm", "COLUMNS": str(columns), "LINES": "30"}
-    names = {"arguments": arguments, "environment": environment, "largest": 0}
-    process = start(FORKED, stdout=terminal, stderr=terminal, **names)
+    process = forked(arguments, terminal, terminal, TERM="xterm", COLUMNS=str(columns), LINES="30")
     shown = b""
     while ready := wait([parent, process.sentinel]):
         if parent not in ready:

@@ -7,7 +7,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from lfl.task import TASKS
 from lfl.training.build import AUTOCAST
 from lfl.training.settings import SCHEDULES
 
+from ..processes import wait_until
 from .commands import COMMAND, begin, on_a_terminal
 
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
@@ -254,9 +254,8 @@ def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, 
     out = tmp_path / "run"
     long = ["--model", "logistic", "--steps", "4000", "--init-steps", "10", "--threads", "1"]
     command = begin(tmp_path, "train", *long, "--compile", "off", "--out", str(out))
-    metrics, deadline = out / "metrics.jsonl", time.monotonic() + 60
-    while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 2) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    metrics = out / "metrics.jsonl"
+    wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) > 2, command.process)
     os.kill(command.process.pid, number)
     found, stdout, stderr = command.wait()
     assert found == status

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from lfl_cli import names
 
 from lfl.study import TABLES
 
-from ..processes import status_of
+from ..processes import status_of, wait_until
 from .commands import begin
 
 TABLE = ["reproduce", "table1", "--rows", "digits/logistic", "--steps", "6", "--init-steps", "3"]
@@ -103,10 +102,8 @@ def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_comman
     once, again = tmp_path / "once", tmp_path / "again"
     assert lfl_command(*slow, "--out", str(once))[0] == 0
     process = begin(tmp_path, *slow, "--jobs", "2", "--out", str(again)).process
-    deadline = time.monotonic() + 60
     started = again / "digits-logistic-adalfl" / ".running" / "runs" / "seed-0" / "metrics.jsonl"
-    while not started.exists() and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(started.exists, process)
     process.kill()
     assert status_of(process) == -signal.SIGKILL
     status, out, err = lfl_command(*slow, "--out", str(again))

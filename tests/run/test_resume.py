@@ -14,7 +14,7 @@ from lfl.run import execute, execute_seeds, resume
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 
-from ..processes import start, status_of
+from ..processes import start, status_of, wait_until
 
 TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
 SMALL = {"model": "logistic", "steps": 40, "init_steps": 12, "batch_size": 8, "checkpoint_every": 7}
@@ -82,10 +82,8 @@ def test_seeds_stopped_and_resumed(model: str, tmp_path: Path) -> None:
 
 def killed(folder: Path, code: str, after: float) -> None:
     """Run code in a process of its own, and kill it with SIGKILL so many seconds after `folder` has metrics."""
-    process = start(f"import torch; torch.set_num_threads(1); {code}")
-    deadline = time.monotonic() + 60
-    while not (folder / "metrics.jsonl").is_file() and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    process = start(f"import torch; torch.set_num_threads(1); {code}", folder=folder)
+    wait_until((folder / "metrics.jsonl").is_file, process)
     time.sleep(after)
     process.kill()
     status_of(process)
@@ -99,15 +97,15 @@ def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     execute(TASKS["digits"], settings, tmp_path / "whole")
     torch.set_num_threads(threads)
     asked = {name: getattr(settings, name) for name in ("model", "steps", "init_steps", "batch_size")}
-    start = (
+    prelude = (
         "from pathlib import Path; from lfl.run import execute, resume; from lfl.task import load_task; "
         "from lfl.training import resolve; task = load_task('digits', Path('.')); "
     )
     folder = tmp_path / "killed"
-    begin = f"execute(task, resolve(task.defaults, checkpoint_every=3, **{asked}), Path({str(folder)!r}))"
+    begin = f"execute(task, resolve(task.defaults, checkpoint_every=3, **{asked}), folder)"
     for i in range(4):
-        step = begin if i == 0 else f"resume(Path({str(folder)!r}))"
-        killed(folder, start + step, random.uniform(0.05, 0.4))
+        step = begin if i == 0 else "resume(folder)"
+        killed(folder, prelude + step, random.uniform(0.05, 0.4))
     if not (folder / "result.json").is_file():
         torch.set_num_threads(1)
         resume(folder)
