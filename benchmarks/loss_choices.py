@@ -6,7 +6,8 @@
 Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
 settings of a run (`init_objective=valid`) and of options of `lfl.loss_network` (`gain=1`); all else is as by default.
 Writes `results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each
-seed at the last step, and its mean over the last tenth of the steps. The test split is not looked at.
+seed at the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is
+not looked at.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import ast
 import json
 import statistics
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
 def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) -> dict[str, Any]:
     from lfl.loss import REPRESENTATIONS, loss_network
-    from lfl.run import execute_seeds
     from lfl.training import Settings, resolve
 
     options = parse(variant)
@@ -32,17 +32,34 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
     settings = resolve(task.defaults, task=task.name, model=model, method=method, **of_run)
     REPRESENTATIONS["network"] = partial(loss_network, **options)
     with tempfile.TemporaryDirectory() as scratch:
-        results = execute_seeds(task, settings, seeds, Path(scratch) / "runs")
-        late = [late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
+        results = run(task, settings, seeds, Path(scratch))
+        late = [result and late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
     return {
         "task": task.name,
         "model": model,
         "method": method,
         "variant": variant,
         "seeds": seeds,
-        "valid_error": [result.valid_error for result in results],
+        "valid_error": [result and result.valid_error for result in results],
         "late_valid_error": late,
     }
+
+
+def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
+    """The result of each seed; None where it diverged. Seeds that run together diverge together: then each alone."""
+    from lfl.errors import Diverged
+    from lfl.run import execute, execute_seeds
+
+    try:
+        return list(execute_seeds(task, settings, seeds, scratch / "runs"))
+    except Diverged:
+        results: list[Any] = []
+    for seed in seeds:
+        try:
+            results.append(execute(task, replace(settings, seed=seed), scratch / f"seed-{seed}"))
+        except Diverged:
+            results.append(None)
+    return results
 
 
 def late_error(metrics: Path, steps: int) -> float:
@@ -77,14 +94,26 @@ def tables() -> str:
             if (row["task"], row["model"]) == (task, model):
                 last = row["valid_error"]
                 late = spread(row["late_valid_error"]) if "late_valid_error" in row else ""
-                cells = [f"`{row['variant']}`", row["method"], spread(last), f"{max(last):.4f}", late]
+                cells = [f"`{row['variant']}`", row["method"], spread(last), highest(last), late]
                 lines.append(f"| {' | '.join(cells)} | {len(last)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def spread(values: list[float]) -> str:
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+def spread(values: list[float | None]) -> str:
+    """Mean and deviation of the seeds that did not diverge."""
+    ended = [value for value in values if value is not None]
+    if len(ended) > 1:
+        return f"{statistics.mean(ended):.4f} ± {statistics.stdev(ended):.4f}"
+    return f"{ended[0]:.4f}" if ended else ""
+
+
+def highest(values: list[float | None]) -> str:
+    """The highest, or how many diverged."""
+    ended = [value for value in values if value is not None]
+    if ended == values:
+        return f"{max(ended):.4f}"
+    return f"{len(values) - len(ended)} diverged" if ended else "all diverged"
 
 
 def main() -> None:
