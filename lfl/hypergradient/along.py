@@ -3,12 +3,14 @@
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from ..trees import map_tree, norm
 from ..types import Tensors
+from .batch_norm import FewPasses
 
 Along = Callable[[Callable[[Tensors], Any], Any, Tensors, Tensors], tuple[Any, Any]]
 """`along(function, value, theta, direction) -> (value, derivative)`; the value at theta may be known, or None."""
@@ -20,7 +22,8 @@ STEP_SIZE = 1 / 16
 def forward_mode(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> tuple[Any, Any]:
     """J d, exactly; costs about two evaluations beyond the value, which it computes again."""
     del value
-    primal, tangent, *_ = torch.func.jvp(function, (theta,), (direction,))
+    with nullcontext() if torch.compiler.is_compiling() else FewPasses():
+        primal, tangent, *_ = torch.func.jvp(function, (theta,), (direction,))
     return primal, tangent
 
 

@@ -17,11 +17,15 @@ def gradient(function: Callable[[Tensors], tuple[torch.Tensor, Any]], theta: Ten
     `torch.func.grad` always keeps its graph, since another transform may differentiate it; the activations and their
     gradients are then alive together. Forward mode around it does not need the graph.
     """
-    stack = None if torch.compiler.is_compiling() else get_interpreter_stack() or []
-    if stack is None or any(level.key() == TransformType.Grad for level in stack):
+    if torch.compiler.is_compiling() or is_differentiated():
         grads, aux = torch.func.grad(function, has_aux=True)(theta)
         return grads, aux
     pulled: Any = torch.func.vjp(function, theta, has_aux=True)
     value, pull, aux = pulled
     (grads,) = pull(torch.ones_like(value), retain_graph=False, create_graph=False)
     return grads, aux
+
+
+def is_differentiated() -> bool:
+    """Whether a transform in reverse mode is at work around the caller, in an eager program."""
+    return any(level.key() == TransformType.Grad for level in get_interpreter_stack() or [])
