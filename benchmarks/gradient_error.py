@@ -4,13 +4,15 @@
     python benchmarks/gradient_error.py --table      # the table of docs/cost.md, from the committed results
 
 Relative error |g - g64| / |g64| over all of phi, median and largest of ten looks while a model trains on
-random data of its true shape; `finite-difference` also at other step sizes. Writes `results/gradient-error.json`.
+random data of its true shape; `finite-difference` also at other step sizes. tf32 is emulated: what goes into products
+and convolutions is rounded as such a GPU rounds it. Writes `results/gradient-error.json`.
 """
 
 import argparse
 import json
 import statistics
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,7 @@ def measure(threads: int, device_name: str) -> None:
         forms: dict[str, tuple[Any, Any]] = {name: (exact, name) for name in ("unroll", "mixed", "finite-difference")}
         forms |= {f"finite-difference, step size {h:g}": (exact, with_step_size(h)) for h in STEP_SIZES}
         forms["unroll, bfloat16"] = (low, "unroll")
+        forms["unroll, tf32"] = (exact, "unroll")
 
         def gradient(apply_fn: Any, form: Any, theta: Any, phi: Any, tr: Any, val: Any, buffers: Any) -> Any:
             step = partial(lfl.meta_step, apply_fn=apply_fn, loss_fn=s.loss_fn, task_loss=lfl.cross_entropy)  # noqa: B023
@@ -76,7 +79,8 @@ def measure(threads: int, device_name: str) -> None:
             inputs = (theta, phi, tr, val, carry.buffers)
             truth = gradient(exact, "unroll", *map(wide, inputs))
             for name, (apply_fn, form) in forms.items():
-                found = gradient(apply_fn, form, *inputs)
+                with emulated_tf32() if name.endswith("tf32") else nullcontext():
+                    found = gradient(apply_fn, form, *inputs)
                 errors[name].append(float((found - truth).norm() / truth.norm()))
         rows += [
             {"model": model, "form": name, "median": statistics.median(e), "largest": max(e)}
@@ -84,6 +88,26 @@ def measure(threads: int, device_name: str) -> None:
         ]
         print(*rows[-len(forms) :], sep="\n", flush=True)
     RESULTS.write_text(json.dumps({**environment(device), "rows": rows}, indent=1) + "\n")
+
+
+def emulated_tf32() -> Any:
+    """A context in which products and convolutions round their inputs to 10 bits, to the nearest and ties upwards."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    factors = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2), "convolution": (0, 1)}
+    factors["convolution_backward"] = (0, 1, 2)
+
+    def rounded(value: torch.Tensor) -> torch.Tensor:
+        return ((value.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+    class Rounding(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            which = factors.get(func.overloadpacket.__name__, ())
+            args = tuple(rounded(value) if i in which else value for i, value in enumerate(args))
+            return func(*args, **kwargs or {})
+
+    return Rounding()
 
 
 def table() -> str:

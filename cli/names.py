@@ -88,8 +88,8 @@ REDUCTIONS = {
 }
 PRECISIONS = {
     "float32": "full (the default)",
-    "tf32": "inputs of products rounded to 10 bits, on an NVIDIA GPU",
-    "bfloat16": "products in 8 bits",
+    "tf32": "10-bit inputs of products, on an NVIDIA GPU: phi's gradient off by 0.2 %, with batch norm by 35 %",
+    "bfloat16": "products in 8 bits: phi's gradient off by 0.3 to 0.8 %, with batch norm by 70 %",
 }
 LOGS = {
     "none": "nothing beside metrics.jsonl (the default)",
