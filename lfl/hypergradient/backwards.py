@@ -62,11 +62,16 @@ def retreat(
 ) -> Adjoint:
     """The adjoint before a step, from the one after it; before the first step only phi's is wanted.
 
-    A base pass that was not kept is run again. Compiled, that costs nothing where the optimiser is linear.
+    A base pass that was not kept is run again, unless the optimiser is linear.
     """
     whole = part is None or part >= len(batch[1])
     known = base.outputs if base is not None and whole else None
-    grads = base_pass(problem, theta, phi, buffers, batch).grads if base is None else base.grads
+    if base is not None:
+        grads = base.grads
+    elif problem.updates_linearly:
+        grads = map_tree(torch.zeros_like, theta)  # any will do
+    else:
+        grads = base_pass(problem, theta, phi, buffers, batch).grads
     slots, rebuild = _slots(state)
 
     def update(grads: Tensors, slots: list[torch.Tensor], theta: Tensors, phi: Any) -> Any:

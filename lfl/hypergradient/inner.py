@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate
+from ..optimiser.optimiser import Linear, Rate
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
 from .gradient import gradient
 
@@ -34,6 +34,11 @@ class Bilevel(NamedTuple):
         """Theta and the slots after an update, at the rate that holds for phi."""
         rate = self.inner_lr(phi) if callable(self.inner_lr) else self.inner_lr
         return self.inner.update(grads, state, theta, rate)
+
+    @property
+    def updates_linearly(self) -> bool:
+        """Whether the derivative of an update is the same at all gradients; where phi moves the rate it is not."""
+        return isinstance(self.inner, Linear) and not callable(self.inner_lr)
 
 
 class Lookahead(NamedTuple):

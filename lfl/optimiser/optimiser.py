@@ -23,6 +23,12 @@ class Optimiser(NamedTuple):
     update: Callable[..., tuple[Any, Any]]
 
 
+class Linear(Optimiser):
+    """One whose update is linear in gradients, slots and theta, so that its derivative needs no value of them."""
+
+    __slots__ = ()
+
+
 def check(**settings: float | torch.Tensor) -> None:
     """Raise `UserError` for a setting that is negative or not finite; tensors are taken as they are."""
     for name, value in settings.items():

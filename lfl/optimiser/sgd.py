@@ -6,7 +6,7 @@ import torch
 
 from ..errors import UserError
 from ..trees import map_tree
-from .optimiser import Optimiser, Rate, check
+from .optimiser import Linear, Optimiser, Rate, check
 
 
 def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Optimiser:
@@ -52,4 +52,4 @@ def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay
             direction = map_tree(lambda d, m: d + momentum * m, direction, state) if nesterov else state
         return map_tree(lambda p, d: p - rate * d, theta, direction), state
 
-    return Optimiser(init, update)
+    return Linear(init, update)

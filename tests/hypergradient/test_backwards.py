@@ -5,8 +5,9 @@ import torch
 from torch.utils._pytree import tree_map
 
 import lfl
+from lfl.hypergradient import mixed
 
-from .cases import MODELS, Case, assert_close, make_case, phi_gradient
+from .cases import MODELS, Case, assert_close, form, make_case, phi_gradient
 
 
 def test_what_the_loss_ignores_of_phi_has_no_gradient() -> None:
@@ -15,6 +16,28 @@ def test_what_the_loss_ignores_of_phi_has_no_gradient() -> None:
     found = phi_gradient(case._replace(phi=phi), "mixed")
     assert not found["unused"].any()
     assert_close({name: found[name] for name in case.phi}, phi_gradient(case))
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "held", "again"),
+    [("sgd", "loss", 0), ("nesterov", "loss", 0), ("adam", "loss", 3), ("sgd", "both", 3)],
+)
+def test_base_passes_run_again_only_where_an_update_looks_at_their_gradients(
+    optimiser: str, held: str, again: int
+) -> None:
+    """Through three steps: three base passes, the validation pass, and three passes backwards."""
+    case = make_case("plain", optimiser, "regression", torch.float64, held=held)
+    passes = 0
+
+    def counted(*args, **kwargs):
+        nonlocal passes
+        passes += 1
+        return apply_fn(*args, **kwargs)
+
+    apply_fn = case.kwargs["apply_fn"]
+    case = case._replace(kwargs={**case.kwargs, "apply_fn": counted})
+    form(mixed, case, 3)(case.theta, case.phi, case.carry)
+    assert passes == 7 + again
 
 
 def parts(case: Case, size: int) -> lfl.Carry:
