@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 import lfl
-from lfl.hypergradient import Hypergradient
+from lfl.hypergradient import Hypergradient, mixed
 from lfl.model import build_model, xavier_uniform
 from lfl.randomness import generator
 from lfl.training.compilation import compile_program, compiled_pieces
@@ -85,7 +85,7 @@ def ours(s: Setup, form: str | Hypergradient, *, compiled: bool = False, **optio
 
 def mixed_in_pieces(s: Setup) -> Callable[..., None]:
     """Each pass of the mixed form compiled for itself."""
-    return ours(s, compiled_pieces(s.device))
+    return ours(s, compiled_pieces(mixed, s.device))
 
 
 def base(s: Setup, *, compiled: bool = False) -> Callable[..., None]:
