@@ -15,6 +15,7 @@ import ast
 import json
 import statistics
 import tempfile
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -49,16 +50,16 @@ def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
     """The result of each seed; None where it diverged. Seeds that run together diverge together: then each alone."""
     from lfl.errors import Diverged
     from lfl.run import execute, execute_seeds
+    from lfl.run.load import read_result
 
-    try:
-        return list(execute_seeds(task, settings, seeds, scratch / "runs"))
-    except Diverged:
-        results: list[Any] = []
+    with suppress(Diverged):
+        return execute_seeds(task, settings, seeds, scratch / "runs")
+    results = []
     for seed in seeds:
-        try:
-            results.append(execute(task, replace(settings, seed=seed), scratch / f"seed-{seed}"))
-        except Diverged:
-            results.append(None)
+        result = read_result(scratch / "runs" / f"seed-{seed}")  # in turn, those before the one that diverged are done
+        with suppress(Diverged):
+            result = result or execute(task, replace(settings, seed=seed), scratch / f"seed-{seed}")
+        results.append(result)
     return results
 
 

@@ -54,12 +54,12 @@ def batch_norm(
     over = [d for d in range(x.dim()) if d != 1]
     each = [1, -1] + [1] * (x.dim() - 2)
     n, mean, precision = torch.native_batch_norm(x_0, None, None, running_mean, running_var, True, momentum, eps)
-    zero, one = torch.zeros_like(mean), torch.ones_like(mean)
+    zero = torch.zeros_like(mean)
     out = n if w is None else torch.addcmul((zero if b is None else b).view(each), n, w.view(each))
     slope, shift = (zero if dw is None else dw), (zero if db is None else db)
     if dx is None:
         return _dual(out, torch.addcmul(shift.view(each), n, slope.view(each)))
-    steepness = precision * (one if w is None else w)
+    steepness = precision if w is None else precision * w
     slope = slope - steepness * (n * dx).mean(over)
     shift = shift - steepness * dx.mean(over)
     tangent = torch.addcmul(torch.addcmul(shift.view(each), n, slope.view(each)), dx, steepness.view(each))
