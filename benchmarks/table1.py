@@ -33,7 +33,10 @@ def table(results: Path) -> str:
             cells = []
             for row in rows:
                 ours = Spread(float(row["mean"]), float(row["std"]) if row["std"] else None)
-                paper = table_1(task, model).get(row["method"].split()[0])  # whatever its settings are
+                if row["paper_mean"]:
+                    paper = Spread(float(row["paper_mean"]), float(row["paper_std"]))
+                else:
+                    paper = table_1(task, model).get(row["method"].split()[0])  # whatever its settings are
                 off = deviations_off(ours.mean, paper)
                 shown = ["" if found is None else spread_words(found) for found in (ours, paper)]
                 cells.append([row["method"], *shown, "" if off is None else f"{off:+.1f}", row["seeds"]])

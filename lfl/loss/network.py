@@ -1,5 +1,6 @@
 """The loss network l_phi of the paper: a small network of two numbers, the target and the output."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -56,6 +57,7 @@ INITIALISERS: dict[str, Initialiser] = {
     "xavier_normal": nn.init.xavier_normal_,
     "kaiming_uniform": nn.init.kaiming_uniform_,
     "kaiming_normal": nn.init.kaiming_normal_,
+    "linear": partial(nn.init.kaiming_uniform_, a=math.sqrt(5.0)),  # within +-1/sqrt(fan_in), as torch.nn.Linear
 }
 
 

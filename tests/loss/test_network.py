@@ -106,6 +106,15 @@ def test_xavier_uniform_fills_its_range() -> None:
     assert float(phi["1.weight"].std()) == pytest.approx(bound / math.sqrt(3), rel=1e-2)
 
 
+def test_linear_draws_as_torch_does() -> None:
+    phi, _ = lfl.loss_network("regression", init="linear", gain=1.0, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = [torch.nn.Linear(*sizes, bias=False) for sizes in ((2, 40), (40, 40), (40, 1))]
+    for i, layer in enumerate(layers):
+        torch.testing.assert_close(phi[f"{i}.weight"], layer.weight.detach(), rtol=0.0, atol=0.0)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
