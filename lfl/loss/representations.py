@@ -13,7 +13,9 @@ Representation = Callable[..., tuple[Any, LearnedLoss]]
 
 REPRESENTATIONS: dict[str, Representation] = {
     "network": loss_network,
-    "relu-softplus": partial(loss_network, activation="relu", output_activation="softplus", gain=1.0),
+    "relu-softplus": partial(
+        loss_network, activation="relu", output_activation="softplus", init="kaiming_normal", gain=1.0
+    ),
     "taylor-quadratic": partial(taylor_loss, order=2),
     "taylor-cubic": partial(taylor_loss, order=3),
 }

@@ -40,3 +40,11 @@ def test_the_network_of_ml3_is_never_negative() -> None:
     assert losses.min() > 0
     hidden = torch.relu(torch.relu(torch.stack([y, f], 1) @ phi["0.weight"].T) @ phi["1.weight"].T)
     torch.testing.assert_close(losses, torch.nn.functional.softplus(hidden @ phi["2.weight"].T)[:, 0])
+
+
+def test_the_network_of_ml3_is_drawn_kaiming_normal() -> None:
+    phi, _ = REPRESENTATIONS["relu-softplus"]("regression", generator=torch.Generator().manual_seed(0))
+    draws = torch.Generator().manual_seed(0)
+    for weight in phi.values():
+        expected = torch.nn.init.kaiming_normal_(torch.empty_like(weight), generator=draws)
+        torch.testing.assert_close(weight, expected, rtol=0.0, atol=0.0)
