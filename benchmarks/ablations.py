@@ -21,8 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", required=True, help="print the Markdown tables")
     parser.parse_args()
-    made = [(words, path) for name, words in TITLES.items() if (path := RESULTS / f"{name}.csv").is_file()]
-    print("\n\n".join(f"{words}\n\n{table(path)}" for words, path in made))
+    print("\n\n".join(f"{title}\n\n{table(RESULTS / f'{name}.csv')}" for name, title in TITLES.items()))
 
 
 if __name__ == "__main__":
