@@ -17,6 +17,11 @@ def source() -> str:
     return _of_checkout(PACKAGE) or _of_installation() or VERSION
 
 
+def joined(*commits: str) -> str:
+    """Several commits in one word, `a+b`, each once; so may be those that come."""
+    return "+".join(dict.fromkeys(part for commit in commits for part in commit.split("+")))
+
+
 def _of_checkout(package: Path) -> str | None:
     """The commit of the repository that holds the package as its own, not of one that an installation lies in."""
     tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")

@@ -10,7 +10,7 @@ from ..errors import Diverged, UserError
 from ..run import read_json
 from ..run.folder import write_json
 from .cell import Cell
-from .commit import source
+from .commit import joined, source
 
 ORIGIN = "origin.json"
 """In a run folder of a study: the commit of the source, and how many seeds trained as one program."""
@@ -77,9 +77,8 @@ def write_divergence(cell: Cell, seed: int, error: Diverged) -> None:
 
 def write_origin(folder: Path, num_seeds: int) -> None:
     """Note what a run is made by; where it is gone on with, also what it was made by before."""
-    before = read_json(folder / ORIGIN)["commit"].split("+") if (folder / ORIGIN).is_file() else []
-    commit = "+".join(dict.fromkeys([*before, source()]))
-    write_json(folder / ORIGIN, {"commit": commit, "seeds": num_seeds})
+    before = [read_json(folder / ORIGIN)["commit"]] if (folder / ORIGIN).is_file() else []
+    write_json(folder / ORIGIN, {"commit": joined(*before, source()), "seeds": num_seeds})
 
 
 def same_settings(cell: Cell, found: dict[str, Any], where: Path) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..report.spread import Spread, spread
 from .cell import Cell
+from .commit import joined
 from .line import Line
 from .outcome import Outcome, read_outcome
 from .statistics import Paired, paired
@@ -44,7 +45,7 @@ class Summary(NamedTuple):
     @property
     def commit(self) -> str:
         """Of the source; several, where seeds were made by several."""
-        return "+".join(dict.fromkeys(outcome.commit for outcome in self.outcomes))
+        return joined(*(outcome.commit for outcome in self.outcomes))
 
     def less(self, other: "Summary | None") -> Paired | None:
         """Test error less another line's, by seed."""

@@ -73,8 +73,13 @@ def compiles(task: Task, settings: Settings) -> bool:
 def trains_together(task: Task, settings: Settings) -> bool:
     """Whether several seeds of a run train as one program."""
     shapes, _ = build_functional(task, settings)
-    pieces = max(settings.inner_steps, settings.lookahead) > 1 and compiles(task, settings)
-    return vmap_pays(shapes, task.device) and not pieces
+    return vmap_pays(shapes, task.device) and not (in_pieces(settings) and compiles(task, settings))
+
+
+def in_pieces(settings: Settings) -> bool:
+    """Whether steps that are compiled are so pass by pass: where a horizon is long. Seeds cannot be vmapped there."""
+    long = max(settings.inner_steps, settings.lookahead) > 1
+    return long and AUTOCAST[settings.precision] is None and settings.hypergradient in IN_PIECES
 
 
 def inner_optimiser(settings: Settings) -> Optimiser:
@@ -91,9 +96,7 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     """The steps of a run, which do not depend on the seed."""
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
-    long = max(settings.inner_steps, settings.lookahead) > 1
-    lowered = AUTOCAST[settings.precision] is not None
-    pieces = compiled and long and not lowered and settings.hypergradient in IN_PIECES
+    pieces = compiled and in_pieces(settings)
     return programs(
         apply_fn=apply_fn,
         loss_fn=what.loss_fn,
