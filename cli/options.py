@@ -50,6 +50,9 @@ InitObjective = Annotated[
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
 ]
+InitStart = Annotated[
+    str | None, _choice(names.INIT_STARTS, "Where an offline step starts (default redrawn)", "--init-start")
+]
 Hypergradient = Annotated[
     str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]

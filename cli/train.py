@@ -44,14 +44,7 @@ def train(
     schedule: options.Schedule = None,
     init_objective: options.InitObjective = None,
     meta_objective: options.MetaObjective = None,
-    redraw_theta: Annotated[
-        bool | None,
-        typer.Option(
-            "--redraw-theta/--no-redraw-theta",
-            help="Start each offline step at another model, or always at the same.",
-            show_default="another",
-        ),
-    ] = None,
+    init_start: options.InitStart = None,
     hypergradient: options.Hypergradient = None,
     lookahead: Annotated[
         int | None, typer.Option(help="Model steps that an online step of the loss looks through.", show_default="1")

@@ -16,12 +16,11 @@ from .problem import Problem, State
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of like steps.
+    """A stretch of like steps. It starts from theta_0 with empty slots, and with phi as the one before has left it.
 
     Args:
         name: `"init"` or `"train"`.
         num_steps: its length.
-        start: `start(state) -> state`, before its first step.
         draw: `draw(step)`, the batches and starts that a step uses, by seed and step.
         step: `step(state, drawn) -> (state, info)`, a pure function.
         stride: steps that are taken at once: `step` is called for every `stride`-th.
@@ -29,7 +28,6 @@ class Phase:
 
     name: str
     num_steps: int
-    start: Callable[[State], State]
     draw: Callable[[int], Any]
     step: Callable[[State, Any], tuple[State, Info]]
     stride: int = 1
@@ -41,7 +39,7 @@ def first_state(problem: Problem) -> State:
 
 
 def offline_phase(problem: Problem) -> Phase:
-    """Algorithm 1: phi learns from short runs, theta is thrown away."""
+    """Algorithm 1: phi learns from short runs, or along a long one; theta is thrown away."""
     programs = problem.programs
 
     def draw(step: int) -> Any:
@@ -51,16 +49,19 @@ def offline_phase(problem: Problem) -> Phase:
             judged = problem.batch("valid", "offline valid", step)
         else:  # the same rows gathered again: a program that saw one tensor twice would be another than the online one
             judged = problem.batch("train", "offline train", first + problem.inner_steps - 1)
-        return problem.redraw_theta(step), batches, judged
+        return problem.init_theta and problem.init_theta(step), batches, judged
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         theta_0, batches_tr, batch_val = drawn
-        carry = programs.fresh(theta_0, state.phi)._replace(outer=state.carry.outer)
         rates = problem.inner_rate(0), problem.init_lr
+        if theta_0 is None:
+            theta, phi, carry, info = programs.meta(state.theta, state.phi, batches_tr, batch_val, state.carry, *rates)
+            return State(theta, phi, carry), info
+        carry = programs.fresh(theta_0, state.phi)._replace(outer=state.carry.outer)
         _, phi, carry, info = programs.meta(theta_0, state.phi, batches_tr, batch_val, carry, *rates)
         return state._replace(phi=phi, carry=state.carry._replace(outer=carry.outer)), info
 
-    return Phase("init", problem.init_steps, _empty_outer_slots(problem), draw, step)
+    return Phase("init", problem.init_steps, draw, step)
 
 
 def online_phase(problem: Problem) -> Phase:
@@ -89,7 +90,7 @@ def online_phase(problem: Problem) -> Phase:
         theta, phi, carry, info = programs.meta(state.theta, state.phi, batches, batch_val, state.carry, *rates)
         return State(theta, phi, carry), info
 
-    return Phase("train", problem.steps, _empty_outer_slots(problem), draw, step, stride=horizon)
+    return Phase("train", problem.steps, draw, step, stride=horizon)
 
 
 def fixed_phase(problem: Problem) -> Phase:
@@ -101,7 +102,7 @@ def fixed_phase(problem: Problem) -> Phase:
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         return _base_steps(problem, state, *drawn)
 
-    return Phase("train", problem.steps, lambda state: state, draw, step)
+    return Phase("train", problem.steps, draw, step)
 
 
 def _base_steps(problem: Problem, state: State, batches: list[Any], rate: torch.Tensor) -> tuple[State, Info]:
@@ -110,11 +111,3 @@ def _base_steps(problem: Problem, state: State, batches: list[Any], rate: torch.
     for batch in batches:
         theta, carry, info = problem.programs.base(theta, state.phi, batch, carry, rate)
     return State(theta, state.phi, carry), info
-
-
-def _empty_outer_slots(problem: Problem) -> Callable[[State], State]:
-    def start(state: State) -> State:
-        outer = problem.programs.fresh(state.theta, state.phi).outer
-        return state._replace(carry=state.carry._replace(outer=outer))
-
-    return start

@@ -185,13 +185,16 @@ def build_problem(
 
     theta_0 = draw_theta("theta_0", 0)
 
-    def redraw_theta(step: int) -> Tensors:
-        return draw_theta("offline theta_0", step) if settings.redraw_theta else theta_0
+    init_starts: dict[str, Callable[[int], Tensors] | None] = {
+        "redrawn": partial(draw_theta, "offline theta_0"),
+        "fixed": lambda step: theta_0,
+        "carried": None,
+    }
 
     return Problem(
         programs=steps,
         theta_0=theta_0,
-        redraw_theta=redraw_theta,
+        init_theta=init_starts[settings.init_start],
         phi_0=each_seed(draw_phi) if whole.learns_loss or whole.learns_rate else None,
         inner_rate=inner_rate,
         batch=batch,

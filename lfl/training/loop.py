@@ -60,11 +60,12 @@ def train(
         Diverged: a loss or gradient is not finite; looked for at every `log_every`-th step.
     """
     names = [phase.name for phase in plan.phases]
+    state = plan.state
     for phase in plan.phases if start is None else plan.phases[names.index(start.phase) :]:
         if start is not None and phase.name == start.phase:
             done, state = start.step, start.state
         else:
-            done, state = 0, phase.start(plan.state if phase is plan.phases[0] else state)
+            done, state = 0, plan.state._replace(phi=state.phi)
         yield Progress(phase, done, state, None)
         for first in range(done, phase.num_steps, phase.stride):
             state, info = phase.step(state, phase.draw(first))

@@ -46,7 +46,8 @@ class Settings:
         init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
             `"valid"` batch.
         meta_objective: the same of online steps.
-        redraw_theta: whether each offline step starts at another theta_0.
+        init_start: where an offline step starts: at a `"redrawn"` theta_0, at the `"fixed"` one that training starts
+            at, or where the step before it has ended (`"carried"`).
         hypergradient: how the gradient of phi is computed, as in `lfl.meta_step`.
         lookahead: steps of theta that an online step of phi is differentiated through.
         meta_every: steps of theta for each online step of phi; a multiple of `lookahead`.
@@ -84,7 +85,7 @@ class Settings:
     schedule: str
     init_objective: str
     meta_objective: str
-    redraw_theta: bool
+    init_start: str
     hypergradient: str
     lookahead: int
     meta_every: int
@@ -106,6 +107,7 @@ class Settings:
             if value is not None and value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
         one_of("--init-objective", self.init_objective, ["train", "valid"])
+        one_of("--init-start", self.init_start, ["redrawn", "fixed", "carried"])
         one_of("--meta-objective", self.meta_objective, ["train", "valid"])
         one_of("--theta-init", self.theta_init, ["xavier", "architecture"])
         one_of("--inner", self.inner, ["sgd", "adam", "adamw"])
@@ -183,7 +185,7 @@ def resolve(
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
         "init_objective": "train",
-        "redraw_theta": True,
+        "init_start": "redrawn",
         "hypergradient": "auto",
         "lookahead": lookahead,
         "meta_every": lookahead,

@@ -128,7 +128,8 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "3",
         "--inner-steps",
         "2",
-        "--no-redraw-theta",
+        "--init-start",
+        "carried",
         "--init-objective",
         "valid",
         "--threads",
@@ -166,8 +167,8 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "precision": "bfloat16",
     }
     assert expected.items() <= config.items()
-    assert (config["redraw_theta"], config["threads"], config["device"], config["batch_size"]) == (
-        False,
+    assert (config["init_start"], config["threads"], config["device"], config["batch_size"]) == (
+        "carried",
         1,
         "cpu",
         8,

@@ -10,6 +10,7 @@ import lfl
 from lfl.method import METHODS, plan
 from lfl.task import Defaults, load_task
 from lfl.training import ERRORS, build_functional, build_problem, evaluate, learned, resolve, train
+from lfl.trees import leaves
 
 TASK = load_task("digits", Path("unused"))
 
@@ -72,11 +73,11 @@ def test_ml3_and_adalfl_share_phi_until_the_online_updates_change_it() -> None:
 
 
 def test_theta_0_is_redrawn_at_each_offline_step_or_fixed() -> None:
-    redrawn, fixed = (build_problem(TASK, settings(redraw_theta=redraw)) for redraw in (True, False))
-    assert not same(redrawn.redraw_theta(0), redrawn.redraw_theta(1))
-    assert same(redrawn.redraw_theta(1), build_problem(TASK, settings()).redraw_theta(1))
-    assert same(fixed.redraw_theta(0), fixed.theta_0)
-    assert same(fixed.redraw_theta(3), fixed.theta_0)
+    redrawn, fixed = (build_problem(TASK, settings(init_start=start)) for start in ("redrawn", "fixed"))
+    assert not same(redrawn.init_theta(0), redrawn.init_theta(1))
+    assert same(redrawn.init_theta(1), build_problem(TASK, settings()).init_theta(1))
+    assert same(fixed.init_theta(0), fixed.theta_0)
+    assert same(fixed.init_theta(3), fixed.theta_0)
 
 
 def test_offline_steps_draw_a_batch_for_each_inner_step() -> None:
@@ -120,6 +121,37 @@ def test_offline_phase_is_algorithm_1() -> None:
     found = [p for p in states("ml3", inner_steps=2) if p.phase.name == "init"][-1].state.phi
     for name, weight in phi.items():
         torch.testing.assert_close(found[name], weight)
+
+
+def test_a_carried_offline_phase_is_one_training_and_the_model_starts_anew_after_it() -> None:
+    """Against `lfl.meta_step` in a loop, with momentum."""
+    asked = {"init_start": "carried", "inner_steps": 2, "momentum": 0.9}
+    problem = build_problem(TASK, settings(**asked))
+    phase = plan("ml3", problem).phases[0]
+    _, apply_fn = build_functional(TASK, settings())
+    theta, phi, carry = problem.theta_0, problem.phi_0, None
+    for step in range(phase.num_steps):
+        _, batches, judged = phase.draw(step)
+        theta, phi, carry, _ = lfl.meta_step(
+            theta,
+            phi,
+            batches,
+            judged,
+            carry,
+            apply_fn=apply_fn,
+            loss_fn=learned(TASK, settings(), 0).loss_fn,
+            task_loss=lfl.cross_entropy,
+            inner=lfl.sgd(0.01, momentum=0.9),
+            outer=lfl.adam(1e-3),
+        )
+    run = states("ml3", **asked)
+    offline = [p for p in run if p.phase.name == "init"][-1].state
+    online = next(p for p in run if p.phase.name == "train").state
+    for name, weight in (theta | phi).items():
+        torch.testing.assert_close((offline.theta | offline.phi)[name], weight)
+    assert same(online.phi, offline.phi)
+    assert same(online.theta, problem.theta_0)
+    assert all(slot.eq(0).all() for slot in leaves(online.carry))
 
 
 def test_phi_moves_at_every_kth_step_and_looks_through_its_horizon() -> None:
