@@ -64,11 +64,6 @@ SCHEDULES = {
 }
 KINDS = {"classification": "targets are classes", "regression": "targets are real values"}
 OBJECTIVES = {"train": "the step's own train batch", "valid": "a validation batch"}
-INIT_STARTS = {
-    "redrawn": "at a model drawn for it",
-    "fixed": "at the model that training starts from",
-    "carried": "where the step before it has ended",
-}
 HYPERGRADIENTS = {
     "auto": "the faster exact one (the default)",
     "unroll": "exact, reverse over reverse mode",

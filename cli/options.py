@@ -34,6 +34,7 @@ Loss = Annotated[
 Steps = Annotated[int | None, _number("Steps of the model.")]
 InitSteps = Annotated[int | None, _number("Offline steps of the loss before them.")]
 InnerSteps = Annotated[int | None, _number("Model steps in an offline step.", "1")]
+RestartEvery = Annotated[int | None, _number("Offline steps between two starts of the model.", "1")]
 BatchSize = Annotated[int | None, _number("Examples a batch.")]
 InnerLr = Annotated[float | None, _number("Learning rate of the model.")]
 InitLr = Annotated[float | None, _number("Learning rate of the loss, offline.")]
@@ -49,9 +50,6 @@ InitObjective = Annotated[
 ]
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
-]
-InitStart = Annotated[
-    str | None, _choice(names.INIT_STARTS, "Where an offline step starts (default redrawn)", "--init-start")
 ]
 Hypergradient = Annotated[
     str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")

@@ -44,7 +44,15 @@ def train(
     schedule: options.Schedule = None,
     init_objective: options.InitObjective = None,
     meta_objective: options.MetaObjective = None,
-    init_start: options.InitStart = None,
+    restart_every: options.RestartEvery = None,
+    redraw_theta: Annotated[
+        bool | None,
+        typer.Option(
+            "--redraw-theta/--no-redraw-theta",
+            help="Start the model of the offline steps at another draw each time, or always at the same.",
+            show_default="another",
+        ),
+    ] = None,
     hypergradient: options.Hypergradient = None,
     lookahead: Annotated[
         int | None, typer.Option(help="Model steps that an online step of the loss looks through.", show_default="1")

@@ -49,17 +49,16 @@ def offline_phase(problem: Problem) -> Phase:
             judged = problem.batch("valid", "offline valid", step)
         else:  # the same rows gathered again: a program that saw one tensor twice would be another than the online one
             judged = problem.batch("train", "offline train", first + problem.inner_steps - 1)
-        return problem.init_theta and problem.init_theta(step), batches, judged
+        return problem.init_theta(step), batches, judged
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         theta_0, batches_tr, batch_val = drawn
+        theta, phi, carry = state
+        if theta_0 is not None:
+            theta, carry = theta_0, programs.fresh(theta_0, phi)._replace(outer=carry.outer)
         rates = problem.inner_rate(0), problem.init_lr
-        if theta_0 is None:
-            theta, phi, carry, info = programs.meta(state.theta, state.phi, batches_tr, batch_val, state.carry, *rates)
-            return State(theta, phi, carry), info
-        carry = programs.fresh(theta_0, state.phi)._replace(outer=state.carry.outer)
-        _, phi, carry, info = programs.meta(theta_0, state.phi, batches_tr, batch_val, carry, *rates)
-        return state._replace(phi=phi, carry=state.carry._replace(outer=carry.outer)), info
+        theta, phi, carry, info = programs.meta(theta, phi, batches_tr, batch_val, carry, *rates)
+        return State(theta, phi, carry), info
 
     return Phase("init", problem.init_steps, draw, step)
 

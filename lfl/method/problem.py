@@ -28,7 +28,7 @@ class Problem:
     Args:
         programs: the steps.
         theta_0: where training starts, the same for every method.
-        init_theta: `init_theta(step)`, where an offline step starts; None where it goes on from the one before.
+        init_theta: `init_theta(step)`, where an offline step starts; None where it goes on from the one before it.
         phi_0: where learning of the loss or the rate starts; None where neither is learned.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
         inner_rate: `inner_rate(step)`, the rate of theta, or the factor on the rate that phi holds; a scalar tensor.
@@ -42,7 +42,7 @@ class Problem:
 
     programs: Programs
     theta_0: Tensors
-    init_theta: Callable[[int], Tensors] | None
+    init_theta: Callable[[int], Tensors | None]
     phi_0: Tensors | None
     batch: Callable[[str, str, int], Batch]
     inner_rate: Callable[[int], torch.Tensor]

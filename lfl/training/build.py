@@ -185,16 +185,15 @@ def build_problem(
 
     theta_0 = draw_theta("theta_0", 0)
 
-    init_starts: dict[str, Callable[[int], Tensors] | None] = {
-        "redrawn": partial(draw_theta, "offline theta_0"),
-        "fixed": lambda step: theta_0,
-        "carried": None,
-    }
+    def init_theta(step: int) -> Tensors | None:
+        if step % settings.restart_every:
+            return None
+        return draw_theta("offline theta_0", step) if settings.redraw_theta else theta_0
 
     return Problem(
         programs=steps,
         theta_0=theta_0,
-        init_theta=init_starts[settings.init_start],
+        init_theta=init_theta,
         phi_0=each_seed(draw_phi) if whole.learns_loss or whole.learns_rate else None,
         inner_rate=inner_rate,
         batch=batch,

@@ -46,8 +46,9 @@ class Settings:
         init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
             `"valid"` batch.
         meta_objective: the same of online steps.
-        init_start: where an offline step starts: at a `"redrawn"` theta_0, at the `"fixed"` one that training starts
-            at, or where the step before it has ended (`"carried"`).
+        restart_every: offline steps between two starts of the model; where it does not start anew, a step goes on from
+            the one before it.
+        redraw_theta: whether the model starts anew from another theta_0 each time.
         hypergradient: how the gradient of phi is computed, as in `lfl.meta_step`.
         lookahead: steps of theta that an online step of phi is differentiated through.
         meta_every: steps of theta for each online step of phi; a multiple of `lookahead`.
@@ -85,7 +86,8 @@ class Settings:
     schedule: str
     init_objective: str
     meta_objective: str
-    init_start: str
+    restart_every: int
+    redraw_theta: bool
     hypergradient: str
     lookahead: int
     meta_every: int
@@ -101,13 +103,12 @@ class Settings:
         for field in fields(self):
             check_type(field.name, field.type, getattr(self, field.name))
         at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1, "checkpoint_every": 0}
-        counts = ("lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
+        counts = ("restart_every", "lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
         for name, least in {**at_least, **dict.fromkeys(counts, 1)}.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
         one_of("--init-objective", self.init_objective, ["train", "valid"])
-        one_of("--init-start", self.init_start, ["redrawn", "fixed", "carried"])
         one_of("--meta-objective", self.meta_objective, ["train", "valid"])
         one_of("--theta-init", self.theta_init, ["xavier", "architecture"])
         one_of("--inner", self.inner, ["sgd", "adam", "adamw"])
@@ -185,7 +186,8 @@ def resolve(
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
         "init_objective": "train",
-        "init_start": "redrawn",
+        "restart_every": 1,
+        "redraw_theta": True,
         "hypergradient": "auto",
         "lookahead": lookahead,
         "meta_every": lookahead,

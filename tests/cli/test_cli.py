@@ -128,8 +128,9 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "3",
         "--inner-steps",
         "2",
-        "--init-start",
-        "carried",
+        "--no-redraw-theta",
+        "--restart-every",
+        "7",
         "--init-objective",
         "valid",
         "--threads",
@@ -158,6 +159,7 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "seed": 3,
         "inner_steps": 2,
         "init_objective": "valid",
+        "restart_every": 7,
         "hypergradient": "unroll",
         "lookahead": 5,
         "meta_every": 5,
@@ -167,8 +169,8 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "precision": "bfloat16",
     }
     assert expected.items() <= config.items()
-    assert (config["init_start"], config["threads"], config["device"], config["batch_size"]) == (
-        "carried",
+    assert (config["redraw_theta"], config["threads"], config["device"], config["batch_size"]) == (
+        False,
         1,
         "cpu",
         8,

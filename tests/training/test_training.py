@@ -73,7 +73,7 @@ def test_ml3_and_adalfl_share_phi_until_the_online_updates_change_it() -> None:
 
 
 def test_theta_0_is_redrawn_at_each_offline_step_or_fixed() -> None:
-    redrawn, fixed = (build_problem(TASK, settings(init_start=start)) for start in ("redrawn", "fixed"))
+    redrawn, fixed = (build_problem(TASK, settings(redraw_theta=redraw)) for redraw in (True, False))
     assert not same(redrawn.init_theta(0), redrawn.init_theta(1))
     assert same(redrawn.init_theta(1), build_problem(TASK, settings()).init_theta(1))
     assert same(fixed.init_theta(0), fixed.theta_0)
@@ -123,15 +123,20 @@ def test_offline_phase_is_algorithm_1() -> None:
         torch.testing.assert_close(found[name], weight)
 
 
-def test_a_carried_offline_phase_is_one_training_and_the_model_starts_anew_after_it() -> None:
-    """Against `lfl.meta_step` in a loop, with momentum."""
-    asked = {"init_start": "carried", "inner_steps": 2, "momentum": 0.9}
+def test_offline_steps_go_on_from_one_another_until_the_model_starts_anew() -> None:
+    """Against `lfl.meta_step` in a loop, with momentum; the model of training starts from theta_0 after it."""
+    asked = {"restart_every": 3, "inner_steps": 2, "momentum": 0.9}
     problem = build_problem(TASK, settings(**asked))
-    phase = plan("ml3", problem).phases[0]
     _, apply_fn = build_functional(TASK, settings())
-    theta, phi, carry = problem.theta_0, problem.phi_0, None
-    for step in range(phase.num_steps):
-        _, batches, judged = phase.draw(step)
+    phase = plan("ml3", problem).phases[0]
+    drawn = [phase.draw(step) for step in range(phase.num_steps)]
+    assert [theta_0 is not None for theta_0, _, _ in drawn] == [True, False, False, True]
+    assert not same(drawn[0][0], drawn[3][0])
+    phi, outer = problem.phi_0, None
+    for theta_0, batches, judged in drawn:
+        if theta_0 is not None:
+            theta, carry = theta_0, problem.programs.fresh(theta_0, phi)
+            carry = carry if outer is None else carry._replace(outer=outer)
         theta, phi, carry, _ = lfl.meta_step(
             theta,
             phi,
@@ -144,6 +149,7 @@ def test_a_carried_offline_phase_is_one_training_and_the_model_starts_anew_after
             inner=lfl.sgd(0.01, momentum=0.9),
             outer=lfl.adam(1e-3),
         )
+        outer = carry.outer
     run = states("ml3", **asked)
     offline = [p for p in run if p.phase.name == "init"][-1].state
     online = next(p for p in run if p.phase.name == "train").state
