@@ -10,7 +10,7 @@ from ..data.arrays import Split
 from ..errors import UserError, one_of
 from ..types import Kind
 from .build import build_task
-from .defaults import colour_defaults
+from .defaults import colour_defaults, for_regression
 from .images import PAD
 from .task import Defaults, Task
 
@@ -83,7 +83,7 @@ def task_from_arrays(
     images = train.x.dim() == 4
     settings = colour_defaults(STEPS) if images else Defaults(STEPS, 0.01)
     if found == "regression":
-        settings = replace(settings, inner_lr=0.001, loss="squared-error")
+        settings = for_regression(settings)
     least = 20
     if len(train.y) < least:
         raise UserError(f"{name} has {len(train.y)} train rows; at least {least} are needed to hold some out.")

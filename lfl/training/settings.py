@@ -186,7 +186,7 @@ def resolve(
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
         "init_objective": "train",
-        "restart_every": 1,
+        "restart_every": defaults.restart_every,
         "redraw_theta": True,
         "hypergradient": "auto",
         "lookahead": lookahead,
