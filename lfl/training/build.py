@@ -186,7 +186,8 @@ def build_problem(
     theta_0 = draw_theta("theta_0", 0)
 
     def init_theta(step: int) -> Tensors | None:
-        if step % settings.restart_every:
+        every = settings.restart_every
+        if step > 0 and (every == 0 or step % every):
             return None
         return draw_theta("offline theta_0", step) if settings.redraw_theta else theta_0
 

@@ -46,8 +46,8 @@ class Settings:
         init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
             `"valid"` batch.
         meta_objective: the same of online steps.
-        restart_every: offline steps between two starts of the model; where it does not start anew, a step goes on from
-            the one before it.
+        restart_every: offline steps between two starts of the model, 0 for one start; where it does not start anew, a
+            step goes on from the one before it.
         redraw_theta: whether the model starts anew from another theta_0 each time.
         hypergradient: how the gradient of phi is computed, as in `lfl.meta_step`.
         lookahead: steps of theta that an online step of phi is differentiated through.
@@ -102,9 +102,9 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_type(field.name, field.type, getattr(self, field.name))
-        at_least = {"seed": 0, "steps": 1, "init_steps": 0, "inner_steps": 1, "batch_size": 1, "checkpoint_every": 0}
-        counts = ("restart_every", "lookahead", "meta_every", "meta_batch_size", "log_every", "eval_every")
-        for name, least in {**at_least, **dict.fromkeys(counts, 1)}.items():
+        from_0 = ("seed", "init_steps", "restart_every", "checkpoint_every")
+        from_1 = ("steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size", "log_every")
+        for name, least in {**dict.fromkeys(from_0, 0), **dict.fromkeys((*from_1, "eval_every"), 1)}.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")

@@ -132,6 +132,8 @@ def test_offline_steps_go_on_from_one_another_until_the_model_starts_anew() -> N
     drawn = [phase.draw(step) for step in range(phase.num_steps)]
     assert [theta_0 is not None for theta_0, _, _ in drawn] == [True, False, False, True]
     assert not same(drawn[0][0], drawn[3][0])
+    once = plan("ml3", build_problem(TASK, settings(restart_every=0))).phases[0]
+    assert [once.draw(step)[0] is not None for step in range(3)] == [True, False, False]
     phi, outer = problem.phi_0, None
     for theta_0, batches, judged in drawn:
         if theta_0 is not None:
