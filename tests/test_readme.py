@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text()
     [
         ("README.md", "table1.py", "--table"),
         ("README.md", "step_cost.py", "--summary"),
-        ("docs/reproduction.md", "table1.py", "--rate-table"),
+        ("docs/reproduction.md", "table1.py", "--regression"),
         ("docs/reproduction.md", "ablations.py", "--table"),
         ("docs/reproduction.md", "loss_choices.py", "--table"),
         ("docs/reproduction.md", "batch_norm.py", "--table"),
