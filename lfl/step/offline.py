@@ -34,7 +34,8 @@ def offline_step(
         phi'      = phi     - eta   grad_phi   L_T(theta_S_inner(phi))
 
     Args:
-        theta_0: where the inner steps start; the caller redraws it at each step, or keeps it.
+        theta_0: where the inner steps start; the caller redraws it at each step, or keeps it. (Offline steps that go on
+            from one another are those of `lfl.meta_step`.)
         phi: parameters of the learned loss.
         batches_tr: S_inner train batches.
         batch_val: the validation batch.
