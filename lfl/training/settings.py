@@ -102,9 +102,10 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_type(field.name, field.type, getattr(self, field.name))
-        from_0 = ("seed", "init_steps", "restart_every", "checkpoint_every")
-        from_1 = ("steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size", "log_every")
-        for name, least in {**dict.fromkeys(from_0, 0), **dict.fromkeys((*from_1, "eval_every"), 1)}.items():
+        from_0 = ["seed", "init_steps", "restart_every", "checkpoint_every"]
+        from_1 = ["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size"]
+        from_1 += ["log_every", "eval_every"]
+        for name, least in (dict.fromkeys(from_0, 0) | dict.fromkeys(from_1, 1)).items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
