@@ -14,11 +14,9 @@ from lfl.errors import Failure
 from lfl.randomness import generator
 from lfl.run import execute, load_run
 from lfl.run import test_error as error_on_test
-from lfl.task import Task, load_task
+from lfl.task import DEFAULTS, Task, load_task
 from lfl.task.build import build_task
-from lfl.task.defaults import colour_defaults
 from lfl.task.images import PAD
-from lfl.task.task import Defaults
 from lfl.training import evaluate, resolve
 from lfl.training.build import ERRORS
 
@@ -66,13 +64,10 @@ def synthetic(name: str) -> Task:
     x, test_x = torch.randn(60, *shape, generator=g), torch.randn(2, *shape, generator=g)
     if len(shape) == 1:
         y, test_y = torch.rand(60, 1, generator=g), torch.rand(2, 1, generator=g)
-        settings = Defaults(10_000, 0.001, loss="squared-error")
-        return build_task(name, "regression", Split(x, y), Split(test_x, test_y), 1, settings)
+        return build_task(name, "regression", Split(x, y), Split(test_x, test_y), 1, DEFAULTS[name])
     y, test_y = torch.arange(60) % classes, torch.arange(2)
-    colour = shape[0] == 3
-    settings = colour_defaults(100_000) if colour else Defaults(25_000, 0.01)
-    train, test = Split(x, y), Split(test_x, test_y)
-    return build_task(name, "classification", train, test, classes, settings, pad=PAD if colour else None)
+    train, test, pad = Split(x, y), Split(test_x, test_y), PAD if shape[0] == 3 else None
+    return build_task(name, "classification", train, test, classes, DEFAULTS[name], pad=pad)
 
 
 @cache

@@ -11,12 +11,11 @@ import numpy as np
 
 from lfl.method import METHODS
 from lfl.task import Defaults
+from lfl.task.defaults import for_regression
 from lfl.training import resolve
 
-DEFAULTS = {
-    "classification": Defaults(steps=100, inner_lr=0.01, init_steps=20),
-    "regression": Defaults(steps=100, inner_lr=0.01, init_steps=20, loss="squared-error"),
-}
+CLASSIFICATION = Defaults(steps=100, inner_lr=0.01, init_steps=20)
+DEFAULTS = {"classification": CLASSIFICATION, "regression": for_regression(CLASSIFICATION)}
 
 
 def write_run(
