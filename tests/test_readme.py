@@ -19,6 +19,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/reproduction.md", "table1.py", "--regression"),
         ("docs/reproduction.md", "ablations.py", "--table"),
         ("docs/reproduction.md", "loss_choices.py", "--table"),
+        ("docs/reproduction.md", "splits.py", "--table"),
         ("docs/reproduction.md", "batch_norm.py", "--table"),
         ("docs/cost.md", "step_cost.py", "--tables"),
         ("docs/cost.md", "gradient_error.py", "--table"),

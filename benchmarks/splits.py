@@ -1,0 +1,112 @@
+"""What a figure of a regression task owes to which rows are tested on: the same methods on other splits.
+
+    python benchmarks/splits.py --task diabetes --methods baseline ml3 meta-lr adalfl --splits 1 2 3 4 5
+    python benchmarks/splits.py --methods "baseline inner_lr=0.005"
+    python benchmarks/splits.py --table        # the table of docs/reproduction.md, from the committed results
+
+Whole runs by default settings with seed 0, on splits of the tasks' own sizes; split 0 is the one that `lfl` uses, the
+others are made the same way from shuffled rows. Writes `results/splits.json` after each run and does not repeat what is
+in it: the mean squared error on the test split, null where the run diverged, and the mean target of each split.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results" / "splits.json"
+SPLITS = ["train", "valid", "test"]
+
+
+def split_anew(name: str, data_dir: Path, number: int) -> Any:
+    """The task on split `number`: its raw rows, shuffled, take other places in the fixed splits."""
+    import torch
+
+    from lfl.data import scikit, tables
+    from lfl.data.arrays import Split
+    from lfl.task import DEFAULTS
+    from lfl.task.build import build_task
+
+    rows = scikit.diabetes() if name == "diabetes" else getattr(tables, name)(data_dir)
+    if number:
+        order = torch.randperm(len(rows.y), generator=torch.Generator().manual_seed(number))
+        rows = Split(rows.x[order], rows.y[order])
+    return build_task(name, "regression", rows, None, 1, DEFAULTS[name])
+
+
+def measure(name: str, data_dir: Path, method: str, number: int) -> dict[str, Any]:
+    from lfl.errors import Diverged
+    from lfl.run import execute
+    from lfl.study.variant import parse_variant
+    from lfl.training import resolve
+
+    task = split_anew(name, data_dir, number)
+    variant = parse_variant(method)
+    settings = resolve(task.defaults, task=name, model="mlp", method=variant.method, **variant.asked)
+    means = {split: round(float(getattr(task, split).y.mean()), 6) for split in SPLITS}
+    row = {"task": name, "method": method, "split": number, "mean_target": means}
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            return row | {"test_error": execute(task, settings, Path(scratch) / "run").test_error}
+        except Diverged:
+            return row | {"test_error": None}
+
+
+def table() -> str:
+    """The committed results as Markdown, a table for each task and a line for each split."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    blocks = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        of_task = [row for row in rows if row["task"] == task]
+        methods = list(dict.fromkeys(row["method"] for row in of_task))
+        heads = [task, *(f"mean target, {name}" for name in SPLITS), *methods]
+        lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+        for number in sorted({row["split"] for row in of_task}):
+            errors = {row["method"]: row["test_error"] for row in of_task if row["split"] == number}
+            means = next(row["mean_target"] for row in of_task if row["split"] == number)
+            cells = [f"{means[name]:.3f}" for name in SPLITS] + [shown(errors, method) for method in methods]
+            lines.append(f"| split {number} | {' | '.join(cells)} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def shown(errors: dict[str, float | None], method: str) -> str:
+    if method not in errors:
+        return ""
+    error = errors[method]
+    return "diverged" if error is None else f"{error:.4f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="diabetes", choices=["crime", "diabetes", "california"])
+    parser.add_argument("--methods", nargs="+", default=["baseline", "ml3", "meta-lr", "adalfl"])
+    parser.add_argument("--splits", nargs="+", type=int, default=[0, 1, 2, 3, 4, 5])
+    parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
+    asked = parser.parse_args()
+    if asked.table:
+        print(table())
+        return
+
+    import torch
+
+    from lfl.device import keep_freed_memory
+    from lfl.run.environment import environment
+
+    torch.set_num_threads(asked.threads)
+    keep_freed_memory()
+    for number in asked.splits:
+        for method in asked.methods:
+            rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+            if any((row["task"], row["method"], row["split"]) == (asked.task, method, number) for row in rows):
+                continue
+            rows.append(measure(asked.task, asked.data_dir, method, number))
+            RESULTS.write_text(json.dumps(environment(torch.device("cpu")) | {"rows": rows}, indent=1) + "\n")
+            print(rows[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
