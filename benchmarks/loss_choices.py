@@ -34,6 +34,8 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
     REPRESENTATIONS["network"] = partial(loss_network, **options)
     with tempfile.TemporaryDirectory() as scratch:
         results = run(task, settings, seeds, Path(scratch))
+        if not all(result is None or result.completed for result in results):
+            raise SystemExit(f"{method} with {variant} was interrupted, and is not among the results.")
         late = [result and late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
     return {
         "task": task.name,

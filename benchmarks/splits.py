@@ -48,9 +48,12 @@ def measure(name: str, data_dir: Path, method: str, number: int) -> dict[str, An
     row = {"task": name, "method": method, "split": number, "mean_target": means}
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            return row | {"test_error": execute(task, settings, Path(scratch) / "run").test_error}
+            result = execute(task, settings, Path(scratch) / "run")
         except Diverged:
             return row | {"test_error": None}
+    if not result.completed:
+        raise SystemExit(f"{method} on split {number} was interrupted, and is not among the results.")
+    return row | {"test_error": result.test_error}
 
 
 def table() -> str:
