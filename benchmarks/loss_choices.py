@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rows import add_row, refuse_interrupted
+
 RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
 
@@ -34,14 +36,9 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
     REPRESENTATIONS["network"] = partial(loss_network, **options)
     with tempfile.TemporaryDirectory() as scratch:
         results = run(task, settings, seeds, Path(scratch))
-        if not all(result is None or result.completed for result in results):
-            raise SystemExit(f"{method} with {variant} was interrupted, and is not among the results.")
+        refuse_interrupted(*results)
         late = [result and late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
     return {
-        "task": task.name,
-        "model": model,
-        "method": method,
-        "variant": variant,
         "seeds": seeds,
         "valid_error": [result and result.valid_error for result in results],
         "late_valid_error": late,
@@ -137,7 +134,6 @@ def main() -> None:
     import torch
 
     from lfl.device import keep_freed_memory
-    from lfl.run.environment import environment
     from lfl.task import load_task
 
     torch.set_num_threads(asked.threads)
@@ -145,14 +141,10 @@ def main() -> None:
     task = load_task(asked.task, asked.data_dir)
     for variant in asked.variants:
         for method in asked.methods:
-            rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
-            key = [asked.task, asked.model, method, variant]
-            if key in [[row[name] for name in ("task", "model", "method", "variant")] for row in rows]:
-                continue
-            rows.append(measure(task, asked.model, method, variant, asked.seeds))
-            content = environment(task.device) | {"rows": rows}
-            RESULTS.write_text(json.dumps(content, indent=1) + "\n")
-            print(method, variant, spread(rows[-1]["valid_error"]), spread(rows[-1]["late_valid_error"]), flush=True)
+            key = {"task": asked.task, "model": asked.model, "method": method, "variant": variant}
+            make = partial(measure, task, asked.model, method, variant, asked.seeds)
+            if row := add_row(RESULTS, key, make, task.device):
+                print(method, variant, spread(row["valid_error"]), spread(row["late_valid_error"]), flush=True)
 
 
 if __name__ == "__main__":

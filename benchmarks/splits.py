@@ -12,8 +12,11 @@ in it: the mean squared error on the test split, null where the run diverged, an
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from rows import add_row, refuse_interrupted
 
 RESULTS = Path(__file__).parent / "results" / "splits.json"
 SPLITS = ["train", "valid", "test"]
@@ -35,24 +38,21 @@ def split_anew(name: str, data_dir: Path, number: int) -> Any:
     return build_task(name, "regression", rows, None, 1, DEFAULTS[name])
 
 
-def measure(name: str, data_dir: Path, method: str, number: int) -> dict[str, Any]:
+def measure(task: Any, method: str) -> dict[str, Any]:
     from lfl.errors import Diverged
     from lfl.run import execute
     from lfl.study.variant import parse_variant
     from lfl.training import resolve
 
-    task = split_anew(name, data_dir, number)
     variant = parse_variant(method)
-    settings = resolve(task.defaults, task=name, model="mlp", method=variant.method, **variant.asked)
-    means = {split: round(float(getattr(task, split).y.mean()), 6) for split in SPLITS}
-    row = {"task": name, "method": method, "split": number, "mean_target": means}
+    settings = resolve(task.defaults, task=task.name, model="mlp", method=variant.method, **variant.asked)
+    row = {"mean_target": {name: round(float(getattr(task, name).y.mean()), 6) for name in SPLITS}}
     with tempfile.TemporaryDirectory() as scratch:
         try:
             result = execute(task, settings, Path(scratch) / "run")
         except Diverged:
             return row | {"test_error": None}
-    if not result.completed:
-        raise SystemExit(f"{method} on split {number} was interrupted, and is not among the results.")
+    refuse_interrupted(result)
     return row | {"test_error": result.test_error}
 
 
@@ -97,18 +97,15 @@ def main() -> None:
     import torch
 
     from lfl.device import keep_freed_memory
-    from lfl.run.environment import environment
 
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
     for number in asked.splits:
+        task = split_anew(asked.task, asked.data_dir, number)
         for method in asked.methods:
-            rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
-            if any((row["task"], row["method"], row["split"]) == (asked.task, method, number) for row in rows):
-                continue
-            rows.append(measure(asked.task, asked.data_dir, method, number))
-            RESULTS.write_text(json.dumps(environment(torch.device("cpu")) | {"rows": rows}, indent=1) + "\n")
-            print(rows[-1], flush=True)
+            key = {"task": asked.task, "method": method, "split": number}
+            if row := add_row(RESULTS, key, partial(measure, task, method), task.device):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":
