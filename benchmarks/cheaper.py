@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rows import refuse_interrupted
+
 RESULTS = Path(__file__).parent / "results"
 CHEAPER = RESULTS / "cheaper.json"
 VARIANTS = [
@@ -52,6 +54,7 @@ def measure(variants: list[str], seeds: list[int], data_dir: Path) -> None:
         settings = resolve(task.defaults, task="mnist", model="lenet5", seed=seed, **options(variant))
         with tempfile.TemporaryDirectory() as scratch:
             result = execute(task, settings, Path(scratch) / "run")
+        refuse_interrupted(result)
         run = {"variant": variant, "seed": seed, "test_error": result.test_error, "valid_error": result.valid_error}
         runs = [*read(), run | {"seconds": round(result.seconds, 1)} | environment(task.device)]
         runs.sort(key=lambda run: (VARIANTS.index(run["variant"]), run["seed"]))
