@@ -4,10 +4,11 @@
     python benchmarks/loss_choices.py --table        # the tables of docs/reproduction.md, from the committed results
 
 Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
-settings of a run (`init_objective=valid`) and of options of `lfl.loss_network` (`gain=1`); all else is as by default.
-Writes `results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each
-seed at the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is
-not looked at.
+settings of a run (`init_objective=valid`) and of options of its learned loss, those of `lfl.loss_network` (`gain=1`)
+or, behind `loss=taylor-cubic`, of `lfl.taylor_loss` (`reduction=sum`); all else is as by default. Writes
+`results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each seed at
+the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is not
+looked at.
 """
 
 import argparse
@@ -15,7 +16,8 @@ import ast
 import json
 import statistics
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -27,14 +29,12 @@ RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
 
 def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) -> dict[str, Any]:
-    from lfl.loss import REPRESENTATIONS, loss_network
     from lfl.training import Settings, resolve
 
     options = parse(variant)
     of_run = {name: options.pop(name) for name in [field.name for field in fields(Settings)] if name in options}
     settings = resolve(task.defaults, task=task.name, model=model, method=method, **of_run)
-    REPRESENTATIONS["network"] = partial(loss_network, **options)
-    with tempfile.TemporaryDirectory() as scratch:
+    with drawn_with(settings.loss, options), tempfile.TemporaryDirectory() as scratch:
         results = run(task, settings, seeds, Path(scratch))
         refuse_interrupted(*results)
         late = [result and late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
@@ -43,6 +43,20 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
         "valid_error": [result and result.valid_error for result in results],
         "late_valid_error": late,
     }
+
+
+@contextmanager
+def drawn_with(loss: str, options: dict[str, Any]) -> Iterator[None]:
+    """A learned loss with options of its own, where there are any; afterwards it is as it was."""
+    from lfl.loss import REPRESENTATIONS
+
+    before = dict(REPRESENTATIONS)
+    if options:
+        REPRESENTATIONS[loss] = partial(before[loss], **options)
+    try:
+        yield
+    finally:
+        REPRESENTATIONS.update(before)
 
 
 def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:

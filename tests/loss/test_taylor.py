@@ -40,6 +40,14 @@ def test_any_number_of_outputs_in_any_order() -> None:
     torch.testing.assert_close(moved, loss_fn(phi, outputs, targets))
 
 
+def test_outputs_are_summed() -> None:
+    outputs, targets = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 5, 2, 2])
+    phi, loss_fn = taylor_loss("classification", order=2, generator=torch.Generator().manual_seed(0))
+    (a1, a2, a3), f = phi["coefficients"], outputs.softmax(1)
+    expected = a1 + a2 / 2 * (f**2).sum(1) + a3 * f[torch.arange(4), targets]  # about zero; probabilities sum to 1
+    torch.testing.assert_close(loss_fn(phi, outputs, targets), expected)
+
+
 def test_unknown_orders_are_named() -> None:
     with pytest.raises(lfl.UserError, match="unknown order '4'; choose one of: 2, 3"):
         taylor_loss("regression", order=4, generator=torch.Generator())
