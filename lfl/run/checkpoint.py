@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from ..types import Tensors
-from .folder import write_bytes
+from .folder import clear_partial, write_bytes
 
 KEPT = 2
 FOLDER = "checkpoints"
@@ -57,8 +57,7 @@ def write_checkpoint(run: Path, number: int, tensors: Tensors, facts: dict[str, 
     write_bytes(path, content)
     for old in _by_age(folder)[:-KEPT]:
         old.unlink()
-    for partial in folder.glob(".*.partial"):
-        partial.unlink()
+    clear_partial(folder)
     return path
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from safetensors.torch import save
@@ -82,8 +83,8 @@ def explained(what: str, remedy: str) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write under a temporary name, flush to disk, then rename: whole or not there."""
-    scratch = path.with_name(f".{path.name}.partial")
+    """Write under a name of one's own, flush to disk, then rename: whole or not there, whoever else writes."""
+    scratch = path.with_name(f".{path.name}.{token_hex(4)}.partial")
     try:
         with scratch.open("wb") as file:
             file.write(content)
@@ -93,6 +94,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def clear_partial(folder: Path) -> None:
+    """Remove what was left half-written by those who were killed; nobody writes into the folder now."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,7 +13,7 @@ from ..method import State
 from ..training import Progress
 from ..types import Kind
 from .board import Board
-from .folder import write_bytes, write_json, write_tensors
+from .folder import clear_partial, write_bytes, write_json, write_tensors
 from .history import History
 
 
@@ -96,6 +96,7 @@ class Record:
 
     def finish(self, state: State, ended: dict[str, Any], signal: int | None) -> Result:
         """Write what was trained and learned; `result.json` comes last."""
+        clear_partial(self.folder)
         result = Result(self.folder, **ended, seconds=time.perf_counter() - self.start, signal=signal)
         write_tensors(self.folder / "theta.safetensors", state.theta)
         write_tensors(self.folder / "buffers.safetensors", state.carry.buffers)

@@ -1,12 +1,13 @@
 """Folders to write into, and a disk's errors in words."""
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import lfl
-from lfl.run.folder import explained, make_folder
+from lfl.run.folder import explained, make_folder, write_bytes
 
 
 def test_made_with_its_parents_and_kept(tmp_path: Path) -> None:
@@ -31,3 +32,11 @@ def test_a_full_disk_is_put_into_words(tmp_path: Path) -> None:
 def test_a_pipe_that_nobody_reads_is_not_the_disks_fault() -> None:
     with pytest.raises(BrokenPipeError), explained("write into here", "make room there"):
         raise BrokenPipeError
+
+
+def test_two_who_write_one_file_at_once_do_not_hinder_each_other(tmp_path: Path) -> None:
+    contents = [bytes([i]) * 10_000 for i in range(100)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda content: write_bytes(tmp_path / "table.csv", content), contents))
+    assert [each.name for each in tmp_path.iterdir()] == ["table.csv"]
+    assert (tmp_path / "table.csv").read_bytes() in contents

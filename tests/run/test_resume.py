@@ -132,6 +132,7 @@ def test_without_a_whole_checkpoint_it_starts_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     execute(TASKS["digits"], settings, folder, stop_at("train", 33))
     shutil.rmtree(folder / "checkpoints")
+    (folder / ".theta.safetensors.0123abcd.partial").write_bytes(b"half")  # as a kill leaves it
     resume(folder)
     assert contents(folder) == contents(tmp_path / "whole")
 
