@@ -5,7 +5,7 @@
 
 Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
 settings of a run (`init_objective=valid`) and of options of its learned loss, those of `lfl.loss_network` (`gain=1`)
-or, behind `loss=taylor-cubic`, of `lfl.taylor_loss` (`reduction=sum`); all else is as by default. Writes
+or, behind `loss=taylor-cubic`, of `lfl.taylor_loss` (`reduction=mean`); all else is as by default. Writes
 `results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each seed at
 the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is not
 looked at.
@@ -16,12 +16,12 @@ import ast
 import json
 import statistics
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rows import add_row, refuse_interrupted
 
@@ -29,12 +29,14 @@ RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
 
 def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) -> dict[str, Any]:
+    from lfl.loss import REPRESENTATIONS
     from lfl.training import Settings, resolve
 
     options = parse(variant)
     of_run = {name: options.pop(name) for name in [field.name for field in fields(Settings)] if name in options}
     settings = resolve(task.defaults, task=task.name, model=model, method=method, **of_run)
-    with drawn_with(settings.loss, options), tempfile.TemporaryDirectory() as scratch:
+    drawn = {settings.loss: partial(REPRESENTATIONS[settings.loss], **options)} if options else {}
+    with patch.dict(REPRESENTATIONS, drawn), tempfile.TemporaryDirectory() as scratch:
         results = run(task, settings, seeds, Path(scratch))
         refuse_interrupted(*results)
         late = [result and late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
@@ -43,20 +45,6 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
         "valid_error": [result and result.valid_error for result in results],
         "late_valid_error": late,
     }
-
-
-@contextmanager
-def drawn_with(loss: str, options: dict[str, Any]) -> Iterator[None]:
-    """A learned loss with options of its own, where there are any; afterwards it is as it was."""
-    from lfl.loss import REPRESENTATIONS
-
-    before = dict(REPRESENTATIONS)
-    if options:
-        REPRESENTATIONS[loss] = partial(before[loss], **options)
-    try:
-        yield
-    finally:
-        REPRESENTATIONS.update(before)
 
 
 def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
