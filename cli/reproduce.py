@@ -63,7 +63,15 @@ def reproduce(
     """
     from lfl.errors import one_of
     from lfl.study import TABLES, defaults_of, entries, parse_row, summarise, table_lines
-    from lfl.study.results import csv_cells, csv_format, markdown_format, read_results, shown_cells, write_results
+    from lfl.study.results import (
+        csv_cells,
+        csv_format,
+        markdown_format,
+        merge_results,
+        read_results,
+        shown_cells,
+        write_results,
+    )
 
     one_of("table", table, list(TABLES))
     number, hours = TABLES[table], table == "table2"
@@ -93,7 +101,7 @@ def reproduce(
             for form, cells, into in ((as_csv, csv_cells(shown), csv), (as_markdown, for_people, markdown)):
                 write_results(out / f"{table}.{form.suffix}", form, cells, number)
                 if into is not None:
-                    write_results(into, form, read_results(into, form) | cells, number)
+                    merge_results(into, form, cells, number)
             _print(for_people, as_markdown)
             print(f"{out / table}.csv, {out / table}.md")
     study.tell_troubles(troubles)

@@ -3,18 +3,19 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import UserError
 
 
-def lock(descriptor: int, *, shared: bool = False) -> bool:
+def lock(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
     """Lock an open file or folder for as long as it is open.
 
     Args:
         descriptor: of the file or folder.
         shared: whether others may share the lock.
+        wait: for those who hold it.
 
     Returns:
         Whether it is ours; where the system has no such locks it always is.
@@ -27,7 +28,7 @@ def lock(descriptor: int, *, shared: bool = False) -> bool:
     import fcntl
 
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     return True
@@ -47,6 +48,21 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         if not lock(descriptor):
             raise UserError(f"another process is at work in {folder}; wait for it, or stop it.")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Hold a folder when whoever holds it has let go: for the moment that a file in it is read and written anew."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a disk without locks: as safe as before
+            lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

@@ -10,6 +10,7 @@ from ..errors import UserError
 from ..report.published import figures
 from ..report.spread import Spread, spread_words
 from ..run.folder import explained, write_bytes
+from ..run.lock import in_turn
 from .entry import Entry
 from .line import TUNED, TUNED_FACTORS
 from .statistics import Paired
@@ -158,8 +159,20 @@ def read_results(path: Path, form: Format) -> Cells:
     return cells
 
 
+def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
+    """Take lines into a results file; its others stay, also those that other processes take in; its folder is made.
+
+    Raises:
+        UserError, Failure: as `read_results` and `write_results`.
+    """
+    with explained(f"write {path}", f"choose another {form.option}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with in_turn(path.parent):
+            write_results(path, form, read_results(path, form) | cells, table)
+
+
 def write_results(path: Path, form: Format, cells: Cells, table: int) -> None:
-    """Write lines in the paper's order; its folder is made.
+    """Write lines in the paper's order, and nothing else.
 
     Raises:
         Failure: the disk does not go along.
@@ -178,7 +191,6 @@ def write_results(path: Path, form: Format, cells: Cells, table: int) -> None:
 
     text = form.write({key: cells[key] for key in sorted(cells, key=place)})
     with explained(f"write {path}", f"choose another {form.option}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, text.encode())
 
 

@@ -11,10 +11,25 @@ from hypothesis import strategies as st
 import lfl
 from lfl.report.spread import Spread
 from lfl.study.entry import Entry
-from lfl.study.results import csv_cells, csv_format, markdown_format, read_results, shown_cells, write_results
+from lfl.study.results import (
+    csv_cells,
+    csv_format,
+    markdown_format,
+    merge_results,
+    read_results,
+    shown_cells,
+    write_results,
+)
 from lfl.study.statistics import Paired
 
+from ..processes import start, status_of
+
 NAN = float("nan")
+MERGE = """
+from lfl.study.results import csv_format, merge_results
+for line in range(20):
+    merge_results(into, csv_format(), {("digits", "mlp", f"{writer}-{line}"): ["1"] * 7}, 1)
+"""
 
 
 def entry(key=("mnist", "lenet5", "adalfl"), **changed) -> Entry:
@@ -79,9 +94,9 @@ def test_lines_that_were_not_chosen_stay_and_all_are_in_the_papers_order(form, t
 
     path = tmp_path / "new" / "folder" / f"table1.{form.suffix}"
     tuned, own = ("mnist", "lenet5", "baseline-tuned"), ("digits", "mlp", "adalfl")
-    write_results(path, form, cells(entry(own), entry(tuned), entry(), entry(("crime", "mlp", "ml3"))), 1)
+    merge_results(path, form, cells(entry(own), entry(tuned), entry(), entry(("crime", "mlp", "ml3"))), 1)
     before = read_results(path, form)
-    write_results(path, form, before | cells(entry(seeds=10), entry(("mnist", "lenet5", "baseline"))), 1)
+    merge_results(path, form, cells(entry(seeds=10), entry(("mnist", "lenet5", "baseline"))), 1)
     after = read_results(path, form)
     assert list(after) == [
         ("crime", "mlp", "ml3"),
@@ -92,6 +107,14 @@ def test_lines_that_were_not_chosen_stay_and_all_are_in_the_papers_order(form, t
     ]
     assert [line[0] for line in after.values()] == ["3", "3", "10", "3", "3"]
     assert {key: line for key, line in after.items() if key in (tuned, own)} == {k: before[k] for k in (tuned, own)}
+
+
+def test_processes_that_take_lines_in_at_once_lose_none(tmp_path: Path) -> None:
+    path = tmp_path / "table1.csv"
+    writers = [start(MERGE, stderr=tmp_path / f"said-{writer}", into=path, writer=writer) for writer in range(4)]
+    assert [status_of(writer) for writer in writers] == [0] * 4
+    found = {method for _, _, method in read_results(path, csv_format())}
+    assert found == {f"{writer}-{line}" for writer in range(4) for line in range(20)}
 
 
 @pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=False)])
@@ -113,6 +136,8 @@ def test_files_that_are_something_else_are_left_alone(form, tmp_path: Path) -> N
         read_results(tmp_path, form)
     with pytest.raises(lfl.Failure, match="cannot write"):
         write_results(path / "below", form, {}, 1)
+    with pytest.raises(lfl.Failure, match="cannot write"):
+        merge_results(path / "below", form, {}, 1)
 
 
 def test_markdown_is_a_table_with_a_remark() -> None:
