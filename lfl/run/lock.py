@@ -41,28 +41,28 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    if sys.platform == "win32":
-        yield  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    with _opened(folder) as descriptor:
         if not lock(descriptor):
             raise UserError(f"another process is at work in {folder}; wait for it, or stop it.")
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
 def in_turn(folder: Path) -> Iterator[None]:
     """Hold a folder when whoever holds it has let go: for the moment that a file in it is read and written anew."""
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    with _opened(folder) as descriptor:
         with suppress(OSError):  # a disk without locks: as safe as before
             lock(descriptor, wait=True)
         yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    if sys.platform == "win32":
+        yield -1  # folders cannot be opened there, and `lock` looks at none
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
