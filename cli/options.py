@@ -46,7 +46,8 @@ Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--i
 Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
 Kind = Annotated[str | None, _choice(names.KINDS, "What your own targets are, where it is not inferred", "--kind")]
 InitObjective = Annotated[
-    str | None, _choice(names.OBJECTIVES, "What offline steps judge the loss on (default train)", "--init-objective")
+    str | None,
+    _choice(names.OBJECTIVES, "What offline steps judge by (default train; valid with meta-lr)", "--init-objective"),
 ]
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")

@@ -21,11 +21,14 @@ class Method(NamedTuple):
     Args:
         learns_loss, learns_rate: what phi holds: a loss network (or another representation), the learning rate.
         phases: of a problem, in order.
+        init_objective: what its offline steps judge phi on by default, `"train"` or `"valid"`. On the batch that a step
+            has just seen, the rate of the longest step wins, however badly it generalises.
     """
 
     learns_loss: bool
     learns_rate: bool
     phases: Callable[[Problem], list[Phase]]
+    init_objective: str = "train"
 
 
 def train_only(problem: Problem) -> list[Phase]:
@@ -46,7 +49,7 @@ def offline_and_online(problem: Problem) -> list[Phase]:
 METHODS: dict[str, Method] = {
     "baseline": Method(False, False, train_only),
     "ml3": Method(True, False, offline_only),
-    "meta-lr": Method(False, True, offline_and_online),
+    "meta-lr": Method(False, True, offline_and_online, init_objective="valid"),
     "adalfl": Method(True, False, offline_and_online),
     "adalfl+lr": Method(True, True, offline_and_online),
     "fixed": Method(True, False, train_only),

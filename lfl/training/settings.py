@@ -43,8 +43,8 @@ class Settings:
         clip_norm: the greatest norm of theta's gradient; None for any.
         schedule: of theta's rate over the steps: `"constant"`, `"cosine"` (to zero) or `"step"` (a tenth from half
             of the steps on, a hundredth from three quarters on).
-        init_objective: whether offline steps judge the loss on their own `"train"` batch, as ML3 does, or on a
-            `"valid"` batch.
+        init_objective: whether offline steps judge the loss or the rate on their own `"train"` batch, as ML3 does,
+            or on a `"valid"` batch.
         meta_objective: the same of online steps.
         restart_every: offline steps between two starts of the model, 0 for one start; where it does not start anew, a
             step goes on from the one before it.
@@ -186,7 +186,7 @@ def resolve(
         "inner_lr": defaults.inner_lr,
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
-        "init_objective": "train",
+        "init_objective": METHODS[method].init_objective,
         "restart_every": defaults.restart_every,
         "redraw_theta": True,
         "hypergradient": "auto",

@@ -88,15 +88,25 @@ def test_offline_steps_draw_a_batch_for_each_inner_step() -> None:
     assert len({tuple(batch[1].tolist()) for batches in drawn for batch in batches}) == 6
 
 
-def test_offline_steps_judge_the_loss_on_their_own_batch_or_on_a_valid_one() -> None:
-    own, valid = (
-        plan("ml3", build_problem(TASK, settings(inner_steps=2, init_objective=objective))).phases[0].draw(1)
-        for objective in ("train", "valid")
-    )
-    assert torch.equal(own[1][-1][0], own[2][0])
-    assert torch.equal(own[1][-1][0], valid[1][-1][0])
+@pytest.mark.parametrize(
+    ("method", "asked", "split"),
+    [
+        ("ml3", None, "train"),
+        ("ml3", "valid", "valid"),
+        ("adalfl", None, "train"),
+        ("adalfl+lr", None, "train"),
+        ("meta-lr", None, "valid"),
+        ("meta-lr", "train", "train"),
+    ],
+)
+def test_offline_steps_judge_a_loss_on_their_own_batch_and_a_rate_on_a_valid_one(
+    method: str, asked: str | None, split: str
+) -> None:
+    problem = build_problem(TASK, settings(method=method, inner_steps=2, init_objective=asked))
+    _, batches, judged = plan(method, problem).phases[0].draw(1)
     rows = {tuple(row.flatten().tolist()) for row in TASK.valid.x}
-    assert all(tuple(row.flatten().tolist()) in rows for row in valid[2][0])
+    assert torch.equal(batches[-1][0], judged[0]) == (split == "train")
+    assert all(tuple(row.flatten().tolist()) in rows for row in judged[0]) == (split == "valid")
 
 
 def test_offline_phase_is_algorithm_1() -> None:
