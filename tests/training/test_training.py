@@ -102,8 +102,12 @@ def test_offline_steps_draw_a_batch_for_each_inner_step() -> None:
 def test_offline_steps_judge_a_loss_on_their_own_batch_and_a_rate_on_a_valid_one(
     method: str, asked: str | None, split: str
 ) -> None:
-    problem = build_problem(TASK, settings(method=method, inner_steps=2, init_objective=asked))
-    _, batches, judged = plan(method, problem).phases[0].draw(1)
+    problems = [
+        build_problem(TASK, settings(method=method, inner_steps=2, init_objective=objective))
+        for objective in (asked, "train")
+    ]
+    (_, batches, judged), (_, on_own, _) = (plan(method, problem).phases[0].draw(1) for problem in problems)
+    assert torch.equal(batches[-1][0], on_own[-1][0])
     rows = {tuple(row.flatten().tolist()) for row in TASK.valid.x}
     assert torch.equal(batches[-1][0], judged[0]) == (split == "train")
     assert all(tuple(row.flatten().tolist()) in rows for row in judged[0]) == (split == "valid")
