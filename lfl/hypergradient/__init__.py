@@ -29,33 +29,52 @@ HYPERGRADIENTS: dict[str, Hypergradient] = {
 
 
 def resolve(
-    hypergradient: str | Hypergradient, theta: Tensors, *, num_steps: int, part: int | None, lowered: bool = False
-) -> Hypergradient:
-    """The form that a name stands for.
+    hypergradient: str | Hypergradient,
+    theta: Tensors,
+    *,
+    num_steps: int,
+    part: int | None = None,
+    lowered: bool = False,
+    custom: bool = False,
+) -> list[Hypergradient]:
+    """The forms that a name stands for, the one to try first.
 
-    `"auto"` is the faster exact one: `unroll` for a single step, unless the model has convolutions and is not being
-    compiled; else `mixed`. Second derivatives of convolutions are slow, and a compiler drops most of them;
-    `docs/cost.md` has the measurements. Where the model runs in lowered precision it is `unroll`: forward mode does
-    not go through batch norm there.
+    `"auto"` is the faster exact one, and the other one for models that it cannot differentiate: `unroll` first for a
+    single step, unless the model has convolutions and is not being compiled; else `mixed`. Second derivatives of
+    convolutions are slow, and a compiler drops most of them; `docs/cost.md` has the measurements.
+
+    Args:
+        hypergradient: a name, or a form, which stands for itself.
+        theta: parameters of the model.
+        num_steps: steps of theta that are differentiated through.
+        part: examples of each batch that are used; None for all.
+        lowered: whether the model runs in lowered precision, where forward mode does not go through batch norm.
+        custom: whether the model has a custom `torch.autograd.Function`, whose derivative a compiler loses in forward
+            mode.
 
     Raises:
-        UserError: an unknown name, part of a batch for a form that takes whole ones, or forward mode through a model
-            in lowered precision.
+        UserError: an unknown name, part of a batch for a form that takes whole ones, or forward mode where it is wrong.
     """
     if callable(hypergradient):
-        return hypergradient if part is None else partial(hypergradient, part=part)
+        return [hypergradient if part is None else partial(hypergradient, part=part)]
+    one_of("hypergradient", hypergradient, ["auto", *HYPERGRADIENTS])
+    names = [hypergradient]
+    compiling = torch.compiler.is_compiling()
     if hypergradient == "auto":
         convolutional = any(p.dim() > 2 for p in theta.values())
-        unrolled = num_steps == 1 and part is None and (torch.compiler.is_compiling() or not convolutional)
-        hypergradient = "unroll" if unrolled or lowered else "mixed"
-    one_of("hypergradient", hypergradient, ["auto", *HYPERGRADIENTS])
+        names = ["mixed", "unroll"] if num_steps > 1 or (convolutional and not compiling) else ["unroll", "mixed"]
+        if part is not None:
+            names = ["mixed"]
+        elif lowered or (custom and compiling):
+            names = ["unroll"]
     if lowered:
-        one_of("hypergradient in lowered precision", hypergradient, ["unroll"])
-    form = HYPERGRADIENTS[hypergradient]
+        one_of("hypergradient in lowered precision", names[0], ["unroll"])
+    if custom and compiling:
+        one_of("hypergradient for a compiled model with its own torch.autograd.Function", names[0], ["unroll", "finite-difference"])
     if part is None:
-        return form
-    one_of("hypergradient on part of a batch", hypergradient, ["mixed", "finite-difference"])
-    return partial(form, part=part)
+        return [HYPERGRADIENTS[name] for name in names]
+    one_of("hypergradient on part of a batch", names[0], ["mixed", "finite-difference"])
+    return [partial(HYPERGRADIENTS[names[0]], part=part)]
 
 
 __all__ = [

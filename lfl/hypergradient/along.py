@@ -11,6 +11,7 @@ import torch
 from ..trees import map_tree, norm
 from ..types import Tensors
 from .batch_norm import FewPasses
+from .constants import ObeyNoGrad, RefuseConstants
 
 Along = Callable[[Callable[[Tensors], Any], Any, Tensors, Tensors], tuple[Any, Any]]
 """`along(function, value, theta, direction) -> (value, derivative)`; the value at theta may be known, or None."""
@@ -22,7 +23,8 @@ STEP_SIZE = 1 / 16
 def forward_mode(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> tuple[Any, Any]:
     """J d, exactly; costs about two evaluations beyond the value, which it computes again."""
     del value
-    with nullcontext() if torch.compiler.is_compiling() else FewPasses():
+    few_passes = nullcontext() if torch.compiler.is_compiling() else FewPasses()
+    with torch.enable_grad(), ObeyNoGrad(), few_passes:
         primal, tangent, *_ = torch.func.jvp(function, (theta,), (direction,))
     return primal, tangent
 
@@ -35,11 +37,16 @@ def one_sided_difference(
         h = STEP_SIZE sqrt(precision) |theta| / |d|
 
     The root balances the curvature, whose error grows with h, against rounding, whose error shrinks with it.
+
+    Raises:
+        UserError: the function takes values for constants, which a difference cannot do.
     """
     size = norm(theta)
     precision = torch.finfo(size.dtype).eps
     tiny = torch.finfo(size.dtype).tiny
     h = STEP_SIZE * precision**0.5 * size.clamp(min=precision) / norm(direction).clamp(min=tiny**0.5)
-    here = function(theta) if value is None else value
-    moved = function(map_tree(lambda p, d: p + h * d, theta, direction))
+    refuse = nullcontext() if torch.compiler.is_compiling() else RefuseConstants()
+    with torch.enable_grad(), refuse:
+        here = function(theta) if value is None else value
+        moved = function(map_tree(lambda p, d: p + h * d, theta, direction))
     return here, map_tree(lambda a, b: (a - b) / h, moved, here)

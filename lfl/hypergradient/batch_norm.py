@@ -15,12 +15,13 @@ Value = torch.Tensor | None
 
 
 class FewPasses(TorchFunctionMode):
-    """A context in which forward mode goes through batch norm by `batch_norm`, unless reverse mode goes there too."""
+    """A context in which forward mode goes through batch norm by `batch_norm`, unless reverse mode goes there too, or
+    no derivative does (`torch.no_grad()`)."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is F.batch_norm and not is_differentiated():
+        if func is F.batch_norm and torch.is_grad_enabled() and not is_differentiated():
             return batch_norm(*args, **kwargs or {})
         return func(*args, **kwargs or {})
 

@@ -1,42 +1,95 @@
 """Turn what cannot work inside a step into errors that say so."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 
 from ..errors import UserError
-from ..model.obstacles import explain
+from ..model.unsupported import explain, is_refusal
+from ..trees import map_tree, named
 from ..types import ApplyFn, Batch, Tensors
+
+Found = TypeVar("Found")
+
+
+def first_that_works(
+    forms: Sequence[Callable[[], Found]],
+    apply_fn: ApplyFn,
+    theta: Tensors,
+    buffers: Tensors,
+    batches: Sequence[Batch],
+) -> Found:
+    """The result of the first of several equal computations that torch can differentiate.
+
+    Args:
+        forms: the computations, the one to try first at the front.
+        apply_fn, theta, buffers, batches: what they run on, for the words of an error.
+
+    Raises:
+        UserError: instead of torch's own error where none works; it names the module that the first one failed in.
+    """
+    refusal: Exception | None = None
+    for form in forms:
+        try:
+            return form()
+        except (RuntimeError, NotImplementedError) as error:
+            if not is_refusal(error):
+                explained = explain(error, apply_fn, theta, buffers, batches)
+                if explained is None:
+                    raise
+                raise explained from error
+            refusal = refusal or error
+    assert refusal is not None
+    explained = explain(refusal, apply_fn, theta, buffers, batches, tried_all=len(forms) > 1)
+    if explained is None:
+        raise refusal
+    raise explained from refusal
 
 
 @contextmanager
-def guarded(
-    apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, batch: Batch, *, watch_randomness: bool
-) -> Iterator[None]:
-    """Name the module behind an operation without second derivatives, and hidden random draws.
-
-    Args:
-        apply_fn, theta, buffers, batch: what the step runs on.
-        watch_randomness: whether to compare torch's global random state before and after.
+def no_random_draws() -> Iterator[None]:
+    """Refuse what draws from torch's global generators inside the block.
 
     Raises:
-        UserError: instead of torch's own error, or where the model drew from the global generator.
+        UserError: the state of a global generator has changed.
     """
-    before = _random_state() if watch_randomness else None
-    try:
-        yield
-    except (RuntimeError, NotImplementedError) as error:
-        explained = explain(error, apply_fn, theta, buffers, batch[0])
-        if explained is None:
-            raise
-        raise explained from error
-    if before is not None and not torch.equal(before, _random_state()):
+    before = _random_state()
+    yield
+    if not torch.equal(before, _random_state()):
         raise UserError(
             "the model draws random numbers inside its forward pass, so that no two passes see the same. For "
             "dropout, give the batch as (x, y, masks) with masks = lfl.draw_masks(lfl.mask_specs(apply_fn, "
-            "theta, x), generator); other noise: draw it outside and pass it in with x."
+            "theta, x), generator); for other noise as (x, y, seed) with a new whole number for each batch."
         )
+
+
+@contextmanager
+def no_writes(theta: Tensors, batches: Sequence[Batch]) -> Iterator[None]:
+    """Refuse what writes to parameters or inputs in place inside the block.
+
+    Raises:
+        UserError: a tensor of theta or of a batch was written to.
+    """
+    watched = {f"theta['{name}']": t for name, t in theta.items()}
+    for batch in batches:
+        watched |= {f"the input x{name}": t for name, t in named(batch[0]).items()}
+    watched = {name: t for name, t in watched.items() if not t.is_inference()}  # these have no counter of writes
+    before = [t._version for t in watched.values()]
+    yield
+    for (name, tensor), version in zip(watched.items(), before, strict=True):
+        if tensor._version != version:
+            raise UserError(
+                f"{name} is written to in place, by the model's forward pass (nn.Embedding(max_norm=), clamp_, an "
+                "inplace=True on the input) or by the optimiser's update; a step must leave what it is given as it "
+                "is. Compute a new tensor there instead."
+            )
+
+
+def copies(tree: Any) -> Any:
+    """The same tree with tensors of its own."""
+    return map_tree(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, tree)
 
 
 def _random_state() -> torch.Tensor:

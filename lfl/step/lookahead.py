@@ -1,8 +1,10 @@
 """What the online and the offline step share: K steps of theta, then one of phi through them."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from functools import partial
 from typing import Any
+
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import UserError
 from ..hypergradient import Bilevel, Hypergradient, resolve
@@ -11,7 +13,7 @@ from ..optimiser.optimiser import Rate
 from ..trees import map_tree, norm
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
 from .carry import Carry, Info, fresh_carry
-from .guard import guarded, in_transform
+from .guard import copies, first_that_works, in_transform, no_random_draws, no_writes
 
 
 def lookahead_step(
@@ -33,25 +35,36 @@ def lookahead_step(
 ) -> tuple[Tensors, Any, Carry, Info]:
     """Theta, phi, carry and info after one step of theta on each train batch, and one of phi.
 
-    Hidden random draws are looked for where the carry is fresh: once a run.
+    An eager step looks for hidden random draws and for writes to what it was given. Where the carry is fresh it works on
+    copies, so that the caller's tensors are still as they were when the error is raised.
     """
     if meta_batch_size is not None:
         if meta_batch_size < 1:
-            raise UserError(f"meta_batch_size must be at least 1, but {meta_batch_size} came.")
+            raise UserError(f"meta_batch_size must be at least 1, but got {meta_batch_size}.")
         batch_val = map_tree(lambda t: t[:meta_batch_size], batch_val)
-    lowered = getattr(apply_fn, "autocast", None) is not None
-    form = resolve(hypergradient, theta, num_steps=len(batches_tr), part=meta_batch_size, lowered=lowered)
+    forms = resolve(
+        hypergradient,
+        theta,
+        num_steps=len(batches_tr),
+        part=meta_batch_size,
+        lowered=getattr(apply_fn, "autocast", None) is not None,
+        custom=bool(getattr(apply_fn, "custom_functions", ())),
+    )
     problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr)
-    fresh = carry is None
+    eager = not in_transform()
     if carry is None:
         carry = fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
-    checks = (
-        nullcontext()
-        if in_transform()
-        else guarded(apply_fn, theta, carry.buffers, batches_tr[0], watch_randomness=fresh)
-    )
-    with checks:
-        phi_grads, ahead = form(problem, theta, phi, batches_tr, batch_val, carry.inner, carry.buffers)
+        if eager:
+            theta, batches_tr, batch_val = copies((theta, batches_tr, batch_val))
+    computations = [
+        partial(form, problem, theta, phi, batches_tr, batch_val, carry.inner, carry.buffers) for form in forms
+    ]
+    with sdpa_kernel(SDPBackend.MATH):  # no other attention has second derivatives
+        if eager:
+            with no_random_draws(), no_writes(theta, [*batches_tr, batch_val]):
+                phi_grads, ahead = first_that_works(computations, apply_fn, theta, carry.buffers, batches_tr)
+        else:
+            phi_grads, ahead = computations[0]()
     phi, outer_state = outer.update(phi_grads, carry.outer, phi, outer_lr)
     info = Info(ahead.inner_loss, ahead.outer_loss, ahead.theta_grad_norm, norm(phi_grads))
     return ahead.theta, phi, Carry(ahead.inner, outer_state, ahead.buffers), info

@@ -4,22 +4,24 @@ import pytest
 import torch
 
 import lfl
-from lfl.step.guard import guarded, in_transform
+from lfl.step.guard import in_transform, no_random_draws, no_writes
 
 
 def test_a_draw_from_the_global_generator_is_seen() -> None:
-    theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(2, 2))
-    batch = (torch.zeros(1, 2), torch.zeros(1, 2))
-    with torch.random.fork_rng():
-        with (
-            pytest.raises(lfl.UserError, match="draws random numbers"),
-            guarded(apply_fn, theta, buffers, batch, watch_randomness=True),
-        ):
-            torch.rand(1)
-        with guarded(apply_fn, theta, buffers, batch, watch_randomness=False):
-            torch.rand(1)
-    with guarded(apply_fn, theta, buffers, batch, watch_randomness=True):
+    with torch.random.fork_rng(), pytest.raises(lfl.UserError, match="draws random numbers"), no_random_draws():
+        torch.rand(1)
+    with no_random_draws():
         torch.rand(1, generator=torch.Generator())
+
+
+def test_a_write_in_place_is_seen_and_named() -> None:
+    theta, x = {"w": torch.ones(2)}, torch.ones(2)
+    with no_writes(theta, [(x, x)]):
+        theta["w"] * x
+    with pytest.raises(lfl.UserError, match=r"theta\['w'\] is written to in place"), no_writes(theta, [(x, x)]):
+        theta["w"].clamp_(max=0.5)
+    with pytest.raises(lfl.UserError, match="input x is written to in place"), no_writes(theta, [(x, x)]):
+        x.relu_()
 
 
 def test_transforms_are_recognised() -> None:

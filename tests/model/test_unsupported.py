@@ -101,7 +101,7 @@ def test_cudnn_recurrent_layers_are_put_into_words() -> None:
         "CuDNN RNNs due to limitations in the CuDNN API."
     )
     x = torch.zeros(2, 5, WIDTH)
-    explained = lfl.model.obstacles.explain(NotImplementedError(text), apply_fn, theta, buffers, x)
+    explained = lfl.model.unsupported.explain(NotImplementedError(text), apply_fn, theta, buffers, [(x,)])
     assert "cudnn_rnn" in str(explained)
     assert "torch.backends.cudnn.flags(enabled=False)" in str(explained)
 

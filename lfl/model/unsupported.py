@@ -3,6 +3,7 @@
 import copy
 import re
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,10 +11,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import UserError
-from ..types import ApplyFn, Tensors
+from ..types import ApplyFn, Batch, Tensors
 from .functional import PureModule
 
 _NO_DERIVATIVE = re.compile(r"derivative for '?(?:aten::)?(\w+?)(?:_backward)?'? is not implemented")
+_NO_FORWARD_MODE = re.compile(r"Trying to use forward AD with (?:aten::)?(\w+?)(?:_backward)? that does not support it")
+_NO_JVP = "You must implement the jvp function"
 
 _WAYS_OUT = {
     "scaled_dot_product": "run the step inside torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)",
@@ -22,15 +25,30 @@ _WAYS_OUT = {
 }
 
 
-def explain(error: BaseException, apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, x: Any) -> UserError | None:
+def is_refusal(error: BaseException) -> bool:
+    """Whether torch has no derivative of the kind that a form of the hypergradient takes; another form may work."""
+    message = str(error)
+    return bool(_NO_DERIVATIVE.search(message) or _NO_FORWARD_MODE.search(message)) or _NO_JVP in message
+
+
+def explain(
+    error: BaseException,
+    apply_fn: ApplyFn,
+    theta: Tensors,
+    buffers: Tensors,
+    batches: Sequence[Batch],
+    *,
+    tried_all: bool = True,
+) -> UserError | None:
     """Put torch's refusal to differentiate into words.
 
     Args:
         error: what a step raised.
-        apply_fn, theta, buffers, x: the model and the input that it was raised for.
+        apply_fn, theta, buffers, batches: the model, and the train batches of the step.
+        tried_all: whether no exact form of the hypergradient is left to try.
 
     Returns:
-        An error that names the module and the way out; None where `error` is about something else.
+        An error that names the module and the ways out; None where `error` is about something else.
     """
     if not isinstance(apply_fn, PureModule):
         return None
@@ -46,16 +64,25 @@ def explain(error: BaseException, apply_fn: ApplyFn, theta: Tensors, buffers: Te
             "without setup_context, which does not run under torch.func; switch checkpointing off there, or give "
             "the Function a setup_context."
         )
-    refused = _NO_DERIVATIVE.search(message)
+    if _NO_JVP in message:
+        other = "choose hypergradient='unroll', or give the Function a jvp" if not tried_all else "give the Function a jvp"
+        where = _raised_in(error, apply_fn)
+        return UserError(f"{where} uses a torch.autograd.Function without a jvp, which mixed needs; {other}.")
+    twice, forwards = _NO_DERIVATIVE.search(message), _NO_FORWARD_MODE.search(message)
+    refused = twice or forwards
     if refused is None:
         return None
     operation = refused[1]
+    how = "twice" if twice else "in forward mode"
+    # Through one step unroll takes second derivatives of the model and mixed forward mode; through several both take both.
+    another = not tried_all and (len(batches) == 1 if twice else "_backward" not in refused[0])
+    other = f"choose hypergradient='{'mixed' if twice else 'unroll'}', or " if another else ""
     way_out = next(
         (way for part, way in _WAYS_OUT.items() if part in operation),
         "write it with differentiable operations",
     )
-    where = _calls(operation, apply_fn, theta, buffers, x)
-    return UserError(f"{where} uses {operation.strip('_')}, which torch cannot differentiate twice; {way_out}.")
+    where = _calls(operation, apply_fn, theta, buffers, batches[0])
+    return UserError(f"{where} uses {operation.strip('_')}, which torch cannot differentiate {how}; {other}{way_out}.")
 
 
 def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
@@ -67,7 +94,7 @@ def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
     return _describe(apply_fn.training_code, found)
 
 
-def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensors, x: Any) -> str:
+def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensors, batch: Batch) -> str:
     """The first module in which a forward pass reaches `operation`."""
     code = copy.deepcopy(apply_fn.training_code)
     inside: list[str] = []
@@ -84,7 +111,7 @@ def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensor
 
     theta = {name: t.detach().clone().requires_grad_() for name, t in theta.items()}
     with torch.random.fork_rng(), Watch():  # type: ignore[no-untyped-call]
-        PureModule({}, code, code, ())(theta, buffers, x)
+        PureModule({}, code, code, ())(theta, buffers, batch[0])
     return _describe(code, found[0]) if found else "the model"
 
 

@@ -1,0 +1,64 @@
+"""Find the `torch.autograd.Function`s of one's own that a model uses."""
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+from torch.autograd import Function
+
+
+def custom_functions(module: nn.Module) -> tuple[str, ...]:
+    """Names of the `torch.autograd.Function`s that the code of a module refers to, those of torch itself left out.
+
+    The code is searched, not run: the methods of the module and of its children, what they hold, and the functions that
+    these refer to. A Function that is found only by its name at run time is not found here.
+
+    Example:
+        >>> custom_functions(nn.Linear(2, 2))
+        ()
+    """
+    found: set[str] = set()
+    seen: set[int] = set()
+    waiting: list[Any] = list(module.modules())
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        owner = getattr(thing, "__self__", None)  # of a bound method, such as Square.apply
+        if isinstance(owner, type):
+            thing = owner
+        if isinstance(thing, type) and issubclass(thing, Function):
+            if not _of_torch(thing):
+                found.add(thing.__name__)
+        elif isinstance(thing, nn.Module):
+            waiting += [value for value in vars(thing).values() if callable(value)]
+            waiting += [f for cls in type(thing).__mro__ if not _of_torch(cls) for f in vars(cls).values()]
+        elif isinstance(thing, types.MethodType):
+            waiting.append(thing.__func__)
+        elif isinstance(thing, types.FunctionType) and not _of_torch(thing):
+            waiting += _referred_to(thing)
+    return tuple(sorted(found))
+
+
+def _referred_to(function: types.FunctionType) -> Iterator[Any]:
+    """What a function's names stand for: globals, one attribute of each, and what it closes over."""
+    names = function.__code__.co_names
+    for name in names:
+        value = function.__globals__.get(name)
+        yield value
+        if isinstance(value, types.ModuleType) and not _of_torch(value):
+            yield from (getattr(value, other, None) for other in names)
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # a name that has no value yet
+            continue
+    if isinstance(wrapped := getattr(function, "__wrapped__", None), types.FunctionType):
+        yield wrapped
+
+
+def _of_torch(thing: Any) -> bool:
+    name = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+    return str(name).partition(".")[0] in {"torch", "builtins"}
