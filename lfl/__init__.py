@@ -1,6 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
-from .errors import Failure, LflError, UserError
+from .errors import Failure, LflError, NotDifferentiable, UserError
 from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
 from .loss import (
@@ -32,6 +32,7 @@ __all__ = [
     "Info",
     "LearnedLoss",
     "LflError",
+    "NotDifferentiable",
     "Optimiser",
     "Task",
     "UserError",

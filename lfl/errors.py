@@ -13,6 +13,10 @@ class UserError(LflError, ValueError):
     exit_status = 2
 
 
+class NotDifferentiable(UserError):
+    """Torch lacks a derivative of the kind that a form of the hypergradient takes of the model."""
+
+
 class Failure(LflError, RuntimeError):
     """The input was sound, but the world did not go along: a download, a disk, a diverged run."""
 

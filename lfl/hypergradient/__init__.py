@@ -28,6 +28,12 @@ HYPERGRADIENTS: dict[str, Hypergradient] = {
 }
 
 
+def exact_forms(theta: Tensors, *, num_steps: int, compiled: bool) -> list[str]:
+    """The names of the exact forms, the faster one first."""
+    convolutional = any(p.dim() > 2 for p in theta.values())
+    return ["mixed", "unroll"] if num_steps > 1 or (convolutional and not compiled) else ["unroll", "mixed"]
+
+
 def resolve(
     hypergradient: str | Hypergradient,
     theta: Tensors,
@@ -61,8 +67,7 @@ def resolve(
     names = [hypergradient]
     compiling = torch.compiler.is_compiling()
     if hypergradient == "auto":
-        convolutional = any(p.dim() > 2 for p in theta.values())
-        names = ["mixed", "unroll"] if num_steps > 1 or (convolutional and not compiling) else ["unroll", "mixed"]
+        names = exact_forms(theta, num_steps=num_steps, compiled=compiling)
         if part is not None:
             names = ["mixed"]
         elif lowered or (custom and compiling):
@@ -70,7 +75,11 @@ def resolve(
     if lowered:
         one_of("hypergradient in lowered precision", names[0], ["unroll"])
     if custom and compiling:
-        one_of("hypergradient for a compiled model with its own torch.autograd.Function", names[0], ["unroll", "finite-difference"])
+        one_of(
+            "hypergradient for a compiled model with its own torch.autograd.Function",
+            names[0],
+            ["unroll", "finite-difference"],
+        )
     if part is None:
         return [HYPERGRADIENTS[name] for name in names]
     one_of("hypergradient on part of a batch", names[0], ["mixed", "finite-difference"])
@@ -83,6 +92,7 @@ __all__ = [
     "Hypergradient",
     "Lookahead",
     "Pieces",
+    "exact_forms",
     "finite_difference",
     "forward",
     "gradient",

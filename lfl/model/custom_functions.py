@@ -4,6 +4,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 from torch.autograd import Function
 
@@ -39,6 +40,27 @@ def custom_functions(module: nn.Module) -> tuple[str, ...]:
             waiting.append(thing.__func__)
         elif isinstance(thing, types.FunctionType) and not _of_torch(thing):
             waiting += _referred_to(thing)
+    return tuple(sorted(found))
+
+
+def functions_that_ran(outputs: torch.Tensor) -> tuple[str, ...]:
+    """Names of the `torch.autograd.Function`s that outputs were computed with, those of torch itself left out.
+
+    Args:
+        outputs: computed from parameters that require gradients, outside of `torch.func`.
+    """
+    found: set[str] = set()
+    seen: set[Any] = set()
+    waiting: list[Any] = [outputs.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        function = getattr(node, "_forward_cls", None)
+        if function is not None and not _of_torch(function):
+            found.add(function.__name__)
+        waiting += [before for before, _ in node.next_functions]
     return tuple(sorted(found))
 
 

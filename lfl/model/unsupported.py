@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import UserError
+from ..errors import NotDifferentiable, UserError
 from ..types import ApplyFn, Batch, Tensors
 from .functional import PureModule
 
@@ -64,17 +64,24 @@ def explain(
             "without setup_context, which does not run under torch.func; switch checkpointing off there, or give "
             "the Function a setup_context."
         )
+    if "mutate a captured Tensor" in message:
+        return UserError(
+            f"{_raised_in(error, apply_fn)} writes to its input in place; a step must leave what it is given as it "
+            "is. Compute a new tensor there instead (inplace=False)."
+        )
     if _NO_JVP in message:
-        other = "choose hypergradient='unroll', or give the Function a jvp" if not tried_all else "give the Function a jvp"
+        other = (
+            "choose hypergradient='unroll', or give the Function a jvp" if not tried_all else "give the Function a jvp"
+        )
         where = _raised_in(error, apply_fn)
-        return UserError(f"{where} uses a torch.autograd.Function without a jvp, which mixed needs; {other}.")
+        return NotDifferentiable(f"{where} uses a torch.autograd.Function without a jvp, which mixed needs; {other}.")
     twice, forwards = _NO_DERIVATIVE.search(message), _NO_FORWARD_MODE.search(message)
     refused = twice or forwards
     if refused is None:
         return None
     operation = refused[1]
     how = "twice" if twice else "in forward mode"
-    # Through one step unroll takes second derivatives of the model and mixed forward mode; through several both take both.
+    # Through one step unroll takes second derivatives and mixed forward mode; through several both take both.
     another = not tried_all and (len(batches) == 1 if twice else "_backward" not in refused[0])
     other = f"choose hypergradient='{'mixed' if twice else 'unroll'}', or " if another else ""
     way_out = next(
@@ -82,7 +89,9 @@ def explain(
         "write it with differentiable operations",
     )
     where = _calls(operation, apply_fn, theta, buffers, batches[0])
-    return UserError(f"{where} uses {operation.strip('_')}, which torch cannot differentiate {how}; {other}{way_out}.")
+    return NotDifferentiable(
+        f"{where} uses {operation.strip('_')}, which torch cannot differentiate {how}; {other}{way_out}."
+    )
 
 
 def _raised_in(error: BaseException, apply_fn: PureModule) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
+from contextlib import nullcontext
+
 import torch
 
 from ..hypergradient import forward, gradient
@@ -10,6 +12,7 @@ from ..optimiser.optimiser import Rate
 from ..trees import norm
 from ..types import ApplyFn, Batch, TaskLoss, Tensors
 from .carry import Carry, Info, fresh_carry
+from .guard import copies, in_transform, no_writes
 
 
 def base_step(
@@ -39,6 +42,9 @@ def base_step(
     Returns:
         `theta`, `carry` and `info` after the step.
 
+    Raises:
+        UserError: the model or the optimiser writes to theta or to the batch in place.
+
     Example:
         >>> import torch, lfl
         >>> theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 1))
@@ -48,15 +54,19 @@ def base_step(
         >>> bool(info.inner_loss == info.outer_loss)
         True
     """
+    eager = not in_transform()
     if carry is None:
         carry = fresh_carry(theta, None, apply_fn=apply_fn, inner=inner)
+        if eager:  # where a write is refused, the caller's tensors are as they were
+            theta, batch = copies((theta, batch))
 
     def objective(theta: Tensors) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, Tensors]]:
         outputs, buffers = forward(apply_fn, theta, carry.buffers, batch)
         value = loss(outputs, batch[1]).mean()
         return value, (value, task_loss(outputs, batch[1]).mean(), buffers)
 
-    grads, (value, reported, buffers) = gradient(objective, theta)
-    theta, slots = inner.update(grads, carry.inner, theta, inner_lr)
+    with no_writes(theta, [batch]) if eager else nullcontext():
+        grads, (value, reported, buffers) = gradient(objective, theta)
+        new_theta, slots = inner.update(grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))
-    return theta, Carry(slots, carry.outer, buffers), info
+    return new_theta, Carry(slots, carry.outer, buffers), info

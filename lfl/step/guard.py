@@ -77,14 +77,25 @@ def no_writes(theta: Tensors, batches: Sequence[Batch]) -> Iterator[None]:
         watched |= {f"the input x{name}": t for name, t in named(batch[0]).items()}
     watched = {name: t for name, t in watched.items() if not t.is_inference()}  # these have no counter of writes
     before = [t._version for t in watched.values()]
-    yield
-    for (name, tensor), version in zip(watched.items(), before, strict=True):
-        if tensor._version != version:
-            raise UserError(
-                f"{name} is written to in place, by the model's forward pass (nn.Embedding(max_norm=), clamp_, an "
-                "inplace=True on the input) or by the optimiser's update; a step must leave what it is given as it "
-                "is. Compute a new tensor there instead."
-            )
+
+    def written() -> UserError | None:
+        for (name, tensor), version in zip(watched.items(), before, strict=True):
+            if tensor._version != version:
+                return UserError(
+                    f"{name} is written to in place, by the model's forward pass (nn.Embedding(max_norm=), clamp_, an "
+                    "inplace=True on the input) or by the optimiser's update; a step must leave what it is given as it "
+                    "is. Compute a new tensor there instead."
+                )
+        return None
+
+    try:
+        yield
+    except Exception as error:
+        if (found := written()) is not None:  # torch's own words are then about a leaf that requires gradients
+            raise found from error
+        raise
+    if (found := written()) is not None:
+        raise found
 
 
 def copies(tree: Any) -> Any:

@@ -35,8 +35,8 @@ def lookahead_step(
 ) -> tuple[Tensors, Any, Carry, Info]:
     """Theta, phi, carry and info after one step of theta on each train batch, and one of phi.
 
-    An eager step looks for hidden random draws and for writes to what it was given. Where the carry is fresh it works on
-    copies, so that the caller's tensors are still as they were when the error is raised.
+    An eager step looks for hidden random draws and for writes to what it was given. Where the carry is fresh it works
+    on copies, so that the caller's tensors are still as they were when the error is raised.
     """
     if meta_batch_size is not None:
         if meta_batch_size < 1:

@@ -1,6 +1,7 @@
 """From a task and settings to a problem that a method can train."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from ..randomness import generator
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
+from .check import working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there
 from .learned import learned
 from .settings import Settings, schedule_factor
@@ -60,9 +62,11 @@ def compiles(task: Task, settings: Settings) -> bool:
         raise UserError("--compile on needs a C++ compiler (g++ or clang++), and none is found; choose --compile off.")
     if settings.compile != "auto":
         return settings.compile == "on"
+    shapes, apply_fn = build_functional(task, settings)
+    if apply_fn.custom_functions:
+        return False
     offline = METHODS[settings.method].phases is not train_only
     steps = settings.steps + (settings.init_steps if offline else 0)
-    shapes, apply_fn = build_functional(task, settings)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
     buffers = {name: t.cpu() for name, t in apply_fn.buffers.items()}
     x = torch.zeros(1, *task.input_shape)
@@ -93,20 +97,24 @@ def inner_optimiser(settings: Settings) -> Optimiser:
 
 
 def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled: bool) -> Programs:
-    """The steps of a run, which do not depend on the seed."""
+    """The steps of a run, which do not depend on the seed.
+
+    Raises:
+        UserError: the model cannot be trained in this way; see `working_hypergradient`.
+    """
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
-    pieces = compiled and in_pieces(settings)
+    inner, task_loss = inner_optimiser(settings), TASK_LOSSES[task.kind]
+    name = working_hypergradient(task, settings, apply_fn, what, inner, task_loss, compiled=compiled)
+    pieces = compiled and in_pieces(replace(settings, hypergradient=name))
     return programs(
         apply_fn=apply_fn,
         loss_fn=what.loss_fn,
-        task_loss=TASK_LOSSES[task.kind],
-        inner=inner_optimiser(settings),
+        task_loss=task_loss,
+        inner=inner,
         outer=adam(settings.outer_lr),
         learned_rate=what.learned_rate,
-        hypergradient=(
-            compiled_pieces(IN_PIECES[settings.hypergradient], task.device) if pieces else settings.hypergradient
-        ),
+        hypergradient=compiled_pieces(IN_PIECES[name], task.device) if pieces else name,
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
         compile_program=partial(compile_program, device=task.device) if compiled else None,

@@ -1,9 +1,11 @@
 """The cases that every form of the hypergradient is held against: model, inner optimiser, kind of target, phi."""
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
@@ -94,6 +96,22 @@ def holding(held: str, loss: Any, loss_fn: Any, task_loss: Any, dtype: torch.dty
 def phi_gradient(case: Case, hypergradient: Any = "unroll") -> Any:
     """The phi-gradient of one step."""
     return lfl.meta_step(*case[1:6], **case.kwargs, hypergradient=hypergradient)[2].outer
+
+
+def double_backward(
+    module: nn.Module, phi: Any, loss_fn: Any, batches: list[Any], batch_val: Any, lr: float
+) -> tuple[torch.Tensor, ...]:
+    """The gradient of phi by autograd alone: steps of gradient descent on a deep copy, and backward through them."""
+    alone = copy.deepcopy(module)
+    leaves = {name: t.clone().requires_grad_() for name, t in phi.items()}
+    theta = dict(alone.named_parameters())
+    for x, y in batches:
+        outputs = torch.func.functional_call(alone, theta, (x,))
+        loss = loss_fn(leaves, outputs, y).mean()
+        grads = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
+        theta = {name: p - lr * g for (name, p), g in zip(theta.items(), grads, strict=True)}
+    outputs = torch.func.functional_call(alone, theta, (batch_val[0],))
+    return torch.autograd.grad(F.cross_entropy(outputs, batch_val[1]), list(leaves.values()))
 
 
 def form(function: Callable[..., Any], case: Case, num_steps: int = 1) -> Callable[..., Any]:

@@ -1,0 +1,116 @@
+"""What is found out about a model before a run begins: compiled or stacked, later steps would not notice."""
+
+from ..errors import NotDifferentiable, UserError
+from ..hypergradient import exact_forms, forward
+from ..method import METHODS, train_only
+from ..model import PureModule, build_model, draw_masks, initial_theta, mask_specs
+from ..model.custom_functions import functions_that_ran
+from ..optimiser import Optimiser, adam
+from ..randomness import generator
+from ..step import fresh_carry, meta_step
+from ..step.guard import no_random_draws, no_writes
+from ..task import Task
+from ..trees import map_tree
+from ..types import Batch, TaskLoss, Tensors
+from .learned import Learned
+from .settings import Settings
+
+EXAMPLES = 8
+
+
+def working_hypergradient(
+    task: Task,
+    settings: Settings,
+    apply_fn: PureModule,
+    learned: Learned,
+    inner: Optimiser,
+    task_loss: TaskLoss,
+    *,
+    compiled: bool,
+) -> str:
+    """The hypergradient of a run: what its settings say, or of two exact ones the one that works.
+
+    A step is made on a few examples, eagerly, and thrown away; what the step refuses, the run refuses.
+
+    Args:
+        task, settings: of the run.
+        apply_fn, learned, inner, task_loss: what its steps are made of.
+        compiled: whether they are compiled.
+
+    Returns:
+        `"auto"` where its first choice works, or a name.
+
+    Raises:
+        UserError: the model draws random numbers, writes to its parameters or inputs, or cannot be differentiated.
+    """
+    own = build_model(settings.model, task.input_shape, task.num_outputs, seed=settings.seed)
+    theta = map_tree(lambda t: t.clone().to(task.device), initial_theta(own))
+    batch = _few(task, settings, apply_fn, theta)
+    if learned.phi_0 is None:
+        with no_random_draws(), no_writes(theta, [batch]):
+            forward(apply_fn, theta, apply_fn.buffers, batch)
+        return settings.hypergradient
+    if compiled:
+        _refuse_custom_functions(apply_fn, theta, batch)
+    phi = map_tree(lambda t: t.to(task.device), learned.phi_0)
+    outer = adam(settings.outer_lr)
+    carry = fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
+
+    def try_step(name: str, num_steps: int) -> None:
+        meta_step(
+            theta,
+            phi,
+            [batch] * num_steps,
+            batch,
+            carry,
+            apply_fn=apply_fn,
+            loss_fn=learned.loss_fn,
+            task_loss=task_loss,
+            inner=inner,
+            outer=outer,
+            inner_lr=learned.learned_rate,
+            hypergradient=name,
+            meta_batch_size=settings.meta_batch_size,
+        )
+
+    horizons = _horizons(settings)
+    chosen = settings.hypergradient
+    if chosen != "auto" or settings.meta_batch_size is not None or apply_fn.autocast is not None:
+        for num_steps in horizons:
+            try_step(chosen, num_steps)
+        return chosen
+    for num_steps in horizons:
+        first, other = exact_forms(theta, num_steps=num_steps, compiled=compiled)
+        try:
+            try_step(first, num_steps)
+        except NotDifferentiable:
+            for each in horizons:
+                try_step(other, each)
+            return other
+    return "auto"
+
+
+def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> Batch:
+    x, y = (t[: min(EXAMPLES, settings.batch_size)] for t in task.train)
+    if not apply_fn.dropouts:
+        return x, y
+    masks = draw_masks(mask_specs(apply_fn, theta, x), generator(settings.seed, "check"))
+    return x, y, map_tree(lambda t: t.to(task.device), masks)
+
+
+def _horizons(settings: Settings) -> list[int]:
+    """1, 2 or both: whether steps of phi go through one step of theta, or through several."""
+    method = METHODS[settings.method]
+    lengths = [settings.inner_steps] if method.phases is not train_only and settings.init_steps else []
+    return sorted({min(length, 2) for length in [*lengths, settings.lookahead]})
+
+
+def _refuse_custom_functions(apply_fn: PureModule, theta: Tensors, batch: Batch) -> None:
+    """A compiler takes a Function's forward pass apart and loses the derivative that the Function declares."""
+    outputs, _ = forward(apply_fn, map_tree(lambda t: t.clone().requires_grad_(), theta), apply_fn.buffers, batch)
+    names = {*apply_fn.custom_functions, *functions_that_ran(outputs)}
+    if names:
+        raise UserError(
+            f"the model uses a torch.autograd.Function of its own ({', '.join(sorted(names))}), whose derivative the "
+            "compiler may lose; choose --compile off."
+        )
