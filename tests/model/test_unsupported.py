@@ -71,7 +71,8 @@ def step(block: nn.Module, hypergradient: str = "auto", num_steps: int = 1, dtyp
 
 def test_attention_is_differentiated_by_its_mathematics() -> None:
     """No fused kernel has second derivatives; a step needs no word about it from the user, and both forms agree."""
-    unrolled, mixed = (step(Attention(), name, 2, torch.float64) for name in ("unroll", "mixed"))
+    module = Attention()
+    unrolled, mixed = (step(module, name, 2, torch.float64) for name in ("unroll", "mixed"))
     for name, found in mixed.items():
         torch.testing.assert_close(found, unrolled[name], rtol=1e-9, atol=1e-12)
 
