@@ -66,8 +66,8 @@ def explain(
         )
     if "mutate a captured Tensor" in message:
         return UserError(
-            f"{_raised_in(error, apply_fn)} writes to its parameters or its input in place; a step must leave what it is given as it "
-            "is. Compute a new tensor there instead (inplace=False)."
+            f"{_raised_in(error, apply_fn)} writes to its parameters or its input in place; a step must leave what it "
+            "is given as it is. Compute a new tensor there instead (inplace=False)."
         )
     if _NO_JVP in message:
         other = (
