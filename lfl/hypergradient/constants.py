@@ -14,16 +14,27 @@ from ..errors import UserError
 DETACHING = (torch.Tensor.detach, torch.Tensor.data.__get__, torch.detach)  # type: ignore[attr-defined]
 
 
+HOOKS_REFUSED = (
+    "the model changes gradients by a hook on a tensor (Tensor.register_hook), which not every derivative of a step "
+    "goes through; write it as a torch.autograd.Function with forward, setup_context, backward and jvp."
+)
+
+
 class ObeyNoGrad(TorchFunctionMode):
     """A context, entered with gradients enabled, in which what runs under `torch.no_grad()` has no tangent.
 
     Reverse mode takes the results of such code for constants. Torch's forward mode differentiates them all the same, so
     that without this context the two disagree about any model that has some. `detach()` both obey.
+
+    Raises:
+        UserError: a hook is put on a tensor's gradient, which forward mode does not see.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func is torch.Tensor.register_hook:
+            raise UserError(HOOKS_REFUSED)
         if torch.is_grad_enabled():
             return func(*args, **kwargs or {})
         with forward_ad._set_fwd_grad_enabled(False):

@@ -10,7 +10,7 @@ from torch import nn
 from ..errors import UserError
 from ..types import Tensors
 from .call import call
-from .custom_functions import custom_functions
+from .custom_gradients import NONE, CustomGradients, custom_gradients
 from .dropout import apply_masks, dropout_layers
 
 
@@ -23,7 +23,7 @@ class PureModule:
         training_code, evaluation_code: the module in its two modes, on the meta device (no storage).
         dropouts: names of the layers that want masks in training.
         autocast: a lower precision for matrix products and convolutions; outputs keep the precision of theta.
-        custom_functions: names of the `torch.autograd.Function`s of the module's own, as far as its code shows them.
+        custom_gradients: where the module's own code changes gradients.
     """
 
     buffers: Tensors = field(repr=False)
@@ -31,7 +31,7 @@ class PureModule:
     evaluation_code: nn.Module = field(repr=False)
     dropouts: tuple[str, ...]
     autocast: torch.dtype | None = None
-    custom_functions: tuple[str, ...] = ()
+    custom_gradients: CustomGradients = NONE
 
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
@@ -112,6 +112,6 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
         copy.deepcopy(code).eval(),
         dropout_layers(code),
         autocast,
-        custom_functions(module),
+        custom_gradients(module),
     )
     return theta, frozen | buffers, apply_fn

@@ -60,9 +60,9 @@ def explain(
         )
     if "setup_context" in message:
         return UserError(
-            f"{_raised_in(error, apply_fn)} uses reentrant activation checkpointing or a torch.autograd.Function "
-            "without setup_context, which does not run under torch.func; switch checkpointing off there, or give "
-            "the Function a setup_context."
+            f"{_raised_in(error, apply_fn)} uses reentrant activation checkpointing, a backward hook or a "
+            "torch.autograd.Function without setup_context, which does not run under torch.func; switch checkpointing "
+            "off there, remove the hook, or give the Function a setup_context."
         )
     if "mutate a captured Tensor" in message:
         return UserError(

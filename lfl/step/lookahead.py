@@ -8,6 +8,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import UserError
 from ..hypergradient import Bilevel, Hypergradient, resolve
+from ..hypergradient.constants import HOOKS_REFUSED
+from ..model.custom_gradients import NONE
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..trees import map_tree, norm
@@ -42,13 +44,16 @@ def lookahead_step(
         if meta_batch_size < 1:
             raise UserError(f"meta_batch_size must be at least 1, but got {meta_batch_size}.")
         batch_val = map_tree(lambda t: t[:meta_batch_size], batch_val)
+    custom = getattr(apply_fn, "custom_gradients", NONE)
+    if custom.hooks:
+        raise UserError(HOOKS_REFUSED)
     forms = resolve(
         hypergradient,
         theta,
         num_steps=len(batches_tr),
         part=meta_batch_size,
         lowered=getattr(apply_fn, "autocast", None) is not None,
-        custom=bool(getattr(apply_fn, "custom_functions", ())),
+        custom=bool(custom.functions),
     )
     problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr)
     eager = not in_transform()

@@ -63,7 +63,7 @@ def compiles(task: Task, settings: Settings) -> bool:
     if settings.compile != "auto":
         return settings.compile == "on"
     shapes, apply_fn = build_functional(task, settings)
-    if apply_fn.custom_functions:
+    if apply_fn.custom_gradients.functions:
         return False
     offline = METHODS[settings.method].phases is not train_only
     steps = settings.steps + (settings.init_steps if offline else 0)

@@ -4,7 +4,7 @@ from ..errors import NotDifferentiable, UserError
 from ..hypergradient import exact_forms, forward
 from ..method import METHODS, train_only
 from ..model import PureModule, build_model, draw_masks, initial_theta, mask_specs
-from ..model.custom_functions import functions_that_ran
+from ..model.custom_gradients import functions_that_ran
 from ..optimiser import Optimiser, adam
 from ..randomness import generator
 from ..step import fresh_carry, meta_step
@@ -108,7 +108,7 @@ def _horizons(settings: Settings) -> list[int]:
 def _refuse_custom_functions(apply_fn: PureModule, theta: Tensors, batch: Batch) -> None:
     """A compiler takes a Function's forward pass apart and loses the derivative that the Function declares."""
     outputs, _ = forward(apply_fn, map_tree(lambda t: t.clone().requires_grad_(), theta), apply_fn.buffers, batch)
-    names = {*apply_fn.custom_functions, *functions_that_ran(outputs)}
+    names = {*apply_fn.custom_gradients.functions, *functions_that_ran(outputs)}
     if names:
         raise UserError(
             f"the model uses a torch.autograd.Function of its own ({', '.join(sorted(names))}), whose derivative the "

@@ -1,24 +1,40 @@
-"""Find the `torch.autograd.Function`s of one's own that a model uses."""
+"""Find where a model's own code changes gradients: `torch.autograd.Function`s and hooks on tensors."""
 
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.autograd import Function
 
 
-def custom_functions(module: nn.Module) -> tuple[str, ...]:
-    """Names of the `torch.autograd.Function`s that the code of a module refers to, those of torch itself left out.
+class CustomGradients(NamedTuple):
+    """What a model's code shows.
+
+    Args:
+        functions: names of the `torch.autograd.Function`s of its own.
+        hooks: whether it calls `Tensor.register_hook`.
+    """
+
+    functions: tuple[str, ...] = ()
+    hooks: bool = False
+
+
+NONE = CustomGradients()
+
+
+def custom_gradients(module: nn.Module) -> CustomGradients:
+    """What the code of a module refers to that changes gradients, torch's own code left out.
 
     The code is searched, not run: the methods of the module and of its children, what they hold, and the functions that
-    these refer to. A Function that is found only by its name at run time is not found here.
+    these refer to. What is found only by its name at run time is not found here.
 
     Example:
-        >>> custom_functions(nn.Linear(2, 2))
-        ()
+        >>> custom_gradients(nn.Linear(2, 2))
+        CustomGradients(functions=(), hooks=False)
     """
+    hooks = False
     found: set[str] = set()
     seen: set[int] = set()
     waiting: list[Any] = list(module.modules())
@@ -39,8 +55,9 @@ def custom_functions(module: nn.Module) -> tuple[str, ...]:
         elif isinstance(thing, types.MethodType):
             waiting.append(thing.__func__)
         elif isinstance(thing, types.FunctionType) and not _of_torch(thing):
+            hooks = hooks or "register_hook" in thing.__code__.co_names
             waiting += _referred_to(thing)
-    return tuple(sorted(found))
+    return CustomGradients(tuple(sorted(found)), hooks)
 
 
 def functions_that_ran(outputs: torch.Tensor) -> tuple[str, ...]:

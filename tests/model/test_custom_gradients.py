@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import lfl
-from lfl.model.custom_functions import custom_functions, functions_that_ran
+from lfl.model.custom_gradients import CustomGradients, custom_gradients, functions_that_ran
 
 
 class Rounded(torch.autograd.Function):
@@ -64,13 +64,42 @@ class ByName(nn.Module):
     "layer", [Direct(), ByFunction(), Held(Rounded.apply), Held(rounded), Held(lambda x: rounded(x))]
 )
 def test_functions_are_found_in_the_code(layer: nn.Module) -> None:
-    assert custom_functions(nn.Sequential(nn.Linear(2, 2), layer)) == ("Rounded",)
-    assert lfl.functional(layer)[2].custom_functions == ("Rounded",)
+    assert custom_gradients(nn.Sequential(nn.Linear(2, 2), layer)) == CustomGradients(("Rounded",))
+    assert lfl.functional(layer)[2].custom_gradients.functions == ("Rounded",)
 
 
 def test_torchs_own_code_has_none() -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.TransformerEncoderLayer(4, 2), nn.LSTM(3, 3))
-    assert custom_functions(module) == ()
+    assert custom_gradients(module) == CustomGradients()
+
+
+class Reversed(nn.Linear):
+    """Turns the gradient round by a hook."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = super().forward(x)
+        x.register_hook(torch.neg)
+        return x
+
+
+class SecretlyReversed(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = super().forward(x)
+        getattr(x, "register" + "_hook")(torch.neg)
+        return x
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+@pytest.mark.parametrize("hypergradient", ["unroll", "mixed"])
+def test_hooks_on_gradients_are_refused(hypergradient: str, num_steps: int) -> None:
+    """Forward mode does not see them, and through several steps reverse mode sees some of them."""
+    with pytest.raises(lfl.UserError, match=r"Tensor\.register_hook.*torch\.autograd\.Function"):
+        gradient(hypergradient, compiled=False, num_steps=num_steps, layer=Reversed(8, 8))
+
+
+def test_hidden_hooks_are_refused_in_forward_mode() -> None:
+    with pytest.raises(lfl.UserError, match=r"Tensor\.register_hook"):
+        gradient("mixed", compiled=False, layer=SecretlyReversed(8, 8))
 
 
 def test_functions_are_found_in_the_graph() -> None:
@@ -79,9 +108,9 @@ def test_functions_are_found_in_the_graph() -> None:
     assert functions_that_ran(x.exp().sum()) == ()
 
 
-def gradient(hypergradient: str, compiled: bool, num_steps: int = 1) -> Any:
+def gradient(hypergradient: str, compiled: bool, num_steps: int = 1, layer: nn.Module | None = None) -> Any:
     g = torch.Generator().manual_seed(0)
-    module = nn.Sequential(nn.Linear(6, 8), Direct(), nn.Tanh(), nn.Linear(8, 3)).double()
+    module = nn.Sequential(nn.Linear(6, 8), layer or Direct(), nn.Tanh(), nn.Linear(8, 3)).double()
     with torch.no_grad():
         for p in module.parameters():
             p.copy_(torch.randn(p.shape, generator=g, dtype=torch.float64))
