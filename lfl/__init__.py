@@ -1,6 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
-from .errors import Failure, LflError, UserError
+from .errors import Failure, LflError, UserError, ZeroGradientWarning
 from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
 from .loss import (
@@ -35,6 +35,7 @@ __all__ = [
     "Optimiser",
     "Task",
     "UserError",
+    "ZeroGradientWarning",
     "absolute_cross_entropy",
     "absolute_error",
     "adam",

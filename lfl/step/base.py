@@ -2,19 +2,24 @@
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
+from typing import Any
+
 import torch
 
+from ..errors import UserError
 from ..hypergradient import forward, gradient
+from ..hypergradient.inner import mean_loss
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate
+from ..optimiser.optimiser import Rate, apply_update, as_optimiser
 from ..trees import norm
 from ..types import ApplyFn, Batch, TaskLoss, Tensors
-from .carry import Carry, Info, fresh_carry
+from .batches import as_batch
+from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 
 
 def base_step(
     theta: Tensors,
-    batch: Batch,
+    batch: Batch | list[Any],
     carry: Carry | None = None,
     *,
     apply_fn: ApplyFn,
@@ -29,7 +34,8 @@ def base_step(
 
     Args:
         theta: parameters of the model by name.
-        batch: train batch `(x, y)` or `(x, y, masks)`.
+        batch: train batch in a form that `lfl.meta_step` takes: `(x, y)`, `(x, y, masks)`, `(x, y, seed)`, or the
+            `[x, y]` of a `DataLoader`.
         carry: from the step before; fresh when omitted.
         apply_fn, inner, inner_lr: as in `lfl.meta_step`.
         loss: what is descended, `loss(outputs, targets) -> [batch]`: the task's own, or
@@ -38,6 +44,9 @@ def base_step(
 
     Returns:
         `theta`, `carry` and `info` after the step.
+
+    Raises:
+        UserError: a batch in another form, no optimiser, no trainable parameter, or what the model and the losses raise.
 
     Example:
         >>> import torch, lfl
@@ -48,15 +57,19 @@ def base_step(
         >>> bool(info.inner_loss == info.outer_loss)
         True
     """
+    batch = as_batch("batch", batch)
+    inner = as_optimiser("inner", inner, inner_lr)
+    if not theta:
+        raise UserError(NO_PARAMETER)
     if carry is None:
         carry = fresh_carry(theta, None, apply_fn=apply_fn, inner=inner)
 
     def objective(theta: Tensors) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, Tensors]]:
         outputs, buffers = forward(apply_fn, theta, carry.buffers, batch)
-        value = loss(outputs, batch[1]).mean()
-        return value, (value, task_loss(outputs, batch[1]).mean(), buffers)
+        value = mean_loss(loss, outputs, batch[1])
+        return value, (value, mean_loss(task_loss, outputs, batch[1]), buffers)
 
     grads, (value, reported, buffers) = gradient(objective, theta)
-    theta, slots = inner.update(grads, carry.inner, theta, inner_lr)
+    theta, slots = apply_update(inner, grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))
     return theta, Carry(slots, carry.outer, buffers), info

@@ -4,14 +4,19 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import torch
+
 from ..errors import UserError
 from ..hypergradient import Bilevel, Hypergradient, resolve
+from ..hypergradient.inner import not_a_slot
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate
-from ..trees import map_tree, norm
+from ..optimiser.optimiser import Rate, apply_update, as_optimiser
+from ..trees import hide_constants, leaves, norm, show_constants
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
-from .carry import Carry, Info, fresh_carry
+from .batches import first_examples
+from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 from .guard import guarded, in_transform
+from .zero_gradient import warn_of_zero_gradient
 
 
 def lookahead_step(
@@ -35,10 +40,10 @@ def lookahead_step(
 
     Hidden random draws are looked for where the carry is fresh: once a run.
     """
+    inner, outer = as_optimiser("inner", inner, inner_lr), as_optimiser("outer", outer, outer_lr)
+    _need_tensors(theta, phi)
     if meta_batch_size is not None:
-        if meta_batch_size < 1:
-            raise UserError(f"meta_batch_size must be at least 1, but {meta_batch_size} came.")
-        batch_val = map_tree(lambda t: t[:meta_batch_size], batch_val)
+        batch_val = first_examples(batches_tr, batch_val, meta_batch_size)
     lowered = getattr(apply_fn, "autocast", None) is not None
     form = resolve(hypergradient, theta, num_steps=len(batches_tr), part=meta_batch_size, lowered=lowered)
     problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr)
@@ -51,7 +56,17 @@ def lookahead_step(
         else guarded(apply_fn, theta, carry.buffers, batches_tr[0], watch_randomness=fresh)
     )
     with checks:
-        phi_grads, ahead = form(problem, theta, phi, batches_tr, batch_val, carry.inner, carry.buffers)
-    phi, outer_state = outer.update(phi_grads, carry.outer, phi, outer_lr)
+        slots = hide_constants(carry.inner, not_a_slot)
+        phi_grads, ahead = form(problem, theta, phi, batches_tr, batch_val, slots, carry.buffers)
+    phi, outer_state = apply_update(outer, phi_grads, carry.outer, phi, outer_lr)
     info = Info(ahead.inner_loss, ahead.outer_loss, ahead.theta_grad_norm, norm(phi_grads))
-    return ahead.theta, phi, Carry(ahead.inner, outer_state, ahead.buffers), info
+    if fresh and not in_transform():
+        warn_of_zero_gradient(info, stacklevel=3)
+    return ahead.theta, phi, Carry(show_constants(ahead.inner), outer_state, ahead.buffers), info
+
+
+def _need_tensors(theta: Tensors, phi: Any) -> None:
+    if not theta:
+        raise UserError(NO_PARAMETER)
+    if not all(isinstance(leaf, torch.Tensor) for leaf in leaves(phi) or [None]):
+        raise UserError("phi must be a pytree of at least one tensor, such as the first result of lfl.loss_network.")
