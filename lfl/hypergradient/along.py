@@ -42,4 +42,4 @@ def one_sided_difference(
     h = STEP_SIZE * precision**0.5 * size.clamp(min=precision) / norm(direction).clamp(min=tiny**0.5)
     here = function(theta) if value is None else value
     moved = function(map_tree(lambda p, d: p + h * d, theta, direction))
-    return here, map_tree(lambda a, b: (a - b) / h, moved, here)
+    return here, map_tree(lambda a, b: (a - b) / h if a.is_floating_point() else a, moved, here)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from torch._C._functorch import get_interpreter_stack
 
 from ..errors import UserError, reason
 from ..model import PureModule
@@ -120,21 +121,33 @@ def forward(apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, batch: Batch) -
     Outputs that are no tensor come as a tree of tensors and `Constant`s.
     """
     if len(batch) < 3:
-        outputs, buffers = apply_fn(theta, buffers, batch[0])
-    elif is_seed(batch[2]):
-        with seeded(batch[2], (*theta.values(), *buffers.values())):
-            if _takes_masks(apply_fn):
-                outputs, buffers = apply_fn(theta, buffers, batch[0], masks=batch[2])
-            else:
-                outputs, buffers = apply_fn(theta, buffers, batch[0])
-    else:
-        outputs, buffers = apply_fn(theta, buffers, batch[0], masks=batch[2])
+        return _run(apply_fn, theta, buffers, batch[0])
+    if not is_seed(batch[2]):
+        return _run(apply_fn, theta, buffers, batch[0], masks=batch[2])
+    masks = {"masks": batch[2]} if _takes_masks(apply_fn) else {}
+    with seeded(batch[2], (*theta.values(), *buffers.values())):
+        return _within_a_transform(lambda: _run(apply_fn, theta, buffers, batch[0], **masks))
+
+
+def _run(apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, x: Any, **masks: Any) -> tuple[Any, Tensors]:
+    outputs, buffers = apply_fn(theta, buffers, x, **masks)
     if isinstance(outputs, torch.Tensor):
         return outputs, buffers
     hidden = hide_constants(outputs, partial(_not_an_output, type(outputs).__name__))
     if not any(leaf.is_floating_point() for leaf in leaves(hidden)):
         raise UserError(f"the model returns a {type(outputs).__name__} without a tensor of real numbers.")
     return hidden, buffers
+
+
+def _within_a_transform(function: Callable[[], Any]) -> Any:
+    """`function()`, a tree of tensors, within a transform that does nothing, unless there is one already.
+
+    From one seed torch draws dropout in another order inside its transforms than outside.
+    """
+    if get_interpreter_stack():
+        return function()
+    idle: Any = torch.func.vjp(lambda zero: (zero, function()), torch.zeros(()), has_aux=True)
+    return idle[2]
 
 
 def _takes_masks(apply_fn: ApplyFn) -> bool:
