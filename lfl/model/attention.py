@@ -32,6 +32,8 @@ def attend(
     Returns:
         `[..., heads, queries, values]`.
     """
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
     # The math form returns its weights beside its outputs; one column of values makes these cheap.
     weights = torch.ops.aten._scaled_dot_product_attention_math(
         query, key, value[..., :1], attn_mask, 0.0, is_causal, None, scale=scale, enable_gqa=enable_gqa
