@@ -17,7 +17,7 @@ _BEHIND_THETA = (
 )
 
 
-def warn_of_zero_gradient(info: Info, *, stacklevel: int) -> None:
+def warn_of_zero_gradient(info: Info, *, stacklevel: int = 1) -> None:
     """Warn where the gradient of phi is exactly 0.
 
     A warning, since it may be 0 at one step and not at the next: a rate that is warmed up, a loss like the hinge.
@@ -32,7 +32,7 @@ def warn_of_zero_gradient(info: Info, *, stacklevel: int) -> None:
     outside = bool((info.theta_grad_norm[zero] == 0.0).all())
     causes = _OUTSIDE_THETA if outside else _BEHIND_THETA
     warnings.warn(
-        f"the gradient of phi is exactly 0 at this step, so that phi does not move. {causes}",
+        f"the gradient of phi is exactly 0 at the first step, so that phi does not move. {causes}",
         ZeroGradientWarning,
         stacklevel=stacklevel + 1,
     )
