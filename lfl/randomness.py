@@ -46,7 +46,7 @@ def seeded(seed: int, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     if not 0 <= seed < 2**63:
         raise UserError(f"the seed of a batch must be an int from 0 to 2**63 - 1, got {seed}.")
     devices = {torch.cuda.current_device() if t.device.index is None else t.device.index for t in tensors if t.is_cuda}
-    with torch.random.fork_rng(sorted(devices)):  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(sorted(devices)):
         torch.default_generator.manual_seed(seed)
         for device in devices:
             torch.cuda.default_generators[device].manual_seed(seed)

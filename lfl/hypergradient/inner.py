@@ -126,7 +126,8 @@ def forward(apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, batch: Batch) -
         return _run(apply_fn, theta, buffers, batch[0], masks=batch[2])
     masks = {"masks": batch[2]} if _takes_masks(apply_fn) else {}
     with seeded(batch[2], (*theta.values(), *buffers.values())):
-        return _within_a_transform(lambda: _run(apply_fn, theta, buffers, batch[0], **masks))
+        outputs, buffers = _within_a_transform(lambda: _run(apply_fn, theta, buffers, batch[0], **masks))
+    return outputs, buffers
 
 
 def _run(apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, x: Any, **masks: Any) -> tuple[Any, Tensors]:

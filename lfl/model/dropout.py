@@ -162,9 +162,9 @@ def dropout_layers(module: nn.Module) -> tuple[str, ...]:
 def _drop_probability(module: nn.Module) -> float:
     """Of a layer that drops by itself; 0 of others. Those of timm and torchvision are known by name."""
     if isinstance(module, _DropoutNd):
-        return module.p
+        return float(module.p)
     if isinstance(module, nn.MultiheadAttention):
-        return module.dropout
+        return float(module.dropout)
     attribute = {"DropPath": "drop_prob", "StochasticDepth": "p"}.get(type(module).__name__, "")
     return float(getattr(module, attribute, None) or 0.0)
 
@@ -196,7 +196,9 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
 
 
 def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
-    """What dropout masks a model wants for inputs shaped like `x`, found by running it once. Torch's random state is left as it was.
+    """What dropout masks a model wants for inputs shaped like `x`, found by running it once.
+
+    Torch's random state is left as it was.
 
     Args:
         apply_fn: from `lfl.functional`.
@@ -205,11 +207,11 @@ def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | Non
         buffers: its buffers; the module's own when omitted.
 
     Returns:
-        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout. Dropout calls are
-        those of dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
+        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout. Dropout calls
+        are those of dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
         `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
-        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give the
-        batch as `(x, y, seed)`.
+        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
+        the batch as `(x, y, seed)`.
 
     Example:
         >>> from lfl.model.functional import functional

@@ -42,8 +42,8 @@ class PureModule:
             buffers: buffers (running statistics) and frozen parameters by name.
             x: the input: a tensor, a tuple of positional inputs, or a dict of named ones.
             training: training mode (batch statistics, dropout), or evaluation mode.
-            masks: dropout masks in the order in which the layers run, from `lfl.draw_masks`; or a seed, an int, from which
-                the model then draws by itself. Torch's global random state is left as it was.
+            masks: dropout masks in the order in which the layers run, from `lfl.draw_masks`; or a seed, an int, from
+                which the model then draws by itself. Torch's global random state is left as it was.
 
         Returns:
             What the module returns, and its buffers after the pass.
@@ -70,12 +70,12 @@ class PureModule:
                 return call(self.training_code, theta, buffers, x)
         if not isinstance(masks, (tuple, list)):
             raise UserError(
-                "the third entry of a batch must be dropout masks (a tuple of tensors from lfl.draw_masks) or a seed (an "
-                f"int), got {type(masks).__name__}."
+                "the third entry of a batch must be dropout masks (a tuple of tensors from lfl.draw_masks) or a seed "
+                f"(an int), got {type(masks).__name__}."
             )
         if not (len(masks) or self.dropouts):
             return call(self.training_code, theta, buffers, x)
-        with apply_masks(masks, self.dropouts):
+        with apply_masks(tuple(masks), self.dropouts):
             return call(self.training_code, theta, buffers, x)
 
 

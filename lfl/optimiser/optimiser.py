@@ -55,8 +55,9 @@ def as_optimiser(name: str, given: Any, lr: object = None) -> Optimiser:
     if not isinstance(given, Optimiser):
         kind = given.__name__ if isinstance(given, type) or inspect.isfunction(given) else type(given).__name__
         raise UserError(
-            f"{name} must be an lfl.Optimiser, such as lfl.sgd(0.01) or lfl.adam(1e-3), got {kind}. Those of torch.optim "
-            "write to parameters in place and cannot be differentiated; docs/own-optimiser.md writes a pair of functions."
+            f"{name} must be an lfl.Optimiser, such as lfl.sgd(0.01) or lfl.adam(1e-3), got {kind}. Those of "
+            "torch.optim write to parameters in place and cannot be differentiated; docs/own-optimiser.md writes "
+            "a pair of functions."
         )
     if lr is not None and not torch.compiler.is_compiling() and not _takes_rate(given.update):
         raise UserError(

@@ -46,7 +46,7 @@ def base_step(
         `theta`, `carry` and `info` after the step.
 
     Raises:
-        UserError: a batch in another form, no optimiser, no trainable parameter, or what the model and the losses raise.
+        UserError: a batch in another form, no optimiser, no trainable parameter; what the model and losses raise.
 
     Example:
         >>> import torch, lfl

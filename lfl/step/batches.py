@@ -31,8 +31,8 @@ def as_batch(name: str, given: Any) -> Batch:
         raise UserError(f"{name} must be {FORMS}, got {len(given)} entries.")
     if isinstance(given, list) and isinstance(given[0], (tuple, list)):
         raise UserError(
-            f"{name} must be one batch, {FORMS}, got a list that starts with a {type(given[0]).__name__}; several inputs "
-            "are one tuple, ((x_1, x_2), y)."
+            f"{name} must be one batch, {FORMS}, got a list that starts with a {type(given[0]).__name__}; several "
+            "inputs are one tuple, ((x_1, x_2), y)."
         )
     batch = tuple(given)
     if len(batch) == 3 and is_seed(batch[2]):
@@ -79,5 +79,4 @@ def first_examples(batches_tr: Sequence[Batch], batch_val: Batch, count: int) ->
                 "batch; give the batch with masks, or leave meta_batch_size out."
             )
     cut = lambda leaf: leaf[:count] if isinstance(leaf, torch.Tensor) else leaf  # noqa: E731
-    batch: Batch = map_tree(cut, batch_val)
-    return batch
+    return tuple(map_tree(cut, part) for part in batch_val)

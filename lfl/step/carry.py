@@ -8,7 +8,6 @@ from ..optimiser import Optimiser
 from ..optimiser.optimiser import as_optimiser
 from ..types import ApplyFn, Tensors
 
-
 NO_PARAMETER = "theta is empty: the model has no trainable parameter; set requires_grad where it should learn."
 
 

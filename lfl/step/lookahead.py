@@ -68,5 +68,5 @@ def lookahead_step(
 def _need_tensors(theta: Tensors, phi: Any) -> None:
     if not theta:
         raise UserError(NO_PARAMETER)
-    if not all(isinstance(leaf, torch.Tensor) for leaf in leaves(phi) or [None]):
+    if not leaves(phi) or not all(isinstance(leaf, torch.Tensor) for leaf in leaves(phi)):
         raise UserError("phi must be a pytree of at least one tensor, such as the first result of lfl.loss_network.")

@@ -40,12 +40,12 @@ def meta_step(
         theta: parameters of the model by name.
         phi: parameters of the learned loss, of the learning rate, or of both; a pytree.
         batch_tr: train batch, in one of three forms; or a list of K of them: theta takes K steps, and phi one along the
-            gradient through them all. A list whose first entry is no tuple or list is one batch, as a `DataLoader` gives.
+            gradient through them all. A list whose first entry is no tuple or list is one batch, a `DataLoader`'s.
             `(x, y)`: for a model without randomness.
             `(x, y, masks)`: for one with dropout, the masks from `lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x),
             generator)`.
-            `(x, y, seed)`: for one that draws random numbers by itself, the seed an int: every pass over the batch draws
-            from torch's generators set to the seed, and leaves them as they were. In eager steps alone.
+            `(x, y, seed)`: for one that draws random numbers by itself, the seed an int: every pass over the batch
+            draws from torch's generators set to the seed, and leaves them as they were. In eager steps alone.
         batch_val: validation batch in the same forms.
         carry: from the step before. When omitted, momentum, Adam's slots and running statistics start afresh:
             right for a single step or the first one, wrong in a loop. Under `vmap` give it, so that batch norm

@@ -6,14 +6,14 @@ from ..errors import ZeroGradientWarning
 from .carry import Info
 
 _OUTSIDE_THETA = (
-    "The gradient of the model's parameters is 0 too: the learned loss is flat in the outputs there (with one output and "
-    "class ids a softmax is always 1), the outputs do not depend on the parameters (detach, torch.no_grad), or numbers "
-    "are too small for their precision."
+    "The gradient of the model's parameters is 0 too: the learned loss is flat in the outputs there (with one output "
+    "and class ids a softmax is always 1), the outputs do not depend on the parameters (detach, torch.no_grad), or "
+    "numbers are too small for their precision."
 )
 _BEHIND_THETA = (
     "Either the update of the model does not pass it on (an optimiser that takes the sign of the gradient, works under "
-    "torch.no_grad or on detached tensors, or has a rate of 0), or the learned loss has no gradient of phi at these outputs "
-    "(dead ReLU units, or numbers too small for their precision), or the validation loss is flat."
+    "torch.no_grad or on detached tensors, or has a rate of 0), or the learned loss has no gradient of phi at these "
+    "outputs (dead ReLU units, or numbers too small for their precision), or the validation loss is flat."
 )
 
 

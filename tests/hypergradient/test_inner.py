@@ -125,9 +125,7 @@ def by_hand(
         for batch in train:
             loss = loss_fn(phi, outputs(theta, batch), batch[1]).mean()
             grads = torch.autograd.grad(loss, list(theta.values()), create_graph=True, allow_unused=True)
-            theta = {
-                name: p if g is None else p - LR * g for (name, p), g in zip(theta.items(), grads, strict=True)
-            }
+            theta = {name: p if g is None else p - LR * g for (name, p), g in zip(theta.items(), grads, strict=True)}
         loss = task_loss(outputs(theta, valid), valid[1]).mean()
         return list(torch.autograd.grad(loss, list(phi.values())))
 
@@ -152,7 +150,9 @@ def by_lfl(module: nn.Module, phi: Any, train: Any, valid: Any, form: str, *, lo
 
 def distance(a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
     """Relative, over all leaves together."""
-    difference, size = (torch.cat([t.flatten() for t in tree]) for tree in ([x - y for x, y in zip(a, b, strict=True)], b))
+    difference, size = (
+        torch.cat([t.flatten() for t in tree]) for tree in ([x - y for x, y in zip(a, b, strict=True)], b)
+    )
     return float(difference.norm() / size.norm())
 
 
@@ -302,10 +302,38 @@ class Odd(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("extra", "words"), [(object(), r"returns a tuple with a object in it"), (None, r"without a tensor of real numbers")]
+    ("extra", "words"),
+    [(object(), r"returns a tuple with a object in it"), (None, r"without a tensor of real numbers")],
 )
 def test_outputs_that_hold_no_tensors_are_refused(extra: Any, words: str) -> None:
     phi, losses = of_branches()
     train, valid = batches("branches", 2)
     with pytest.raises(lfl.UserError, match=words):
         by_lfl(build(lambda: Odd(extra)), phi, train, valid, "mixed", **losses)
+
+
+@pytest.mark.parametrize("form", ["unroll", "mixed"])
+@pytest.mark.parametrize(
+    ("model", "loss", "error"),
+    [
+        (torch.float64, torch.float32, 1e-12),
+        (torch.float32, torch.float64, 1e-5),
+        (torch.bfloat16, torch.float32, 3e-2),
+        (torch.float16, torch.float32, 3e-3),
+    ],
+    ids=str,
+)
+def test_model_and_loss_may_have_different_precisions(
+    model: torch.dtype, loss: torch.dtype, error: float, form: str
+) -> None:
+    """Against the same numbers in float64 by hand, to the rounding of the model."""
+    module = build(lambda: nn.Sequential(nn.Flatten(), nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 3))).to(model)
+    phi = {name: t.to(loss) for name, t in learned()[0].items()}
+    losses = {"loss_fn": learned()[1], "task_loss": lfl.cross_entropy}
+    train, valid = ((x.to(model), y) for x, y in batches("precision", 2))
+    found = by_lfl(module, phi, train, valid, form, **losses)
+    assert {t.dtype for t in found} == {loss}
+    wide = [tuple(t.double() if t.is_floating_point() else t for t in batch) for batch in (train, valid)]
+    wide_phi = {name: t.double() for name, t in phi.items()}
+    expected = by_hand(copy.deepcopy(module).double(), wide_phi, wide[:1], wide[1], **losses)
+    assert distance([t.double() for t in found], expected) < max(error, torch.finfo(loss).eps)

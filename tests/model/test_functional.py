@@ -159,7 +159,9 @@ def test_masks_keep_with_the_right_probability() -> None:
 
 def test_missing_and_misshapen_masks_are_named() -> None:
     theta, buffers, apply_fn = lfl.functional(Droppy())
-    with pytest.raises(lfl.UserError, match=r"^give the batch as \(x, y, masks\).*has no mask, got 0 \(layers with dropout: drop\)"):
+    with pytest.raises(
+        lfl.UserError, match=r"^give the batch as \(x, y, masks\).*has no mask, got 0 \(layers with dropout: drop\)"
+    ):
         apply_fn(theta, buffers, X)
     masks = tuple(torch.ones(5, 5, dtype=torch.bool) for _ in range(3))
     with pytest.raises(lfl.UserError, match=r"mask 1 has shape \[5, 5\], the layer wants \[6, 5\]"):

@@ -16,7 +16,13 @@ def counting(lr: float) -> tuple[Any, Any]:
     """Momentum whose rate falls with the steps: a bare pair, its state a number, a word, None and a tensor for each."""
 
     def init(theta: Any) -> Any:
-        return {"count": 0, "decay": 0.5, "kind": "heavy ball", "nothing": None, "m": {n: 0.0 * p for n, p in theta.items()}}
+        return {
+            "count": 0,
+            "decay": 0.5,
+            "kind": "heavy ball",
+            "nothing": None,
+            "m": {n: 0.0 * p for n, p in theta.items()},
+        }
 
     def update(grads: Any, state: Any, theta: Any) -> Any:
         assert isinstance(state["count"], int)

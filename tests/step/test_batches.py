@@ -97,9 +97,7 @@ def test_other_forms_are_refused_in_words(train: Any, words: str) -> None:
 def test_several_validation_batches_are_refused() -> None:
     case = case_of()
     with pytest.raises(lfl.UserError, match=r"batch_val must be one batch.*starts with a tuple"):
-        lfl.meta_step(
-            case.theta, case.phi, case.batch_tr, [case.batch_val, case.batch_val], case.carry, **case.kwargs
-        )
+        lfl.meta_step(case.theta, case.phi, case.batch_tr, [case.batch_val, case.batch_val], case.carry, **case.kwargs)
 
 
 class Noisy(nn.Module):
@@ -150,6 +148,4 @@ def test_part_of_a_batch_with_a_seed_is_refused_and_the_validation_batch_is_cut(
     x, y, seed = valid
     short = tuple(t[:5] for t in train[:2])
     train = (*short, train[2])
-    assert_same(
-        step(train, valid, case.carry, meta_batch_size=5), step(train, (x[:5], y[:5], seed), case.carry)
-    )
+    assert_same(step(train, valid, case.carry, meta_batch_size=5), step(train, (x[:5], y[:5], seed), case.carry))
