@@ -233,7 +233,8 @@ def test_missing_masks_are_asked_for_first_and_few_layers_are_named() -> None:
         apply_fn(theta, {}, torch.zeros(1, 2))
     assert str(caught.value) == (
         "give the batch as (x, y, masks) with masks = lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator), "
-        "or as (x, y, seed): dropout call 1 of the model has no mask, got 0 (layers with dropout: 0, 1, 2, and 27 more)."
+        "or as (x, y, seed): dropout call 1 of the model has no mask, got 0 (layers with dropout: 0, 1, 2, and 27 "
+        "more)."
     )
 
 
