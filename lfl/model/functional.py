@@ -122,14 +122,7 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
     # Copied with stand-ins without storage, one for each tensor, so that what was tied stays tied.
     stand_ins: dict[int, object] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
     stand_ins |= {id(b): b.to("meta") for b in module.buffers()}
-    stand_ins |= {id(t): t.detach().to("meta") for t in _computed(module)}
-    try:
-        code = copy.deepcopy(module, stand_ins)
-    except (RuntimeError, TypeError) as error:
-        raise UserError(
-            f"the module cannot be copied ({reason(error)}); take out of it what it keeps of a pass, such as a list of "
-            "activations, or build it afresh."
-        ) from error
+    code = copied(module, stand_ins)
     if not module.training:
         code.train()
     apply_fn = PureModule(frozen | buffers, code, copy.deepcopy(code).eval(), dropout_layers(code), autocast)
@@ -152,7 +145,25 @@ def _refuse_wrapped(module: nn.Module) -> None:
             raise UserError(f"{where} is a {type(part).__name__}, which torch.func cannot call; give its .module.")
 
 
-def _computed(module: nn.Module) -> list[torch.Tensor]:
-    """Tensors that a forward pass or its hooks left in a module, such as the weight of `torch.nn.utils.weight_norm`."""
+def copied(module: nn.Module, stand_ins: dict[int, object] | None = None) -> nn.Module:
+    """A deep copy of a module, without the tensors that a forward pass or its hooks left in it.
+
+    Such are the weight of `torch.nn.utils.weight_norm`, and activations that a module keeps.
+
+    Args:
+        module: any.
+        stand_ins: what takes the place of objects, by their ids.
+
+    Raises:
+        UserError: it holds something that cannot be copied.
+    """
+    nothing = torch.empty(0, device="meta")
     held = [value for part in module.modules() for value in vars(part).values()]
-    return [value for value in held if isinstance(value, torch.Tensor) and not value.is_leaf]
+    computed = [value for value in held if isinstance(value, torch.Tensor) and not value.is_leaf]
+    try:
+        return copy.deepcopy(module, {id(tensor): nothing for tensor in computed} | (stand_ins or {}))
+    except (RuntimeError, TypeError) as error:
+        raise UserError(
+            f"the module cannot be copied ({reason(error)}); take out of it what it keeps of a pass, such as a list of "
+            "activations, or build it afresh."
+        ) from error

@@ -1,6 +1,5 @@
 """Name the module behind an operation that the transforms cannot differentiate twice, and the way out."""
 
-import copy
 import re
 import traceback
 from typing import Any
@@ -11,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import UserError
 from ..types import ApplyFn, Tensors
-from .functional import PureModule
+from .functional import PureModule, copied
 
 _NO_DERIVATIVE = re.compile(r"derivative for '?(?:aten::)?(\w+?)(?:_backward)?'? is not implemented")
 
@@ -69,7 +68,7 @@ def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
 
 def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensors, x: Any) -> str:
     """The first module in which a forward pass reaches `operation`."""
-    code = copy.deepcopy(apply_fn.training_code)
+    code = copied(apply_fn.training_code)
     inside: list[str] = []
     for name, module in code.named_modules():
         module.register_forward_pre_hook(lambda _module, _args, name=name: inside.append(name))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import lfl
+from lfl.model.functional import copied
 
 X = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -241,6 +242,7 @@ def test_weight_norm_by_hooks_gives_the_gradient_of_plain_autograd(passes: int) 
         outer=keep,
         hypergradient="unroll",
     )[2]
+    assert copied(apply_fn.training_code)[0].weight.is_meta  # what the last pass left is not copied
     expected = phi_gradient_by_hand(unhooked(fresh), phi, loss_fn, train, valid)
     for found, by_hand in zip(carry.outer.values(), expected, strict=True):
         torch.testing.assert_close(found, by_hand, rtol=1e-12, atol=1e-15)
