@@ -7,9 +7,9 @@
 
 Each network is built with random weights in double precision and in training mode, as its package builds it, and takes
 one step of AdaLFL on four pictures of 64x64 pixels (or of the size that it insists on) or four sequences of 12 words.
-Recorded: what the batch had to hold (nothing, dropout masks, or a seed), whether the loss had to take the model's outputs
-apart, what each form of the hypergradient did, how far the two exact forms are apart (relative to the size of the
-gradient), and how long a step took. Writes `results/zoo.json` after each network.
+Recorded: what the batch had to hold (nothing, dropout masks, or a seed), what the model returned (where that is no
+tensor, the loss took it apart), what each form of the hypergradient did, how far the two exact forms are apart
+(relative to the size of the gradient), and how long a step took. Writes `results/zoo.json` after each network.
 """
 
 import argparse
@@ -31,15 +31,70 @@ from lfl.run.environment import environment
 RESULTS = Path(__file__).parent / "results" / "zoo.json"
 CLASSES, BATCH, PIXELS, WORDS = 10, 4, 64, 12
 
-TIMM = """resnet18 resnet26d resnext26ts seresnet18 skresnet18 resnest14d res2net50_14w_8s densenet121 dla46_c
-efficientnet_b0 mobilenetv2_050 mobilenetv3_small_050 mnasnet_small ghostnet_050 regnetx_002 regnety_002 convnext_atto
-convnextv2_atto nf_regnet_b0 repvgg_a0 edgenext_xx_small mobilevit_xxs mobilevitv2_050 fastvit_t8 inception_next_atto
-vit_tiny_patch16_224 deit_tiny_patch16_224 swin_tiny_patch4_window7_224 mixer_s32_224 resmlp_12_224 gmlp_ti16_224
-poolformer_s12 xcit_nano_12_p16_224 cait_xxs24_224 pit_ti_224 coat_tiny convit_tiny levit_128s eva02_tiny_patch14_224
-pvt_v2_b0 twins_pcpvt_small volo_d1_224 cs3darknet_focus_s botnet26t_256 lambda_resnet26t visformer_tiny
-starnet_s1 tiny_vit_5m_224""".split()
-TORCHVISION = """alexnet vgg11_bn squeezenet1_1 shufflenet_v2_x0_5 mobilenet_v2 mobilenet_v3_small mnasnet0_5 googlenet
-efficientnet_v2_s convnext_tiny swin_v2_t vit_b_32""".split()
+TIMM = [
+    "resnet18",
+    "resnet26d",
+    "resnext26ts",
+    "seresnet18",
+    "skresnet18",
+    "resnest14d",
+    "res2net50_14w_8s",
+    "densenet121",
+    "dla46_c",
+    "efficientnet_b0",
+    "mobilenetv2_050",
+    "mobilenetv3_small_050",
+    "mnasnet_small",
+    "ghostnet_050",
+    "regnetx_002",
+    "regnety_002",
+    "convnext_atto",
+    "convnextv2_atto",
+    "nf_regnet_b0",
+    "repvgg_a0",
+    "edgenext_xx_small",
+    "mobilevit_xxs",
+    "mobilevitv2_050",
+    "fastvit_t8",
+    "inception_next_atto",
+    "vit_tiny_patch16_224",
+    "deit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "mixer_s32_224",
+    "resmlp_12_224",
+    "gmlp_ti16_224",
+    "poolformer_s12",
+    "xcit_nano_12_p16_224",
+    "cait_xxs24_224",
+    "pit_ti_224",
+    "coat_tiny",
+    "convit_tiny",
+    "levit_128s",
+    "eva02_tiny_patch14_224",
+    "pvt_v2_b0",
+    "twins_pcpvt_small",
+    "volo_d1_224",
+    "cs3darknet_focus_s",
+    "botnet26t_256",
+    "lambda_resnet26t",
+    "visformer_tiny",
+    "starnet_s1",
+    "tiny_vit_5m_224",
+]
+TORCHVISION = [
+    "alexnet",
+    "vgg11_bn",
+    "squeezenet1_1",
+    "shufflenet_v2_x0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mnasnet0_5",
+    "googlenet",
+    "efficientnet_v2_s",
+    "convnext_tiny",
+    "swin_v2_t",
+    "vit_b_32",
+]
 TRANSFORMERS = ["bert", "distilbert", "roberta", "gpt2", "albert", "llama"]
 
 
@@ -110,7 +165,7 @@ def inspect_network(source: str, name: str) -> dict[str, Any]:
         "input": shape,
         "parameters": sum(p.numel() for p in module.parameters()),
     }
-    theta, buffers, apply_fn = lfl.functional(module)
+    theta, _, apply_fn = lfl.functional(module)
     parts: list[Any] = list(zip(xs, ys, strict=True))
     step = partial(phi_gradient, theta, apply_fn)
     row["batch"], batches, failure = None, parts, ""

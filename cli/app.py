@@ -1,6 +1,7 @@
 """The command line: subcommands, and errors in a line or two. Heavy imports wait until a command runs."""
 
 import sys
+import warnings
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -51,6 +52,15 @@ def root(
 
 def main() -> None:
     """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for failures."""
+    as_usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if category.__module__.startswith("lfl."):
+            print(f"lfl: warning: {message}", file=sys.stderr)
+        else:
+            as_usual(message, category, *rest, **more)
+
+    warnings.showwarning = show
     try:
         status: Any = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

@@ -1,6 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
-from .errors import Failure, LflError, NotDifferentiable, UserError
+from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradientWarning
 from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
 from .loss import (
@@ -36,6 +36,7 @@ __all__ = [
     "Optimiser",
     "Task",
     "UserError",
+    "ZeroGradientWarning",
     "absolute_cross_entropy",
     "absolute_error",
     "adam",

@@ -25,6 +25,10 @@ class Diverged(Failure):
     """A loss or gradient of a run is not finite."""
 
 
+class ZeroGradientWarning(UserWarning):
+    """The gradient of phi was exactly 0 at a first step: phi did not move, and may never move."""
+
+
 def one_of(what: str, name: str, known: "dict[str, object] | list[str]") -> None:
     """Raise `UserError` unless `name` is one of `known`, and say which there are."""
     if name not in known:

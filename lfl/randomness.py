@@ -1,8 +1,13 @@
 """Every random draw comes from a generator keyed by seed, stream and step: repeatable, resumable, order-free."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
+from torch._C._functorch import TransformType, get_interpreter_stack
+
+from .errors import UserError
 
 
 def generator(seed: int, stream: str, step: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
@@ -24,3 +29,38 @@ def generator(seed: int, stream: str, step: int = 0, device: torch.device | str 
     """
     digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+@contextmanager
+def seeded(seed: int, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Let torch's global generators start at `seed`, and go on afterwards where they were.
+
+    Args:
+        seed: at least 0.
+        tensors: their CUDA devices have generators too.
+
+    Raises:
+        UserError: the seed is negative or too large, or the caller is compiled or vmapped.
+    """
+    refuse_seed_in_programs()
+    if not 0 <= seed < 2**63:
+        raise UserError(f"the seed of a batch must be an int from 0 to 2**63 - 1, got {seed}.")
+    devices = {torch.cuda.current_device() if t.device.index is None else t.device.index for t in tensors if t.is_cuda}
+    with torch.random.fork_rng(sorted(devices)):
+        torch.default_generator.manual_seed(seed)
+        for device in devices:
+            torch.cuda.default_generators[device].manual_seed(seed)
+        yield
+
+
+def refuse_seed_in_programs() -> None:
+    """Raise `UserError` in a compiled or vmapped program, which draws other numbers from a seed than an eager pass."""
+    words = (
+        "a batch (x, y, seed) is for eager steps: a compiled or vmapped step cannot draw from the seed. Give masks, "
+        "(x, y, lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator)), or run the step eagerly."
+    )
+    if torch.compiler.is_compiling():
+        torch._dynamo.graph_break(msg=words)  # a whole graph fails with these words, a broken one goes on to the next
+        raise UserError(words)
+    if any(level.key() == TransformType.Vmap for level in get_interpreter_stack() or []):
+        raise UserError(words)

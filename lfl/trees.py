@@ -4,7 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._pytree import keystr, tree_flatten_with_path, tree_leaves, tree_map, tree_unflatten
+from torch.utils._pytree import (
+    keystr,
+    register_pytree_node,
+    tree_flatten_with_path,
+    tree_leaves,
+    tree_map,
+    tree_unflatten,
+)
+
+from .errors import UserError
 
 
 def map_tree(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
@@ -34,3 +43,51 @@ def refill(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return tree_unflatten(
         [tensors[keystr(path)] if isinstance(leaf, torch.Tensor) else leaf for path, leaf in found], structure
     )
+
+
+class Constant:
+    """A number, a word or None within a tree of tensors, taken as part of the tree's structure.
+
+    Transforms pass on trees of tensors alone. All constants are alike, so that trees that differ in them alone have one
+    structure.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant)
+
+    def __hash__(self) -> int:
+        return hash(Constant)
+
+
+register_pytree_node(
+    Constant,
+    lambda constant: ([], constant),
+    lambda _, constant: constant,
+    flatten_with_keys_fn=lambda constant: ([], constant),
+)
+
+
+def hide_constants(tree: Any, error: Callable[[Any], UserError]) -> Any:
+    """A tree whose leaves are tensors alone: numbers, words and None made `Constant`.
+
+    Raises:
+        UserError: `error(leaf)`, for any other leaf.
+    """
+
+    def hidden(leaf: Any) -> Any:
+        if isinstance(leaf, torch.Tensor):
+            return leaf
+        if leaf is None or isinstance(leaf, (bool, int, float, str)):
+            return Constant(leaf)
+        raise error(leaf)
+
+    return tree_map(hidden, tree)
+
+
+def show_constants(tree: Any) -> Any:
+    """The tree that `hide_constants` was given."""
+    constant: Callable[[Any], bool] = lambda leaf: isinstance(leaf, Constant)  # noqa: E731
+    return tree_map(lambda leaf: leaf.value if isinstance(leaf, Constant) else leaf, tree, is_leaf=constant)

@@ -12,13 +12,15 @@ Kind = Literal["classification", "regression"]
 """What targets are: class ids, or real values."""
 
 Batch = tuple[Any, ...]
-"""`(x, y)` or `(x, y, masks)`, the masks being dropout masks drawn by `lfl.draw_masks`."""
+"""`(x, y)`; `(x, y, masks)`, the masks being dropout masks drawn by `lfl.draw_masks`; or `(x, y, seed)`, the seed an
+int: what the model draws by itself is then drawn from it."""
 
-TaskLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""`task_loss(outputs, targets) -> [batch]`, the hand-made loss L_T."""
+TaskLoss = Callable[[Any, Any], torch.Tensor]
+"""`task_loss(outputs, targets) -> [batch]`, the hand-made loss L_T. Outputs are what the model returns: lfl's own
+losses take a tensor, a user's may take a pytree."""
 
-LossFn = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
-"""`loss_fn(phi, outputs, targets) -> [batch]`, the learned loss M_phi."""
+LossFn = Callable[[Any, Any, Any], torch.Tensor]
+"""`loss_fn(phi, outputs, targets) -> [batch]`, the learned loss M_phi; outputs as in `TaskLoss`."""
 
 
 class ApplyFn(Protocol):
@@ -26,4 +28,4 @@ class ApplyFn(Protocol):
 
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
-    ) -> tuple[torch.Tensor, Tensors]: ...
+    ) -> tuple[Any, Tensors]: ...

@@ -62,6 +62,19 @@ def test_the_loss_of_your_own_runs_and_learns(capsys: pytest.CaptureFixture[str]
     assert "'scale': 1.0," not in printed
 
 
+def test_the_optimiser_of_your_own_runs_learns_and_passes_its_own_checks(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page's second example holds it against `torch.optim.RMSprop` and finite differences."""
+    import torch
+
+    example, check = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own-optimiser.md").read_text(), re.S)
+    names: dict[str, object] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(compile(example, "own-optimiser.md", "exec"), names)
+    assert float(capsys.readouterr().out) < 0.8  # of log 3 = 1.1 at the start
+    exec(compile(check, "own-optimiser.md", "exec"), names)
+
+
 def test_files_and_folders_that_it_names_are_there() -> None:
     named = re.findall(r"`((?:benchmarks|docs)/[\w./-]+)`|\]\((docs/[\w./-]+)\)", README)
     assert named

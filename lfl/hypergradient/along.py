@@ -49,4 +49,4 @@ def one_sided_difference(
     with torch.enable_grad(), refuse:
         here = function(theta) if value is None else value
         moved = function(map_tree(lambda p, d: p + h * d, theta, direction))
-    return here, map_tree(lambda a, b: (a - b) / h, moved, here)
+    return here, map_tree(lambda a, b: (a - b) / h if a.is_floating_point() else a, moved, here)

@@ -3,16 +3,17 @@
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
 from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from ..trees import map_tree, norm
+from ..trees import leaves, map_tree, norm
 from ..types import Batch, LossFn, Tensors
 from .along import Along, forward_mode
 from .gradient import gradient
-from .inner import BasePass, Bilevel, Lookahead, base_pass, forward, validation_loss
+from .inner import BasePass, Bilevel, Lookahead, base_pass, forward, mean_loss, validation_loss
 
 
 class Adjoint(NamedTuple):
@@ -84,10 +85,10 @@ def retreat(
     del grads, pull  # as large as theta, and of no more use
     batch = batch if whole else map_tree(lambda t: t[:part], batch)
 
-    def outputs_of(theta: Tensors) -> torch.Tensor:
+    def outputs_of(theta: Tensors) -> Any:
         return forward(problem.apply_fn, theta, buffers, batch)[0]
 
-    def gradient_of(theta: Tensors) -> tuple[Tensors, torch.Tensor]:
+    def gradient_of(theta: Tensors) -> tuple[Tensors, Any]:
         there = base_pass(problem, theta, phi, buffers, batch)
         return there.grads, there.outputs
 
@@ -164,23 +165,26 @@ def mixed(
     return adjoint.phi, lookahead
 
 
-def through_loss(loss_fn: LossFn, phi: Any, outputs: torch.Tensor, targets: Any, u: torch.Tensor) -> Any:
-    """grad_phi < dM_phi/d(out), u >: all of it within the loss network."""
+def through_loss(loss_fn: LossFn, phi: Any, outputs: Any, targets: Any, u: Any) -> Any:
+    """grad_phi < dM_phi/d(out), u >: all of it within the loss network. Outputs are a tensor or a tree of them."""
+    smooth, rebuild = _slots(outputs)
+    directions = [d for d, out in zip(leaves(u), leaves(outputs), strict=True) if out.is_floating_point()]
 
     def directional(phi: Any) -> torch.Tensor:
-        slope: torch.Tensor = torch.func.grad(lambda outputs: loss_fn(phi, outputs, targets).mean())(outputs)
-        return torch.sum(slope * u)
+        loss = partial(loss_fn, phi)
+        slopes = torch.func.grad(lambda smooth: mean_loss(loss, rebuild(smooth), targets))(smooth)
+        return reduce(torch.add, [torch.sum(slope * d) for slope, d in zip(slopes, directions, strict=True)])
 
     return torch.func.grad(directional)(phi)
 
 
 def _slots(state: Any) -> tuple[list[torch.Tensor], Callable[[list[torch.Tensor]], Any]]:
-    """The differentiable leaves of an optimiser's state, and the way back; counters are left as they are."""
-    leaves, structure = tree_flatten(state)
-    smooth = [leaf.is_floating_point() for leaf in leaves]
+    """The differentiable leaves of a tree of tensors, and the way back; counters are left as they are."""
+    flat, structure = tree_flatten(state)
+    smooth = [leaf.is_floating_point() for leaf in flat]
 
     def rebuild(slots: list[torch.Tensor]) -> Any:
         given = iter(slots)
-        return tree_unflatten([next(given) if s else leaf for s, leaf in zip(smooth, leaves, strict=True)], structure)
+        return tree_unflatten([next(given) if s else leaf for s, leaf in zip(smooth, flat, strict=True)], structure)
 
-    return [leaf for s, leaf in zip(smooth, leaves, strict=True) if s], rebuild
+    return [leaf for s, leaf in zip(smooth, flat, strict=True) if s], rebuild

@@ -79,7 +79,7 @@ def implicit(
         else:
             p = _conjugate_gradient(curvature, adjoint.theta, num_terms)
 
-        def outputs_of(theta: Tensors) -> torch.Tensor:
+        def outputs_of(theta: Tensors) -> Any:
             return forward(problem.apply_fn, theta, buffers, batch)[0]
 
         outputs, u = forward_mode(outputs_of, None, theta, p)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 
 from ..errors import UserError
+from ..trees import leaves, map_tree
 from ..types import Kind
 from .handcrafted import one_hot, same_shape
 
@@ -44,6 +46,7 @@ class LearnedLoss:
         Raises:
             UserError: outputs and targets do not fit each other.
         """
+        phi, outputs = _in_one_precision(phi, outputs)
         if self.kind == "classification":
             if outputs.dim() != 2 or targets.shape[:1] != outputs.shape[:1]:
                 raise UserError(
@@ -54,7 +57,7 @@ class LearnedLoss:
             f = F.softmax(outputs, -1)
         else:
             same_shape(outputs, targets)
-            y, f = (t.reshape(outputs.shape[0], -1) for t in (targets, outputs))
+            y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
         return self.over_outputs(self.elementwise(phi, y, f))
 
     def elementwise(self, phi: Any, y: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
@@ -75,3 +78,12 @@ class LearnedLoss:
     def over_outputs(self, losses: torch.Tensor) -> torch.Tensor:
         """Losses `[batch]` of losses `[batch, outputs]`."""
         return losses.mean(-1) if self.reduction == "mean" else losses.sum(-1)
+
+
+def _in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    """Both in the wider of their precisions: a model in float64 or bfloat16 meets a phi in float32."""
+    dtypes = {t.dtype for t in leaves(phi) if t.is_floating_point()} | {outputs.dtype}
+    if len(dtypes) == 1:
+        return phi, outputs
+    wide = reduce(torch.promote_types, dtypes)
+    return map_tree(lambda t: t.to(wide) if t.is_floating_point() else t, phi), outputs.to(wide)

@@ -24,6 +24,7 @@ class Phase:
         draw: `draw(step)`, the batches and starts that a step uses, by seed and step.
         step: `step(state, drawn) -> (state, info)`, a pure function.
         stride: steps that are taken at once: `step` is called for every `stride`-th.
+        learns: `learns(step)`, whether phi takes a step there.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Phase:
     draw: Callable[[int], Any]
     step: Callable[[State, Any], tuple[State, Info]]
     stride: int = 1
+    learns: Callable[[int], bool] = lambda _: False
 
 
 def first_state(problem: Problem) -> State:
@@ -60,7 +62,7 @@ def offline_phase(problem: Problem) -> Phase:
         theta, phi, carry, info = programs.meta(theta, phi, batches_tr, batch_val, carry, *rates)
         return State(theta, phi, carry), info
 
-    return Phase("init", problem.init_steps, draw, step)
+    return Phase("init", problem.init_steps, draw, step, learns=lambda _: True)
 
 
 def online_phase(problem: Problem) -> Phase:
@@ -71,11 +73,13 @@ def online_phase(problem: Problem) -> Phase:
     programs, horizon = problem.programs, problem.lookahead
     period = problem.meta_every // horizon
 
+    def learns(step: int) -> bool:
+        return (step // horizon) % period == period - 1
+
     def draw(step: int) -> Any:
         batches = [problem.batch("train", "train", step + k) for k in range(horizon)]
-        learns = (step // horizon) % period == period - 1
         rate = problem.inner_rate(step)
-        if not learns:
+        if not learns(step):
             return batches, None, rate
         if problem.meta_objective == "valid":
             return batches, problem.batch("valid", "valid", step), rate
@@ -89,7 +93,7 @@ def online_phase(problem: Problem) -> Phase:
         theta, phi, carry, info = programs.meta(state.theta, state.phi, batches, batch_val, state.carry, *rates)
         return State(theta, phi, carry), info
 
-    return Phase("train", problem.steps, draw, step, stride=horizon)
+    return Phase("train", problem.steps, draw, step, stride=horizon, learns=learns)
 
 
 def fixed_phase(problem: Problem) -> Phase:

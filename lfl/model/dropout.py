@@ -1,7 +1,8 @@
 """Dropout whose masks are drawn outside the model and go in as tensors.
 
 A generator inside a differentiated, vmapped or compiled function fails, and two passes over one batch must
-see the same masks. So calls of dropout inside a forward pass are answered with given masks, in call order.
+see the same masks. So calls of dropout inside a forward pass are answered with given masks, in call order: layers and
+functions of dropout, the dropout within attention, and `bernoulli_`, by which stochastic depth draws.
 """
 
 import math
@@ -15,7 +16,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
+from ..randomness import seeded
 from ..types import ApplyFn, Tensors
+from .attention import attend, multi_head_attention_forward
 from .call import call
 
 Masks = tuple[torch.Tensor, ...]
@@ -78,10 +81,13 @@ _KINDS: dict[Any, _Kind] = {
 }
 
 
+Take = Callable[[tuple[int, ...], float, torch.Tensor], torch.Tensor]
+
+
 class _Interpose(TorchFunctionMode):
     """Answer dropout calls with masks from `take(noise_shape, p, like)`."""
 
-    def __init__(self, take: Callable[[tuple[int, ...], float, torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, take: Take) -> None:
         super().__init__()
         self.take = take
 
@@ -89,6 +95,13 @@ class _Interpose(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func is F.multi_head_attention_forward:
+            with self:  # inside this method the mode is off
+                return multi_head_attention_forward(*args, **kwargs)
+        if func is F.scaled_dot_product_attention:
+            return _attention(self.take, *args, **kwargs)
+        if func is torch.Tensor.bernoulli_:
+            return _bernoulli(self.take, *args, **kwargs)
         kind = _KINDS.get(func)
         if kind is None:
             return func(*args, **kwargs)
@@ -107,9 +120,53 @@ def _arguments(
     return input, p, training
 
 
+def _attention(
+    take: Take,
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **rest: Any,
+) -> Any:
+    """Fused attention, whose weights are dropped out."""
+    if dropout_p == 0.0:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, **rest)
+
+    def drop(weights: torch.Tensor) -> torch.Tensor:
+        return _zero(weights, take(_each_unit(weights), dropout_p, weights), dropout_p)
+
+    return attend(drop, query, key, value, attn_mask, is_causal, **rest)
+
+
+def _bernoulli(take: Take, x: torch.Tensor, p: Any = 0.5, **rest: Any) -> torch.Tensor:
+    """`x.bernoulli_(p)`: how stochastic depth draws; probabilities in a tensor are not a mask's."""
+    if isinstance(p, torch.Tensor) or rest.get("generator") is not None:
+        return x.bernoulli_(p, **rest)
+    if p in (0.0, 1.0):
+        return x.fill_(p)
+    mask = take(_each_unit(x), 1.0 - p, x)
+    try:
+        return x.copy_(mask)
+    except RuntimeError:  # vmap: a mask for each copy does not fit into a tensor that all share
+        x.fill_(float("nan"))  # who reads it in place of the result must not find numbers
+        return mask.to(x.dtype)
+
+
 def dropout_layers(module: nn.Module) -> tuple[str, ...]:
-    """Names of the dropout layers of a module that are active in training."""
-    return tuple(name for name, m in module.named_modules() if isinstance(m, _DropoutNd) and m.p > 0.0 and m.training)
+    """Names of the layers of a module that want masks in training."""
+    return tuple(name for name, m in module.named_modules() if m.training and _drop_probability(m) > 0.0)
+
+
+def _drop_probability(module: nn.Module) -> float:
+    """Of a layer that drops by itself; 0 of others. Those of timm and torchvision are known by name."""
+    if isinstance(module, _DropoutNd):
+        return float(module.p)
+    if isinstance(module, nn.MultiheadAttention):
+        return float(module.dropout)
+    attribute = {"DropPath": "drop_prob", "StochasticDepth": "p"}.get(type(module).__name__, "")
+    return float(getattr(module, attribute, None) or 0.0)
 
 
 def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
@@ -119,17 +176,19 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
     def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
         nonlocal used
         if used >= len(masks):
-            layers = f" ({', '.join(names)})" if names else ""
+            more = f", and {len(names) - 3} more" if len(names) > 3 else ""
+            layers = f" (layers with dropout: {', '.join(names[:3])}{more})" if names else ""
             raise UserError(
-                f"dropout call {used + 1} of the model{layers} has no mask: {len(masks)} came. Give the batch as "
-                "(x, y, masks) with masks = lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator)."
+                "give the batch as (x, y, masks) with masks = lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), "
+                f"generator), or as (x, y, seed): dropout call {used + 1} of the model has no mask, got "
+                f"{len(masks)}{layers}."
             )
         mask = masks[used]
         used += 1
         if tuple(mask.shape) != shape:
             raise UserError(
                 f"dropout mask {used} has shape {list(mask.shape)}, the layer wants {list(shape)}; "
-                "draw the masks for inputs of this shape."
+                "draw the masks for inputs of this shape, or give the batch as (x, y, seed)."
             )
         return mask
 
@@ -139,6 +198,8 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
 def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
     """What dropout masks a model wants for inputs shaped like `x`, found by running it once.
 
+    Torch's random state is left as it was.
+
     Args:
         apply_fn: from `lfl.functional`.
         theta: its parameters.
@@ -146,7 +207,11 @@ def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | Non
         buffers: its buffers; the module's own when omitted.
 
     Returns:
-        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout.
+        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout. Dropout calls
+        are those of dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
+        `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
+        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
+        the batch as `(x, y, seed)`.
 
     Example:
         >>> from lfl.model.functional import functional
@@ -164,7 +229,7 @@ def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | Non
     if code is None:
         raise UserError(f"mask_specs needs an apply_fn made by lfl.functional, but {apply_fn!r} came.")
     buffers = dict(getattr(apply_fn, "buffers", {})) if buffers is None else buffers
-    with torch.no_grad(), _Interpose(take):
+    with torch.no_grad(), seeded(0, theta.values()), _Interpose(take):
         call(code, theta, {name: tensor.clone() for name, tensor in buffers.items()}, x)
     return tuple(specs)
 

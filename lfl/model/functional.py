@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import UserError
+from ..errors import UserError, reason
+from ..randomness import seeded
+from ..trees import map_tree
 from ..types import Tensors
 from .call import call
 from .custom_gradients import NONE, CustomGradients, custom_gradients
@@ -35,7 +37,7 @@ class PureModule:
 
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
-    ) -> tuple[torch.Tensor, Tensors]:
+    ) -> tuple[Any, Tensors]:
         """Outputs and new buffers; nothing that came in is written to.
 
         Args:
@@ -43,10 +45,14 @@ class PureModule:
             buffers: buffers (running statistics) and frozen parameters by name.
             x: the input: a tensor, a tuple of positional inputs, or a dict of named ones.
             training: training mode (batch statistics, dropout), or evaluation mode.
-            masks: dropout masks in the order in which the layers run, from `lfl.draw_masks`.
+            masks: dropout masks in the order in which the layers run, from `lfl.draw_masks`; or a seed, an int, from
+                which the model then draws by itself. Torch's global random state is left as it was.
+
+        Returns:
+            What the module returns, and its buffers after the pass.
 
         Raises:
-            UserError: a dropout layer finds no mask, or one of another shape.
+            UserError: a dropout layer finds no mask, or one of another shape; a seed in a compiled or vmapped program.
         """
         # Layers write running statistics in place: into copies that belong to this call.
         buffers = {name: tensor.clone() for name, tensor in buffers.items()}
@@ -56,15 +62,29 @@ class PureModule:
         # The cache of cast weights does not know the transforms' levels.
         with torch.autocast(weight.device.type, self.autocast, cache_enabled=False):
             outputs = self._run(theta, buffers, x, training, masks)
-        return outputs.to(weight.dtype), buffers
+        back = lambda t: t.to(weight.dtype) if isinstance(t, torch.Tensor) and t.is_floating_point() else t  # noqa: E731
+        return map_tree(back, outputs), buffers
 
     def _run(self, theta: Tensors, buffers: Tensors, x: Any, training: bool, masks: Any) -> Any:
         if not training:
             return call(self.evaluation_code, theta, buffers, x)
+        if is_seed(masks):
+            with seeded(masks, (*theta.values(), *buffers.values())):
+                return call(self.training_code, theta, buffers, x)
+        if not isinstance(masks, (tuple, list)):
+            raise UserError(
+                "the third entry of a batch must be dropout masks (a tuple of tensors from lfl.draw_masks) or a seed "
+                f"(an int), got {type(masks).__name__}."
+            )
         if not (len(masks) or self.dropouts):
             return call(self.training_code, theta, buffers, x)
-        with apply_masks(masks, self.dropouts):
+        with apply_masks(tuple(masks), self.dropouts):
             return call(self.training_code, theta, buffers, x)
+
+
+def is_seed(masks: Any) -> bool:
+    """Whether the third entry of a batch is a seed rather than masks."""
+    return isinstance(masks, int) and not isinstance(masks, bool)
 
 
 def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tuple[Tensors, Tensors, PureModule]:
@@ -86,7 +106,8 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
         `apply_fn.buffers`. Tensors keep their dtypes and devices.
 
     Raises:
-        UserError: the module has lazy parameters that have no shape yet.
+        UserError: the module has lazy parameters that have no shape yet, is or holds a compiled, scripted or parallel
+            one, or cannot be copied.
 
     Example:
         >>> theta, buffers, apply_fn = functional(nn.Linear(3, 2))
@@ -94,6 +115,7 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
         >>> outputs.shape
         torch.Size([5, 2])
     """
+    _refuse_wrapped(module)
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if torch.nn.parameter.is_lazy(tensor):
             raise UserError(f"{name} has no shape yet (a lazy module); run the module once on an example first.")
@@ -103,7 +125,7 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
     # Copied with stand-ins without storage, one for each tensor, so that what was tied stays tied.
     stand_ins: dict[int, object] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
     stand_ins |= {id(b): b.to("meta") for b in module.buffers()}
-    code = copy.deepcopy(module, stand_ins)
+    code = copied(module, stand_ins)
     if not module.training:
         code.train()
     apply_fn = PureModule(
@@ -115,3 +137,43 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
         custom_gradients(module),
     )
     return theta, frozen | buffers, apply_fn
+
+
+def _refuse_wrapped(module: nn.Module) -> None:
+    """Raise `UserError` for what `torch.func` cannot call with other parameters."""
+    if not isinstance(module, nn.Module):
+        raise UserError(f"functional takes a torch.nn.Module, got {type(module).__name__}.")
+    for name, part in module.named_modules():
+        where = f"module '{name}'" if name else "the module"
+        if "_orig_mod" in part._modules:
+            raise UserError(
+                f"{where} is compiled; give the module that torch.compile was given (._orig_mod), and compile the step."
+            )
+        if isinstance(part, torch.jit.ScriptModule):
+            raise UserError(f"{where} is scripted, and torch.func cannot call it; give the module before scripting.")
+        if isinstance(part, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            raise UserError(f"{where} is a {type(part).__name__}, which torch.func cannot call; give its .module.")
+
+
+def copied(module: nn.Module, stand_ins: dict[int, object] | None = None) -> nn.Module:
+    """A deep copy of a module, without the tensors that a forward pass or its hooks left in it.
+
+    Such are the weight of `torch.nn.utils.weight_norm`, and activations that a module keeps.
+
+    Args:
+        module: any.
+        stand_ins: what takes the place of objects, by their ids.
+
+    Raises:
+        UserError: it holds something that cannot be copied.
+    """
+    nothing = torch.empty(0, device="meta")
+    held = [value for part in module.modules() for value in vars(part).values()]
+    computed = [value for value in held if isinstance(value, torch.Tensor) and not value.is_leaf]
+    try:
+        return copy.deepcopy(module, {id(tensor): nothing for tensor in computed} | (stand_ins or {}))
+    except (RuntimeError, TypeError) as error:
+        raise UserError(
+            f"the module cannot be copied ({reason(error)}); take out of it what it keeps of a pass, such as a list of "
+            "activations, or build it afresh."
+        ) from error

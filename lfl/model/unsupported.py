@@ -1,6 +1,5 @@
 """Name the module behind an operation that the transforms cannot differentiate twice, and the way out."""
 
-import copy
 import re
 import traceback
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import NotDifferentiable, UserError
 from ..types import ApplyFn, Batch, Tensors
-from .functional import PureModule
+from .functional import PureModule, copied
 
 _NO_DERIVATIVE = re.compile(r"derivative for '?(?:aten::)?(\w+?)(?:_backward)?'? is not implemented")
 _NO_FORWARD_MODE = re.compile(r"Trying to use forward AD with (?:aten::)?(\w+?)(?:_backward)? that does not support it")
@@ -105,7 +104,7 @@ def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
 
 def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensors, batch: Batch) -> str:
     """The first module in which a forward pass reaches `operation`."""
-    code = copy.deepcopy(apply_fn.training_code)
+    code = copied(apply_fn.training_code)
     inside: list[str] = []
     for name, module in code.named_modules():
         module.register_forward_pre_hook(lambda _module, _args, name=name: inside.append(name))

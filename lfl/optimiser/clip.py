@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from ..trees import leaves, map_tree
-from .optimiser import Optimiser, Rate, check
+from .optimiser import Optimiser, Rate, apply_update, as_optimiser, check
 
 
 def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
@@ -21,7 +21,7 @@ def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
         An `Optimiser`, differentiable like the one within.
 
     Raises:
-        UserError: a negative or non-finite `max_norm`.
+        UserError: a negative or non-finite `max_norm`, or no optimiser.
 
     Example:
         >>> from lfl.optimiser import sgd
@@ -33,12 +33,13 @@ def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
     Source: Pascanu et al. (2013), Algorithm 1.
     """
     check(max_norm=max_norm)
+    optimiser = as_optimiser("optimiser", optimiser)
 
     def update(grads: Any, state: Any, theta: Any, lr: Rate | None = None) -> tuple[Any, Any]:
         square = torch.stack([g.square().sum() for g in leaves(grads)]).sum()
         long = square > max_norm**2
         # The root has no derivative at zero, where nothing is clipped.
         factor = torch.where(long, max_norm / torch.where(long, square, 1.0).sqrt(), 1.0)
-        return optimiser.update(map_tree(lambda g: g * factor, grads), state, theta, lr)
+        return apply_update(optimiser, map_tree(lambda g: g * factor, grads), state, theta, lr)
 
     return Optimiser(optimiser.init, update)

@@ -3,21 +3,25 @@
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 
+from ..errors import UserError
 from ..hypergradient import forward, gradient
+from ..hypergradient.inner import mean_loss
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate
+from ..optimiser.optimiser import Rate, apply_update, as_optimiser
 from ..trees import norm
 from ..types import ApplyFn, Batch, TaskLoss, Tensors
-from .carry import Carry, Info, fresh_carry
+from .batches import as_batch
+from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 from .guard import copies, in_transform, no_writes
 
 
 def base_step(
     theta: Tensors,
-    batch: Batch,
+    batch: Batch | list[Any],
     carry: Carry | None = None,
     *,
     apply_fn: ApplyFn,
@@ -32,7 +36,8 @@ def base_step(
 
     Args:
         theta: parameters of the model by name.
-        batch: train batch `(x, y)` or `(x, y, masks)`.
+        batch: train batch in a form that `lfl.meta_step` takes: `(x, y)`, `(x, y, masks)`, `(x, y, seed)`, or the
+            `[x, y]` of a `DataLoader`.
         carry: from the step before; fresh when omitted.
         apply_fn, inner, inner_lr: as in `lfl.meta_step`.
         loss: what is descended, `loss(outputs, targets) -> [batch]`: the task's own, or
@@ -43,7 +48,8 @@ def base_step(
         `theta`, `carry` and `info` after the step.
 
     Raises:
-        UserError: the model or the optimiser writes to theta or to the batch in place.
+        UserError: a batch in another form, no optimiser, no trainable parameter; theta or the batch is written to in
+            place; what the model and losses raise.
 
     Example:
         >>> import torch, lfl
@@ -54,19 +60,23 @@ def base_step(
         >>> bool(info.inner_loss == info.outer_loss)
         True
     """
+    given = as_batch("batch", batch)
+    inner = as_optimiser("inner", inner, inner_lr)
+    if not theta:
+        raise UserError(NO_PARAMETER)
     eager = not in_transform()
     if carry is None:
         carry = fresh_carry(theta, None, apply_fn=apply_fn, inner=inner)
         if eager:  # where a write is refused, the caller's tensors are as they were
-            theta, batch = copies((theta, batch))
+            theta, given = copies((theta, given))
 
     def objective(theta: Tensors) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, Tensors]]:
-        outputs, buffers = forward(apply_fn, theta, carry.buffers, batch)
-        value = loss(outputs, batch[1]).mean()
-        return value, (value, task_loss(outputs, batch[1]).mean(), buffers)
+        outputs, buffers = forward(apply_fn, theta, carry.buffers, given)
+        value = mean_loss(loss, outputs, given[1])
+        return value, (value, mean_loss(task_loss, outputs, given[1]), buffers)
 
-    with no_writes(theta, [batch]) if eager else nullcontext():
+    with no_writes(theta, [given]) if eager else nullcontext():
         grads, (value, reported, buffers) = gradient(objective, theta)
-        new_theta, slots = inner.update(grads, carry.inner, theta, inner_lr)
+        new_theta, slots = apply_update(inner, grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))
     return new_theta, Carry(slots, carry.outer, buffers), info

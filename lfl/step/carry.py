@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 import torch
 
 from ..optimiser import Optimiser
+from ..optimiser.optimiser import as_optimiser
 from ..types import ApplyFn, Tensors
+
+NO_PARAMETER = "theta is empty: the model has no trainable parameter; set requires_grad where it should learn."
 
 
 class Carry(NamedTuple):
@@ -44,4 +47,6 @@ def fresh_carry(
 ) -> Carry:
     """The carry of a run's first step: empty slots, and the model's own buffers."""
     buffers = dict(getattr(apply_fn, "buffers", {}))
+    inner = as_optimiser("inner", inner)
+    outer = None if outer is None else as_optimiser("outer", outer)
     return Carry(inner.init(theta), {} if outer is None else outer.init(phi), buffers)

@@ -7,6 +7,7 @@ from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Rate
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from .batches import as_batch, as_batches
 from .carry import Carry, Info
 from .lookahead import lookahead_step
 
@@ -14,8 +15,8 @@ from .lookahead import lookahead_step
 def meta_step(
     theta: Tensors,
     phi: Any,
-    batch_tr: Batch | list[Batch],
-    batch_val: Batch,
+    batch_tr: Batch | list[Any],
+    batch_val: Batch | list[Any],
     carry: Carry | None = None,
     *,
     apply_fn: ApplyFn,
@@ -38,17 +39,23 @@ def meta_step(
     Args:
         theta: parameters of the model by name.
         phi: parameters of the learned loss, of the learning rate, or of both; a pytree.
-        batch_tr: train batch `(x, y)`, or `(x, y, masks)` for a model with dropout; or a list of K of them:
-            theta takes K steps, and phi one along the gradient through them all.
-        batch_val: validation batch in the same form.
+        batch_tr: train batch, in one of three forms; or a list of K of them: theta takes K steps, and phi one along the
+            gradient through them all. A list whose first entry is no tuple or list is one batch, a `DataLoader`'s.
+            `(x, y)`: for a model without randomness.
+            `(x, y, masks)`: for one with dropout, the masks from `lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x),
+            generator)`.
+            `(x, y, seed)`: for one that draws random numbers by itself, the seed an int: every pass over the batch
+            draws from torch's generators set to the seed, and leaves them as they were. In eager steps alone.
+        batch_val: validation batch in the same forms.
         carry: from the step before. When omitted, momentum, Adam's slots and running statistics start afresh:
             right for a single step or the first one, wrong in a loop. Under `vmap` give it, so that batch norm
             finds statistics of its own for each copy.
         apply_fn: the model, `apply_fn(theta, buffers, x) -> (outputs, buffers)`, as from `lfl.functional`.
-        loss_fn: the learned loss, `loss_fn(phi, outputs, targets) -> [batch]`; the step takes its mean.
+        loss_fn: the learned loss, `loss_fn(phi, outputs, targets) -> [batch]`; the step takes its mean. Outputs and
+            targets are what the model returns and the batch holds; lfl's own losses take tensors.
         task_loss: the task's own loss, `task_loss(outputs, targets) -> [batch]`; likewise.
-        inner: optimiser of theta, such as `lfl.sgd(0.01)`.
-        outer: optimiser of phi, such as `lfl.adam(1e-5)`.
+        inner: optimiser of theta, such as `lfl.sgd(0.01)`, or a pair `(init, update)`; `docs/own-optimiser.md`.
+        outer: optimiser of phi, such as `lfl.adam(1e-5)`; likewise.
         inner_lr, outer_lr: rates of this step in place of the optimisers' own; as tensors they change without
             recompiling. `inner_lr(phi)` takes the rate out of phi, so that it is learned.
         hypergradient: how the gradient of phi is computed.
@@ -68,7 +75,10 @@ def meta_step(
     Raises:
         UserError: an unknown `hypergradient`, or one that takes whole batches with a `meta_batch_size`; the model
             has an operation that cannot be differentiated twice, lacks dropout masks, or draws random numbers
-            itself; outputs and targets do not fit.
+            itself; outputs and targets do not fit; a batch in another form; no optimiser; no trainable parameter.
+
+    Warns:
+        ZeroGradientWarning: at an eager step without a carry, where the gradient of phi is exactly 0.
 
     Example:
         >>> import torch, lfl
@@ -87,8 +97,8 @@ def meta_step(
     return lookahead_step(
         theta,
         phi,
-        batch_tr if isinstance(batch_tr, list) else [batch_tr],
-        batch_val,
+        as_batches("batch_tr", batch_tr),
+        as_batch("batch_val", batch_val),
         carry,
         apply_fn=apply_fn,
         loss_fn=loss_fn,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import UserError
 from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate
+from ..optimiser.optimiser import Rate, as_optimiser
 from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from .batches import as_batch, as_batches
 from .carry import Carry, Info
 from .lookahead import lookahead_step
 
@@ -15,8 +15,8 @@ from .lookahead import lookahead_step
 def offline_step(
     theta_0: Tensors,
     phi: Any,
-    batches_tr: Sequence[Batch],
-    batch_val: Batch,
+    batches_tr: Sequence[Any],
+    batch_val: Batch | list[Any],
     outer_state: Any = None,
     *,
     apply_fn: ApplyFn,
@@ -37,7 +37,8 @@ def offline_step(
         theta_0: where the inner steps start; the caller redraws it at each step, or keeps it. (Offline steps that go on
             from one another are those of `lfl.meta_step`.)
         phi: parameters of the learned loss.
-        batches_tr: S_inner train batches.
+        batches_tr: S_inner train batches, each in a form that `lfl.meta_step` takes. A single batch, `(x, y)` or the
+            `[x, y]` of a `DataLoader`, is one inner step.
         batch_val: the validation batch.
         outer_state: slots of phi's optimiser from the step before; empty when omitted.
         apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr, hypergradient: as in `lfl.meta_step`.
@@ -47,7 +48,10 @@ def offline_step(
         `phi`, `outer_state` and `info`; the theta that was reached is thrown away.
 
     Raises:
-        UserError: no train batch came, or what `lfl.meta_step` raises.
+        UserError: there is no train batch, or what `lfl.meta_step` raises.
+
+    Warns:
+        ZeroGradientWarning: at an eager step without `outer_state`, where the gradient of phi is exactly 0.
 
     Example:
         >>> import torch, lfl
@@ -63,8 +67,8 @@ def offline_step(
 
     Source: Raymond et al. (2025), Algorithm 1; Bechtle et al. (2021).
     """
-    if not len(batches_tr):
-        raise UserError("offline_step wants at least one train batch (S_inner >= 1), but none came.")
+    batches = as_batches("batches_tr", list(batches_tr) if isinstance(batches_tr, tuple) else batches_tr)
+    inner = as_optimiser("inner", inner)
     carry = None
     if outer_state is not None:
         buffers = dict(getattr(apply_fn, "buffers", {}))
@@ -72,8 +76,8 @@ def offline_step(
     _, phi, carry, info = lookahead_step(
         theta_0,
         phi,
-        batches_tr,
-        batch_val,
+        batches,
+        as_batch("batch_val", batch_val),
         carry,
         apply_fn=apply_fn,
         loss_fn=loss_fn,

@@ -219,10 +219,12 @@ def build_problem(
 
 
 def _mask_specs(task: Task, settings: Settings, shapes: Tensors, apply_fn: PureModule) -> tuple[MaskSpec, ...]:
-    if not apply_fn.dropouts:
-        return ()
-    theta = {name: torch.zeros(t.shape, device=task.device) for name, t in shapes.items()}
-    return mask_specs(apply_fn, theta, task.train.x[:1].expand(settings.batch_size, *task.input_shape))
+    theta = {name: torch.zeros(t.shape, dtype=t.dtype, device=task.device) for name, t in shapes.items()}
+
+    def specs(batch_size: int) -> tuple[MaskSpec, ...]:
+        return mask_specs(apply_fn, theta, task.train.x[:1].expand(batch_size, *task.input_shape))
+
+    return specs(settings.batch_size) if apply_fn.dropouts or specs(2) else ()  # functions of dropout have no names
 
 
 def _stack(trees: list[Any]) -> Any:

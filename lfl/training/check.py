@@ -92,10 +92,10 @@ def working_hypergradient(
 
 def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> Batch:
     x, y = (t[: min(EXAMPLES, settings.batch_size)] for t in task.train)
-    if not apply_fn.dropouts:
+    specs = mask_specs(apply_fn, theta, x)
+    if not specs:
         return x, y
-    masks = draw_masks(mask_specs(apply_fn, theta, x), generator(settings.seed, "check"))
-    return x, y, map_tree(lambda t: t.to(task.device), masks)
+    return x, y, map_tree(lambda t: t.to(task.device), draw_masks(specs, generator(settings.seed, "check")))
 
 
 def _horizons(settings: Settings) -> list[int]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..errors import Diverged
 from ..method import Phase, Plan, State
-from ..step import Info
+from ..step import Info, warn_of_zero_gradient
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ def train(
     Yields:
         A `Progress` at the start of each phase, or at `start`, and after each step.
 
+    Warns:
+        ZeroGradientWarning: the gradient of phi is exactly 0 at the first of its steps in a phase.
+
     Raises:
         Diverged: a loss or gradient is not finite; looked for at every `log_every`-th step.
     """
@@ -67,8 +70,12 @@ def train(
         else:
             done, state = 0, plan.state._replace(phi=state.phi)
         yield Progress(phase, done, state, None)
+        learned = False
         for first in range(done, phase.num_steps, phase.stride):
             state, info = phase.step(state, phase.draw(first))
+            if not learned and phase.learns(first):
+                learned = True
+                warn_of_zero_gradient(info)
             step = first + phase.stride
             last = step == phase.num_steps
 

@@ -56,6 +56,15 @@ def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
         assert re.search(rf"^  {re.escape(name)} +\S", out, re.M), name
 
 
+def test_a_zero_gradient_is_a_line_on_standard_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "train", *QUICK, "--inner-lr", "0"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.startswith("lfl: warning: the gradient of phi is exactly 0 at the first step")
+    assert done.stderr.count("\n") == 1
+    assert "run folder" in done.stdout
+
+
 def test_names_known_without_torch_are_those_of_the_library() -> None:
     pairs = (
         (names.TASKS, TASKS),

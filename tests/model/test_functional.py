@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import lfl
+from lfl.model.functional import copied
 
 X = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -159,7 +160,9 @@ def test_masks_keep_with_the_right_probability() -> None:
 
 def test_missing_and_misshapen_masks_are_named() -> None:
     theta, buffers, apply_fn = lfl.functional(Droppy())
-    with pytest.raises(lfl.UserError, match=r"\(drop\) has no mask"):
+    with pytest.raises(
+        lfl.UserError, match=r"^give the batch as \(x, y, masks\).*has no mask, got 0 \(layers with dropout: drop\)"
+    ):
         apply_fn(theta, buffers, X)
     masks = tuple(torch.ones(5, 5, dtype=torch.bool) for _ in range(3))
     with pytest.raises(lfl.UserError, match=r"mask 1 has shape \[5, 5\], the layer wants \[6, 5\]"):
@@ -191,3 +194,93 @@ def test_autocast_lowers_the_precision_of_products_and_its_derivatives_stay_clos
         )[2].outer
     full, low = (torch.cat([t.flatten() for t in found[kind].values()]) for kind in (None, torch.bfloat16))
     assert 1e-5 < float((full - low).norm() / full.norm()) < 0.5
+
+
+def phi_gradient_by_hand(module: nn.Module, phi, loss_fn, train, valid) -> list[torch.Tensor]:
+    """Autograd's double backward through a step of plain gradient descent, on a deep copy."""
+    module, phi = copy.deepcopy(module), {name: t.clone().requires_grad_() for name, t in phi.items()}
+    theta = dict(module.named_parameters())
+
+    def outputs(theta, x):
+        return torch.func.functional_call(module, theta, (x,))
+
+    grads = torch.autograd.grad(
+        loss_fn(phi, outputs(theta, train[0]), train[1]).mean(), list(theta.values()), create_graph=True
+    )
+    theta = {name: p - 0.3 * g for (name, p), g in zip(theta.items(), grads, strict=True)}
+    return torch.autograd.grad(F.cross_entropy(outputs(theta, valid[0]), valid[1]), list(phi.values()))
+
+
+@pytest.mark.parametrize("passes", [0, 1])
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+def test_weight_norm_by_hooks_gives_the_gradient_of_plain_autograd(passes: int) -> None:
+    """Also after a pass of the module, which leaves a computed weight in it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        module = nn.Sequential(torch.nn.utils.weight_norm(nn.Linear(5, 6)), nn.Tanh(), nn.Linear(6, 3)).double()
+        fresh = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3)).double()
+        torch.nn.utils.weight_norm(fresh[0])
+    fresh.load_state_dict(module.state_dict())
+    g = torch.Generator().manual_seed(0)
+    train, valid = (
+        (torch.randn(6, 5, generator=g, dtype=torch.float64), torch.randint(3, (6,), generator=g)) for _ in range(2)
+    )
+    for _ in range(passes):
+        module(train[0])
+    phi, loss_fn = lfl.loss_network("classification", gain=2.0, generator=g, dtype=torch.float64)
+    theta, _, apply_fn = lfl.functional(module)
+    keep = lfl.Optimiser(lambda phi: phi, lambda grads, state, phi: (phi, grads))
+    carry = lfl.meta_step(
+        theta,
+        phi,
+        train,
+        valid,
+        apply_fn=apply_fn,
+        loss_fn=loss_fn,
+        task_loss=lfl.cross_entropy,
+        inner=lfl.sgd(0.3),
+        outer=keep,
+        hypergradient="unroll",
+    )[2]
+    assert copied(apply_fn.training_code)[0].weight.is_meta  # what the last pass left is not copied
+    expected = phi_gradient_by_hand(unhooked(fresh), phi, loss_fn, train, valid)
+    for found, by_hand in zip(carry.outer.values(), expected, strict=True):
+        torch.testing.assert_close(found, by_hand, rtol=1e-12, atol=1e-15)
+
+
+def unhooked(module: nn.Module) -> nn.Module:
+    """The same weights under `torch.nn.utils.parametrizations`, which has no hooks."""
+    with_hooks = module[0]
+    plain = nn.Linear(5, 6).double()
+    torch.nn.utils.parametrizations.weight_norm(plain)
+    with torch.no_grad():
+        plain.parametrizations.weight.original0.copy_(with_hooks.weight_g)
+        plain.parametrizations.weight.original1.copy_(with_hooks.weight_v)
+        plain.bias.copy_(with_hooks.bias)
+    return nn.Sequential(plain, *module[1:])
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize(
+    ("wrap", "words"),
+    [
+        (lambda m: torch.compile(m, backend="eager"), r"is compiled; give the module that torch\.compile was given"),
+        (torch.jit.script, "is scripted.*before scripting"),
+        (nn.DataParallel, r"is a DataParallel.*give its \.module"),
+    ],
+    ids=["compiled", "scripted", "parallel"],
+)
+def test_wrapped_modules_are_refused_in_words(wrap, words: str, within: bool) -> None:
+    module = wrap(nn.Linear(5, 3))
+    with pytest.raises(lfl.UserError, match=("module '0' " if within else "the module ") + words):
+        lfl.functional(nn.Sequential(module) if within else module)
+
+
+def test_what_is_no_module_and_what_cannot_be_copied_is_refused() -> None:
+    with pytest.raises(lfl.UserError, match=r"takes a torch\.nn\.Module, got function"):
+        lfl.functional(small)
+    module = small()
+    module.kept = [module(X)]
+    with pytest.raises(lfl.UserError, match="the module cannot be copied"):
+        lfl.functional(module)

@@ -97,7 +97,8 @@ def test_rates_given_at_a_step_replace_the_optimisers_own() -> None:
     case = make_case("plain", "nesterov", "regression", torch.float64)
     kwargs = case.kwargs | {"outer": lfl.adam(0.01)}
     inputs = (*case[1:5], None)
-    still, phi, _, _ = lfl.meta_step(*inputs, **kwargs, inner_lr=torch.tensor(0.0), outer_lr=torch.tensor(0.0))
+    with pytest.warns(lfl.ZeroGradientWarning, match="a rate of 0"):
+        still, phi, _, _ = lfl.meta_step(*inputs, **kwargs, inner_lr=torch.tensor(0.0), outer_lr=torch.tensor(0.0))
     assert_same((still, phi), (case.theta, case.phi))
 
 

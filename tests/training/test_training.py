@@ -1,5 +1,6 @@
 """Settings, problems and the loop: what every method shares for a seed, and what stops a run."""
 
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -262,3 +263,18 @@ def test_defaults_fill_what_was_not_asked_for() -> None:
         2500,
     )
     assert (resolved.log_every, resolved.eval_every) == (5, 20)
+
+
+def test_a_zero_gradient_is_said_at_the_first_step_of_phi_in_a_phase() -> None:
+    """A rate of 0 keeps phi where it is. A step that leaves phi alone by itself is not its first."""
+    chosen = settings(method="adalfl", inner_lr=0.0, meta_every=2)
+    run = train(plan("adalfl", build_problem(TASK, chosen)), look=lambda *_: [{}], log_every=100, eval_every=100)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        counts = [len(caught) for _ in run]
+    # a phase's start, 4 offline steps, the next one's start, 6 online steps of which every second moves phi
+    assert counts == [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
+    assert {w.category for w in caught} == {lfl.ZeroGradientWarning}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        states("adalfl", meta_every=2)

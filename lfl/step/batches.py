@@ -1,0 +1,82 @@
+"""The batches that a step is given: one, or several for a horizon of steps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+from ..model.functional import is_seed
+from ..randomness import refuse_seed_in_programs
+from ..trees import map_tree
+from ..types import Batch
+
+FORMS = "(x, y), (x, y, masks) or (x, y, seed)"
+
+
+def as_batch(name: str, given: Any) -> Batch:
+    """One batch as a tuple; a list `[x, y]`, as a `DataLoader` gives, is one too.
+
+    Args:
+        name: of the argument.
+        given: what was given for it.
+
+    Raises:
+        UserError: it is no batch; it has a seed, and the caller is compiled or vmapped.
+    """
+    if not isinstance(given, (tuple, list)):
+        keys = f" of {', '.join(map(str, given))}" if isinstance(given, dict) else ""
+        raise UserError(f"{name} must be {FORMS}, got a {type(given).__name__}{keys}.")
+    if len(given) not in (2, 3):
+        raise UserError(f"{name} must be {FORMS}, got {len(given)} entries.")
+    if isinstance(given, list) and isinstance(given[0], (tuple, list)):
+        raise UserError(
+            f"{name} must be one batch, {FORMS}, got a list that starts with a {type(given[0]).__name__}; several "
+            "inputs are one tuple, ((x_1, x_2), y)."
+        )
+    batch = tuple(given)
+    if len(batch) == 3 and is_seed(batch[2]):
+        refuse_seed_in_programs()
+    return batch
+
+
+def as_batches(name: str, given: Any) -> list[Batch]:
+    """The train batches of a step: of one batch, or of a list of batches.
+
+    A list whose first entry is no tuple or list is one batch.
+
+    Raises:
+        UserError: there is none, or what `as_batch` raises.
+    """
+    if not isinstance(given, list):
+        return [as_batch(name, given)]
+    if not given:
+        raise UserError(f"{name} must hold at least one train batch, {FORMS}, got an empty list.")
+    if not isinstance(given[0], (tuple, list)):
+        return [as_batch(name, given)]
+    for i, batch in enumerate(given):
+        if not isinstance(batch, (tuple, list)):
+            raise UserError(
+                f"{name} is a list of a {type(given[0]).__name__} and a {type(batch).__name__} (entry {i}), which is "
+                f"neither one batch nor a list of them: give one as a tuple, {FORMS}; several inputs are one tuple, "
+                "((x_1, x_2), y)."
+            )
+    return [as_batch(f"{name}[{i}]", batch) for i, batch in enumerate(given)]
+
+
+def first_examples(batches_tr: Sequence[Batch], batch_val: Batch, count: int) -> Batch:
+    """The validation batch cut to its first examples.
+
+    Raises:
+        UserError: a train batch that is to be cut too has a seed, from which part of a batch draws other numbers.
+    """
+    if count < 1:
+        raise UserError(f"meta_batch_size must be at least 1, got {count}.")
+    for batch in batches_tr:
+        if len(batch) == 3 and is_seed(batch[2]) and count < len(batch[1]):
+            raise UserError(
+                "meta_batch_size takes part of each train batch, which draws other numbers from a seed than the whole "
+                "batch; give the batch with masks, or leave meta_batch_size out."
+            )
+    cut = lambda leaf: leaf[:count] if isinstance(leaf, torch.Tensor) else leaf  # noqa: E731
+    return tuple(map_tree(cut, part) for part in batch_val)
