@@ -98,6 +98,10 @@ TORCHVISION = [
 TRANSFORMERS = ["bert", "distilbert", "roberta", "gpt2", "albert", "llama"]
 
 
+RECORDER = lfl.Optimiser(lambda phi: phi, lambda grads, state, phi: (phi, grads))
+"""Keeps the gradient as its state: a difference of phi would round it."""
+
+
 def timm_model(name: str) -> tuple[nn.Module, int]:
     import timm
 
@@ -210,7 +214,7 @@ def phi_gradient(theta: Any, apply_fn: Any, batches: list[Any], hypergradient: s
     phi, loss_fn = lfl.loss_network(
         "classification", gain=2.0, generator=torch.Generator().manual_seed(2), dtype=torch.float64
     )
-    _, after, _, _ = lfl.meta_step(
+    _, _, carry, _ = lfl.meta_step(
         theta,
         phi,
         batches[0],
@@ -219,10 +223,10 @@ def phi_gradient(theta: Any, apply_fn: Any, batches: list[Any], hypergradient: s
         loss_fn=lambda phi, outputs, y: loss_fn(phi, logits_of(outputs), y),
         task_loss=lambda outputs, y: lfl.cross_entropy(logits_of(outputs), y),
         inner=lfl.sgd(0.01),
-        outer=lfl.sgd(1.0),
+        outer=RECORDER,
         hypergradient=hypergradient,
     )
-    return torch.cat([(phi[name] - after[name]).flatten() for name in phi])
+    return torch.cat([grad.flatten() for grad in carry.outer.values()])
 
 
 def read() -> dict[str, Any]:
