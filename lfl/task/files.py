@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.files import read_folder, read_npz
+from ..data.files import read_npz
+from ..data.pictures import read_folder
 from ..data.table import encode, inputs_of, read_table, targets_of
 from ..errors import UserError
 from .arrays import task_from_arrays

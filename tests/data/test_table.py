@@ -70,7 +70,7 @@ def test_another_table_is_encoded_like_the_first(tmp_path: Path) -> None:
     [
         ("colour,height\nred,1\n", "no column 'weight'"),
         ("colour,height,weight\ngreen,1,2\n", "line 2: colour was never 'green'"),
-        ("colour,height,weight\nred,tall,2\n", "height holds words"),
+        ("colour,height,weight\nred,tall,2\n", "line 2: height is 'tall'"),
     ],
 )
 def test_another_table_that_does_not_fit_is_named(text: str, words: str, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import lfl
 from lfl.task import load_task
-from lfl.task.arrays import infer_kind, task_from_arrays
+from lfl.task.arrays import task_from_arrays
+from lfl.task.targets import infer_kind
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3))
