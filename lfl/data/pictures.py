@@ -1,5 +1,6 @@
 """A user's own pictures, in a folder for each class."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def read_folder(path: Path) -> Arrays:
         UserError: no such folders, a file that is no picture or is not read exactly (transparent pixels, floats,
             several frames), pictures of several sizes, or more than the memory holds.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise UserError(f"{path} is no folder; give one with train/ and test/, and in each a folder a class.")
     parts = {"train": path / "train", "test": path / "test"} if (path / "train").is_dir() else {"train": path}
     files = {part: _files(folder) for part, folder in parts.items() if folder.is_dir()}
