@@ -78,7 +78,9 @@ def scale_of(train: torch.Tensor) -> Scale:
     count = total(lambda x: (~x.isnan()).double()).clamp(min=1.0)
     mean = torch.where(high > low, total(lambda x: x) / count, high.nan_to_num(neginf=0.0))
     # Exact, since by a power of two: squares neither overflow nor vanish.
-    unit = torch.exp2(torch.maximum(high - mean, mean - low).log2().floor().nan_to_num(0.0, 0.0, 0.0).clamp(-1000, 1000))
+    unit = torch.exp2(
+        torch.maximum(high - mean, mean - low).log2().floor().nan_to_num(0.0, 0.0, 0.0).clamp(-1000, 1000)
+    )
     deviation = (total(lambda x: ((x - mean) / unit).square()) / count).sqrt() * unit
     if not bool((mean.isfinite() & deviation.isfinite()).all()):
         raise UserError("inputs are too large to be scaled, beyond 1e300; divide them first.")

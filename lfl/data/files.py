@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import LflError, UserError, reason
 from .limits import check_memory, regular_file
+from .words import shown
 
 Arrays = dict[str, np.ndarray]
 """`x_train`, `y_train`, and where there is a test partition `x_test`, `y_test`."""
@@ -49,7 +50,9 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> Arrays:
     except LflError:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
-        raise UserError(f"cannot read {path} ({reason(error)}); make it with numpy.savez, without objects.") from error
+        raise UserError(
+            f"cannot read {path} ({shown(reason(error), 200)}); make it with numpy.savez, without objects."
+        ) from error
 
 
 def _unpacked(path: Path, archive: zipfile.ZipFile, names: tuple[str, ...]) -> Arrays:

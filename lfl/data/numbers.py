@@ -49,8 +49,9 @@ def numbers_of(table: Columns, name: str) -> np.ndarray | None:
             return None
         row = next(row for row, value in enumerate(values) if read[value] is None)
         raise UserError(
-            f"{table.at(row)}: {shown(name)} is {quoted(values[row])}, and {count:,} of {len(values):,} values of that column are "
-            "numbers.\nWrite a number there, or leave it empty; where all are names, put a letter before each."
+            f"{table.at(row)}: {shown(name)} is {quoted(values[row])}, and {count:,} of {len(values):,} values of that "
+            "column are numbers.\nWrite a number there, or leave it empty; where all are names, put a letter before "
+            "each."
         )
     return parsed(table, name)
 
@@ -68,8 +69,8 @@ def parsed(table: Columns, name: str) -> np.ndarray:
             raise UserError(f"{table.at(row)}: {shown(name)} is {quoted(value)}, and numbers are wanted there.")
         if abs(number) >= MOST_WHOLE and value.lstrip("+-").isdigit() and abs(int(value)) > MOST_WHOLE:
             raise UserError(
-                f"{table.at(row)}: {shown(name)} is {shown(value)}, more digits than double precision holds (up to 2**53).\n"
-                "Remove the column where it names rows; where all are names, put a letter before each."
+                f"{table.at(row)}: {shown(name)} is {shown(value)}, more digits than double precision holds (up to "
+                "2**53).\nRemove the column where it names rows; where all are names, put a letter before each."
             )
         numbers[row] = number
     return numbers

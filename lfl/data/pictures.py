@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import LflError, UserError, reason
 from .files import COPIES, Arrays
 from .limits import check_memory, regular_file
+from .words import shown
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp"}
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP")
@@ -73,7 +74,7 @@ def _picture(file: Path) -> np.ndarray:
     except LflError:
         raise
     except Exception as error:  # a damaged picture raises nearly anything
-        raise UserError(f"{file} is no picture that can be read ({reason(error)}); remove it.") from error
+        raise UserError(f"{file} is no picture that can be read ({shown(reason(error), 200)}); remove it.") from error
 
 
 def _pixels(picture: Any, file: Path) -> np.ndarray:
@@ -96,7 +97,9 @@ def _pixels(picture: Any, file: Path) -> np.ndarray:
         _refuse_clear(file, "transparency" in picture.info)
         return _deep_colours(file)
     if picture.format == "PPM" and any(isinstance(n, int) and n > EIGHT_BITS for t in picture.tile for n in _args(t)):
-        raise UserError(f"{file} has colours in 16 bits, which are read from .png alone; save it as that, or in 8 bits.")
+        raise UserError(
+            f"{file} has colours in 16 bits, which are read from .png alone; save it as that, or in 8 bits."
+        )
     if "transparency" in picture.info or "a" in picture.mode.lower():
         _refuse_clear(file, bool((np.asarray(picture.convert("RGBA"))[:, :, 3] < EIGHT_BITS).any()))
     return np.asarray(picture.convert("RGB"))

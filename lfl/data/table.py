@@ -11,8 +11,11 @@ from .limits import check_memory, regular_file
 from .numbers import numbers_of, parsed
 from .words import listed, quoted, shown
 
-BYTES_READ = 10
+BYTES_READ = 15
 """Bytes of memory that a byte of the file takes, as text in columns."""
+
+MOST_SHARED = 10_000
+"""Different values that are kept once however often they are written."""
 
 COPIES = 4
 """Of the inputs, in memory at once while they are split and scaled."""
@@ -60,20 +63,22 @@ def read_table(path: Path) -> Table:
                 return _read(path, reader)
             except csv.Error as error:
                 raise UserError(
-                    f"cannot read {path}, line {reader.line_num} ({reason(error)}); give a table of comma-separated "
-                    "values."
+                    f"cannot read {path}, line {reader.line_num} ({shown(reason(error), 200)}); "
+                    "give a table of comma-separated values."
                 ) from error
     except LflError:
         raise
     except (OSError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
-        raise UserError(f"cannot read {path} ({reason(error)}); give comma-separated values in UTF-8.") from error
+        raise UserError(
+            f"cannot read {path} ({shown(reason(error), 200)}); give comma-separated values in UTF-8."
+        ) from error
 
 
 def _read(path: Path, reader: "csv._reader") -> Table:  # type: ignore[name-defined]
     names: list[str] | None = None
     columns: list[list[str]] = []
     lines: list[int] = []
-    known: dict[str, str] = {}  # one object for each value that is written more than once
+    shared: dict[str, str] = {}
     for row in reader:
         if not row:
             continue
@@ -87,7 +92,7 @@ def _read(path: Path, reader: "csv._reader") -> Table:  # type: ignore[name-defi
         lines.append(reader.line_num)
         for column, value in zip(columns, row, strict=True):
             bare = value.strip()
-            column.append(known.setdefault(bare, bare))
+            column.append(shared.setdefault(bare, bare) if len(shared) < MOST_SHARED else shared.get(bare, bare))
     if names is None:
         raise UserError(f"{path} is empty; give a table with a line of names, and rows below it.")
     if not lines:
@@ -126,16 +131,18 @@ def inputs_of(table: Table, target: str) -> list[Column]:
     if not found:
         raise UserError(f"{table.path} has no column beside {quoted(target)} that differs between rows.")
     if (count := _width(found)) > MOST_INPUTS:
-        raise UserError(f"{table.path} would become {count:,} inputs, and at most {MOST_INPUTS:,} may be; drop columns.")
+        raise UserError(
+            f"{table.path} would become {count:,} inputs, and at most {MOST_INPUTS:,} may be; drop columns."
+        )
     return found
 
 
 def _words(table: Table, name: str, different: list[str]) -> list[str]:
     if len(different) > MOST_WORDS:
         raise UserError(
-            f"{table.path}: {shown(name)} has {len(different):,} different words in {len(table.lines):,} rows, and at most "
-            f"{MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; else put "
-            "rare words into one, or write numbers in their place."
+            f"{table.path}: {shown(name)} has {len(different):,} different words in {len(table.lines):,} rows, and at "
+            f"most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; else "
+            "put rare words into one, or write numbers in their place."
         )
     return sorted(different)
 
@@ -184,5 +191,7 @@ def targets_of(table: Table, target: str) -> np.ndarray:
     if True in absent:
         row = absent.index(True)
         among = "" if numbers is None or not wanted[row] else f" ({quoted(wanted[row])} among numbers)"
-        raise UserError(f"{table.at(row)}: {shown(target)} is missing{among}; remove that row, or name a class otherwise.")
+        raise UserError(
+            f"{table.at(row)}: {shown(target)} is missing{among}; remove that row, or name a class otherwise."
+        )
     return np.array(wanted) if numbers is None else numbers

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..data.numbers import MOST_WHOLE
-from ..data.words import quoted
+from ..data.words import quoted, shown
 from ..errors import UserError, reason
 from ..types import Kind
 
@@ -23,7 +23,7 @@ def to_array(values: Any, what: str) -> np.ndarray:
     if np.ma.is_masked(values):
         raise UserError(f"{what} hold masked values; fill them, missing inputs with NaN.")
     try:
-        array = np.asarray(values)
+        array: np.ndarray = np.asarray(values)
         if array.dtype.kind == "O":
             array = _of_objects(array, what)
         if array.dtype.kind in "ST":
@@ -34,11 +34,15 @@ def to_array(values: Any, what: str) -> np.ndarray:
     except UserError:
         raise
     except Exception as error:  # what users hand over raises nearly anything
-        raise UserError(f"{what} cannot be read as an array of numbers or words ({reason(error)}).") from error
+        raise UserError(
+            f"{what} cannot be read as an array of numbers or words ({shown(reason(error), 200)})."
+        ) from error
     if array.dtype.kind not in "fiubU":
         raise UserError(f"{what} must be numbers or words, got {array.dtype}; write dates and others as numbers.")
-    with np.errstate(over="ignore"):
-        return array.astype(np.float64) if array.dtype.kind == "f" and array.dtype.itemsize > 8 else array
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
+    return array
 
 
 def refuse_long_whole(array: np.ndarray, holds: str) -> None:

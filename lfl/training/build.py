@@ -229,8 +229,8 @@ def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: 
     if got is not None and tuple(got) != wanted:
         of = "class" if task.kind == "classification" else "target column"
         raise UserError(
-            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} wants {list(wanted)}, one "
-            f"for each {of}; build it with the num_outputs that it is given."
+            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} wants {list(wanted)}, "
+            f"one for each {of}; build it with the num_outputs that it is given."
         )
 
 

@@ -1,4 +1,4 @@
-"""Data files that cannot be used, by `lfl train` and `lfl predict`: two lines at most, status 2, nothing left behind."""
+"""Data files that cannot be used, by `lfl train` and `lfl predict`: two lines, status 2, nothing left behind."""
 
 import os
 from collections.abc import Callable
@@ -37,14 +37,30 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "a stray word": (lambda p: table(p / "t.csv", "1,2,x,no"), ["t.csv", *TARGET], "t.csv, line 42: c is 'x'"),
     "a missing target": (lambda p: table(p / "t.csv", "1,2,3,"), ["t.csv", *TARGET], "t.csv, line 42: y is missing"),
     "a short row": (lambda p: table(p / "t.csv", "1,2"), ["t.csv", *TARGET], "t.csv, line 42: 2 values for 4 columns"),
-    "twins": (lambda p: (p / "t.csv").write_text("y,y\n1,2\n"), ["t.csv", *TARGET], "columns 1 and 2 are both called 'y'"),
+    "twins": (
+        lambda p: (p / "t.csv").write_text("y,y\n1,2\n"),
+        ["t.csv", *TARGET],
+        "columns 1 and 2 are both called 'y'",
+    ),
     "no text": (lambda p: (p / "t.csv").write_bytes(b"\xff\x00"), ["t.csv", *TARGET], "cannot read t.csv"),
     "a folder": (lambda p: (p / "t.csv").mkdir(), ["t.csv", *TARGET], "cannot read t.csv: it is a folder"),
     "a pipe": (lambda p: os.mkfifo(p / "t.csv"), ["t.csv", *TARGET], "cannot read t.csv: it is not a regular file"),
-    "dates": (lambda p: arrays(p / "t.npz", x_train=X.astype("M8[s]")), ["t.npz"], "t.npz: x_train: it is of type datetime"),
-    "objects": (lambda p: arrays(p / "t.npz", y_train=Y.astype(object)), ["t.npz"], "t.npz: y_train: it is of type object"),
+    "dates": (
+        lambda p: arrays(p / "t.npz", x_train=X.astype("M8[s]")),
+        ["t.npz"],
+        "t.npz: x_train: it is of type datetime",
+    ),
+    "objects": (
+        lambda p: arrays(p / "t.npz", y_train=Y.astype(object)),
+        ["t.npz"],
+        "t.npz: y_train: it is of type object",
+    ),
     "damage": (lambda p: (p / "t.npz").write_bytes(b"PK\x03\x04"), ["t.npz"], "cannot read t.npz"),
-    "an array": (lambda p: np.save(p / "t.npz", X) or (p / "t.npz.npy").rename(p / "t.npz"), ["t.npz"], "t.npz is one array"),
+    "an array": (
+        lambda p: np.save(p / "t.npz", X) or (p / "t.npz.npy").rename(p / "t.npz"),
+        ["t.npz"],
+        "t.npz is one array",
+    ),
     "no test rows": (
         lambda p: arrays(p / "t.npz", x_test=X[:0], y_test=Y[:0]),
         ["t.npz"],

@@ -55,14 +55,19 @@ ODD = {
     "a folder": (lambda path: path.mkdir(), "it is a folder"),
     "dates": (lambda path: np.savez(path, x_train=np.zeros(2, "M8[s]"), y_train=np.zeros(2)), "of type datetime64"),
     "complex": (lambda path: np.savez(path, x_train=np.zeros(2, complex), y_train=np.zeros(2)), "of type complex"),
-    "records": (lambda path: np.savez(path, x_train=np.zeros(2, "i4,f8"), y_train=np.zeros(2)), "x_train: it is of type"),
+    "records": (
+        lambda path: np.savez(path, x_train=np.zeros(2, "i4,f8"), y_train=np.zeros(2)),
+        "x_train: it is of type",
+    ),
     "fewer bytes": (lambda path: archive(path, x_train=GOOD[:-1], y_train=GOOD), "15 bytes follow"),
     "more bytes": (lambda path: archive(path, x_train=GOOD + bytes(9), y_train=GOOD), "25 bytes follow"),
     "no header": (lambda path: archive(path, x_train=b"", y_train=GOOD), "cannot read"),
     "a header of code": (lambda path: archive(path, x_train=npy("__import__('os')"), y_train=GOOD), "cannot read"),
     "a deep header": (lambda path: archive(path, x_train=npy("(" * 9000), y_train=GOOD), "cannot read"),
     "a negative shape": (
-        lambda path: archive(path, x_train=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -1), }\n", bytes(16))),
+        lambda path: archive(
+            path, x_train=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -1), }\n", bytes(16))
+        ),
         "cannot read",
     ),
     "more than the memory": (
@@ -94,7 +99,7 @@ def test_encrypted_and_damaged_members_are_named(tmp_path: Path) -> None:
     changed = bytearray(content)
     changed[content.index(GOOD[-16:])] ^= 1  # the checksum is of other numbers
     path.write_bytes(changed)
-    with pytest.raises(lfl.UserError, match="cannot read .*CRC"):
+    with pytest.raises(lfl.UserError, match=r"cannot read .*CRC"):
         read_npz(path)
 
 

@@ -76,7 +76,9 @@ def png(values: np.ndarray) -> bytes:
 
 def test_a_grey_picture_in_sixteen_bits_is_read_as_in_eight(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 257
-    arrays = read_folder(folder_with(tmp_path / "png", Image.fromarray(GREY), Image.fromarray(deep), png(deep[:, :, None])))
+    arrays = read_folder(
+        folder_with(tmp_path / "png", Image.fromarray(GREY), Image.fromarray(deep), png(deep[:, :, None]))
+    )
     assert np.array_equal(arrays["x_train"][0, 0], GREY)
     assert np.array_equal(arrays["x_train"][1], arrays["x_train"][0])
     assert np.array_equal(arrays["x_train"][2], arrays["x_train"][0])

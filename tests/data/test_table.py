@@ -101,7 +101,9 @@ def test_each_spelling_of_missing_leaves_a_column_numbers(word: str, tmp_path: P
 @pytest.mark.parametrize("word", ["unknown", "1_000", "inf", "1e999", "12a"])
 def test_a_word_among_numbers_is_named_by_line_column_and_value(word: str, tmp_path: Path) -> None:
     path = table(tmp_path, column([*numbers(), word]))
-    with pytest.raises(lfl.UserError, match=rf"table.csv, line 302: size is '{word}', and 300 of 301 values .* numbers"):
+    with pytest.raises(
+        lfl.UserError, match=rf"table.csv, line 302: size is '{word}', and 300 of 301 values .* numbers"
+    ):
         read(path, "grade")
     with pytest.raises(lfl.UserError, match=rf"line 302: size is '{word}', and 300 of 301"):
         targets_of(read_table(path), "size")
@@ -163,7 +165,11 @@ def test_text_that_is_no_table_is_named(content: bytes, words: str, tmp_path: Pa
 def test_what_is_no_regular_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
-    for path, words in ((tmp_path / "x.csv", "a folder"), (tmp_path / "pipe.csv", "not a regular"), (Path("a\0.csv"), "null")):
+    for path, words in (
+        (tmp_path / "x.csv", "a folder"),
+        (tmp_path / "pipe.csv", "not a regular"),
+        (Path("a\0.csv"), "null"),
+    ):
         with pytest.raises(lfl.UserError, match=f"cannot read .*{words}"):
             read_table(path)
 

@@ -68,5 +68,7 @@ def test_exact_forms_are_right_up_to_the_rounding_of_bfloat16(name: str, form: s
 
 @pytest.mark.parametrize("form", ["finite-difference", finite_difference])
 def test_differences_of_rounded_passes_are_refused(form) -> None:
-    with pytest.raises(lfl.UserError, match=r"finite differences under torch.autocast .* choose hypergradient 'unroll'"):
+    with pytest.raises(
+        lfl.UserError, match=r"finite differences under torch.autocast .* choose hypergradient 'unroll'"
+    ):
         step("dense", form)

@@ -155,7 +155,10 @@ def test_what_stands_around_a_markdown_table_stays_byte_for_byte(end: str, tmp_p
     form, path = markdown_format(hours=False), tmp_path / "page.md"
     merge_results(path, form, shown_cells([entry()], hours=False), 1)
     table, note = path.read_text().split("\n\n")
-    above, below = "# Results\n\nSeeds: é.\n\n| other | table |\n| --- | --- |\n| 1 | 2 |\n\n", "\nThe end, without a newline"
+    above, below = (
+        "# Results\n\nSeeds: é.\n\n| other | table |\n| --- | --- |\n| 1 | 2 |\n\n",
+        "\nThe end, without a newline",
+    )
     path.write_bytes(f"{above}{table}\n\n{note}{below}".replace("\n", end).encode())
     before = read_results(path, form)
     merge_results(path, form, shown_cells([entry(("mnist", "mlp", "baseline-tuned"))], hours=False), 1)

@@ -133,7 +133,12 @@ def test_unix_times_keep_their_digits_from_the_array_to_the_prediction(tmp_path:
     assert torch.equal(near.train.x, far.train.x)
     assert len(near.train.x.unique()) == len(near.train.x)  # in single precision they fall on steps of 128 seconds
     np.savetxt(
-        tmp_path / "table.csv", np.c_[hours + 1_700_000_000.0, Y], delimiter=",", header="time,grade", comments="", fmt="%d"
+        tmp_path / "table.csv",
+        np.c_[hours + 1_700_000_000.0, Y],
+        delimiter=",",
+        header="time,grade",
+        comments="",
+        fmt="%d",
     )
     table = load_task(str(tmp_path / "table.csv"), tmp_path, target="grade")
     assert torch.equal(table.train.x, near.train.x)
@@ -175,7 +180,7 @@ def test_what_is_handed_in_is_neither_shared_nor_warned_about() -> None:
         ((X.astype("M8[s]"), Y), "inputs must be numbers or words, got datetime64"),
         ((X.astype("S"), Y), "inputs must be numbers .*, got <U"),
         ((np.full((100, 1), 2**53 + 1), Y), r"inputs hold 9007199254740993 in row 0, and whole numbers beyond 2\*\*53"),
-        ((np.where(X > X[7], X, X), np.arange(100) + 2**60), r"targets hold 1152921504606846976 in row 0"),
+        ((np.where(X[7] < X, X, X), np.arange(100) + 2**60), r"targets hold 1152921504606846976 in row 0"),
         (([[1, 2], [3]] * 50, Y), "inputs cannot be read as an array"),
         (([[None, 2.0]] * 100, Y), "inputs must be numbers or words, got None, a NoneType"),
         (([[{}, 2.0]] * 100, Y), "got {}, a dict"),

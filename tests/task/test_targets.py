@@ -41,7 +41,10 @@ def test_kind_is_inferred(targets: np.ndarray, kind: str) -> None:
 @pytest.mark.parametrize("kind", [None, "classification"])
 def test_one_hot_rows_are_class_ids(dtype: object, kind: str | None) -> None:
     rows = np.eye(4)[IDS].astype(dtype)
-    hot, ids = task_from_arrays(X, rows, X[:8], rows[:8], kind=kind), task_from_arrays(X, IDS, X[:8], IDS[:8], kind=kind)
+    hot, ids = (
+        task_from_arrays(X, rows, X[:8], rows[:8], kind=kind),
+        task_from_arrays(X, IDS, X[:8], IDS[:8], kind=kind),
+    )
     assert (hot.kind, hot.num_outputs, hot.encoding.classes) == ("classification", 4, [0, 1, 2, 3])
     for name, split in ids.splits.items():
         assert torch.equal(hot.splits[name].y, split.y)
