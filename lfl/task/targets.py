@@ -115,7 +115,7 @@ def _one_column(targets: np.ndarray, name: str) -> np.ndarray:
     if targets.ndim == 2 and targets.shape[1] == 1:
         return targets[:, 0]
     if is_one_hot(targets):
-        return targets.argmax(1)
+        return np.asarray(targets.argmax(1))
     raise UserError(
         f"{name}: classification wants one class a row, [n], [n, 1] or one-hot rows (one 1, else 0), got targets "
         f"{list(targets.shape)} of {targets.dtype}; give class ids, or --kind regression."
