@@ -106,8 +106,16 @@ class Range(NamedTuple):
     high: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
-        """`(y - low) / (high - low)` in float32; what lies beyond train's range lies beyond [0, 1]."""
-        return ((y.double() - self.low) / (self.high - self.low)).float()
+        """`(y - low) / (high - low)` in float32; what lies beyond train's range lies beyond [0, 1].
+
+        Raises:
+            UserError: a target lies so far beyond it that float32 does not hold it.
+        """
+        scaled = ((y.double() - self.low) / (self.high - self.low)).float()
+        if bool((far := scaled.isinf()).any()):
+            row, column = far.nonzero()[0].tolist()
+            raise UserError(f"target {column} of row {row} lies too far from train's to be scaled; remove that row.")
+        return scaled
 
     def back(self, y: torch.Tensor) -> torch.Tensor:
         """The other way, in double precision."""

@@ -111,7 +111,13 @@ def _args(tile: Any) -> tuple[Any, ...]:
 
 def _deep_colours(file: Path) -> np.ndarray:
     """Colours of 16 bits, which Pillow would cut to 8."""
-    from torchvision.io import decode_image  # slow to import
+    try:
+        from torchvision.io import decode_image  # slow to import
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f"{file} has colours in 16 bits, which are read by torchvision, and it does not import "
+            f"({shown(reason(error), 200)}); save it in 8 bits."
+        ) from error
 
     values = decode_image(str(file), mode="UNCHANGED").permute(1, 2, 0).numpy().astype(np.int64)
     if values.shape[2] in (2, 4):

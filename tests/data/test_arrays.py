@@ -107,3 +107,9 @@ def test_real_targets_without_a_range_are_named(column: list[float]) -> None:
     y[0, 0] = 1.0
     with pytest.raises(lfl.UserError, match=r"targets \(column 1\) go from"):
         range_of(y)
+
+
+def test_a_target_far_beyond_those_of_train_is_named() -> None:
+    span = range_of(torch.tensor([[0.0], [1.0]]))
+    with pytest.raises(lfl.UserError, match="target 0 of row 1 lies too far"):
+        span(torch.tensor([[0.5], [1e300]], dtype=torch.float64))
