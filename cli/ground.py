@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from lfl.run import Result
@@ -32,23 +34,20 @@ def prepare(device: str | None, threads: int | None) -> "torch.device":
 
 
 def tell(results: "list[Result]") -> None:
-    """Draw the learned losses of runs that have ended, and print how they ended.
+    """Print how runs ended, and draw their learned losses; a picture that cannot be drawn is a line, and no failure.
 
     Raises:
         typer.Exit: a run was told to stop; with the status that a shell gives for its signal.
     """
-    from lfl.report import draw_losses
-    from lfl.run.board import FOLDER, Board
-
     for result in results:
-        picture = draw_losses(result.folder)
-        if picture is not None and (result.folder / FOLDER).is_dir():
-            board = Board(result.folder)
-            board.picture("learned loss", picture)
-            board.close()
         errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
         print(f"{measure(result.kind)} {errors} in {result.seconds:.1f} s")
-        print(f"run folder {result.folder}")
+        print(f"run folder {result.folder}", flush=True)
+        try:
+            _draw(result.folder)
+        except Exception as error:  # the run has ended well
+            words = " ".join(str(error).split())[:200] or type(error).__name__
+            print(f"no picture of {result.folder}: {words}", file=sys.stderr)
     if len(results) > 1:
         tests = [result.test_error for result in results]
         print(f"over {len(tests)} seeds {mean(tests):.4f} ± {stdev(tests):.4f}")
@@ -56,6 +55,17 @@ def tell(results: "list[Result]") -> None:
     if last.signal is not None and not last.completed:
         print(f"interrupted at step {last.step} of phase {last.phase}; lfl resume goes on from there.", file=sys.stderr)
         raise typer.Exit(128 + last.signal)
+
+
+def _draw(folder: "Path") -> None:
+    from lfl.report import draw_losses
+    from lfl.run.board import FOLDER, Board
+
+    picture = draw_losses(folder)
+    if picture is not None and (folder / FOLDER).is_dir():
+        board = Board(folder)
+        board.picture("learned loss", picture)
+        board.close()
 
 
 def measure(kind: str) -> str:

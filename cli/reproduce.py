@@ -53,7 +53,8 @@ def reproduce(
         Path | None, typer.Option(help="A CSV file that takes the lines in; its others stay.", show_default=False)
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="A Markdown file that takes the lines in; its others stay.", show_default=False)
+        Path | None,
+        typer.Option(help="A Markdown file whose table takes the lines in; the rest stays.", show_default=False),
     ] = None,
     helper_of: study.HelperOf = None,
 ) -> None:

@@ -1,10 +1,12 @@
 """Splits of a data set, and the scaling that is learned from its train split alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+
+from ..errors import UserError
 
 SPLIT_SEED = 0
 """Splits are the same for every seed of a run: seeds differ in theta_0 and batches, not in data."""
@@ -45,15 +47,26 @@ class Scale(NamedTuple):
     deviation: torch.Tensor
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """`(x - mean) / deviation` in float32, for inputs `[n, ...]`; what is missing (NaN) becomes the mean."""
+        """`(x - mean) / deviation` in float32, for inputs `[n, ...]`; what is missing (NaN) becomes the mean.
+
+        Raises:
+            UserError: an input lies so far from the mean that float32 does not hold it.
+        """
         chunks = [(chunk.double() - self.mean) / self.deviation for chunk in torch.split(x, ROWS_AT_ONCE)]
-        return torch.cat([chunk.nan_to_num(nan=0.0).float() for chunk in chunks])
+        scaled = torch.cat([chunk.nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf).float() for chunk in chunks])
+        if bool((far := scaled.isinf()).any()):
+            row, column = far.nonzero()[0, :2].tolist()
+            raise UserError(f"input {column} of row {row} lies too far from the others to be scaled; remove that row.")
+        return scaled
 
 
 def scale_of(train: torch.Tensor) -> Scale:
     """Mean and deviation of `train`: one pair a column of a table `[n, columns]`, or a channel of images `[n, c, ...]`.
 
     What is constant in `train` is only centred; what is missing (NaN) does not count.
+
+    Raises:
+        UserError: numbers too large for their mean to be computed.
     """
     dims = (0, *range(2, train.dim()))
     chunks = torch.split(train, ROWS_AT_ONCE)
@@ -61,10 +74,29 @@ def scale_of(train: torch.Tensor) -> Scale:
     def total(of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         return torch.stack([of(chunk.double()).nansum(dims, keepdim=True)[0] for chunk in chunks]).sum(0)
 
+    low, high = _least_and_greatest(chunks, dims)
     count = total(lambda x: (~x.isnan()).double()).clamp(min=1.0)
-    mean = total(lambda x: x) / count
-    deviation = (total(lambda x: (x - mean).square()) / count).sqrt()
-    return Scale(mean, torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
+    mean = torch.where(high > low, total(lambda x: x) / count, high.nan_to_num(neginf=0.0))
+    # Exact, since by a power of two: squares neither overflow nor vanish.
+    unit = torch.exp2(
+        torch.maximum(high - mean, mean - low).log2().floor().nan_to_num(0.0, 0.0, 0.0).clamp(-1000, 1000)
+    )
+    deviation = (total(lambda x: ((x - mean) / unit).square()) / count).sqrt() * unit
+    if not bool((mean.isfinite() & deviation.isfinite()).all()):
+        raise UserError("inputs are too large to be scaled, beyond 1e300; divide them first.")
+    return Scale(mean, torch.where((high > low) & (deviation > 0), deviation, torch.ones_like(deviation)))
+
+
+def _least_and_greatest(chunks: Sequence[torch.Tensor], dims: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of what is not missing, over `dims`; infinity and minus infinity where all is."""
+
+    def over(known: Callable[..., torch.Tensor], absent: float) -> torch.Tensor:
+        found = torch.stack([known(chunk, dims, keepdim=True)[0] for chunk in chunks])
+        if bool(found.isnan().any()):
+            found = torch.stack([known(chunk.nan_to_num(nan=absent), dims, keepdim=True)[0] for chunk in chunks])
+        return known(found, 0).double()
+
+    return over(torch.amin, torch.inf), over(torch.amax, -torch.inf)
 
 
 class Range(NamedTuple):
@@ -74,8 +106,16 @@ class Range(NamedTuple):
     high: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
-        """`(y - low) / (high - low)` in float32; what lies beyond train's range lies beyond [0, 1]."""
-        return ((y.double() - self.low) / (self.high - self.low)).float()
+        """`(y - low) / (high - low)` in float32; what lies beyond train's range lies beyond [0, 1].
+
+        Raises:
+            UserError: a target lies so far beyond it that float32 does not hold it.
+        """
+        scaled = ((y.double() - self.low) / (self.high - self.low)).float()
+        if bool((far := scaled.isinf()).any()):
+            row, column = far.nonzero()[0].tolist()
+            raise UserError(f"target {column} of row {row} lies too far from train's to be scaled; remove that row.")
+        return scaled
 
     def back(self, y: torch.Tensor) -> torch.Tensor:
         """The other way, in double precision."""
@@ -83,5 +123,17 @@ class Range(NamedTuple):
 
 
 def range_of(train: torch.Tensor) -> Range:
-    """The range of each column of train targets `[n, width]`."""
-    return Range(train.double().amin(0), train.double().amax(0))
+    """The range of each column of train targets `[n, width]`.
+
+    Raises:
+        UserError: a column is the same in every row, or its range is not finite.
+    """
+    span = Range(train.double().amin(0), train.double().amax(0))
+    width = span.high - span.low
+    if bool((odd := ~((width > 0) & width.isfinite())).any()):
+        column = int(odd.nonzero()[0, 0])
+        raise UserError(
+            f"targets (column {column}) go from {span.low[column].item()} to {span.high[column].item()} in train; "
+            "real targets must differ between rows, by less than 1e308."
+        )
+    return span

@@ -1,23 +1,31 @@
-"""A user's own arrays and pictures."""
+"""A user's own arrays, out of a file of `numpy.savez`; sizes and types are looked at before anything is unpacked."""
 
+import math
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from ..errors import UserError, reason
+from ..errors import LflError, UserError, reason
+from .limits import check_memory, regular_file
+from .words import shown
 
 Arrays = dict[str, np.ndarray]
 """`x_train`, `y_train`, and where there is a test partition `x_test`, `y_test`."""
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp"}
+COPIES = 4
+"""Of the arrays, in memory at once while they are split and scaled."""
+
+KINDS = "fiubSU"
+"""numpy's letters for the types that are read: numbers and words."""
 
 
 def read_npz(path: Path) -> Arrays:
     """`x_train` and `y_train`, and `x_test` and `y_test` where they are there, from a file of `numpy.savez`.
 
     Raises:
-        UserError: it cannot be read, lacks an array, or holds Python objects.
+        UserError: it cannot be read, lacks an array, holds something else than numbers and words, or is too large.
     """
     arrays = read_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
     missing = sorted({"x_train", "y_train"} - arrays.keys())
@@ -30,49 +38,59 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> Arrays:
     """Those arrays of a file of `numpy.savez` that are there.
 
     Raises:
-        UserError: it cannot be read, or holds Python objects.
+        UserError: it cannot be read, holds something else than numbers and words, or is too large for the memory.
     """
+    regular_file(path)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return {name: content[name] for name in names if name in content}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"cannot read {path} ({reason(error)}); make it with numpy.savez, without objects.") from error
+        with path.open("rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                raise UserError(f"{path} is one array of numpy.save; put arrays into a .npz with numpy.savez.")
+            with zipfile.ZipFile(file) as archive:
+                return _unpacked(path, archive, names)
+    except LflError:
+        raise
+    except Exception as error:  # a damaged archive raises nearly anything
+        raise UserError(
+            f"cannot read {path} ({shown(reason(error), 200)}); make it with numpy.savez, without objects."
+        ) from error
 
 
-def read_folder(path: Path) -> Arrays:
-    """Pictures in `train/CLASS/` and `test/CLASS/` (or in `CLASS/` alone), all of one size, as `[n, 3, h, w]`.
+def _unpacked(path: Path, archive: zipfile.ZipFile, names: tuple[str, ...]) -> Arrays:
+    held = [info for info in archive.infolist() if info.filename.removesuffix(".npy") in names]
+    found = {info.filename.removesuffix(".npy"): info for info in held}
+    if len(found) < len(held):
+        raise UserError(f"{path} holds two arrays of one name; save each once.")
+    needed = 0
+    for name, info in found.items():
+        if info.flag_bits & 1:
+            raise UserError(f"{path} is encrypted; make it with numpy.savez.")
+        with archive.open(info) as member:
+            needed += _checked(f"{path}: {name}", member, info.file_size)
+    check_memory(COPIES * needed, str(path), "save fewer rows or columns, or numbers of fewer bits (float32, uint8)")
+    arrays = {}
+    for name, info in found.items():
+        with archive.open(info) as member:
+            arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+    return {name: arrays[name] for name in names if name in arrays}
 
-    Raises:
-        UserError: no such folders, a file that is no picture, or pictures of several sizes.
+
+def _checked(what: str, member: IO[bytes], size: int) -> int:
+    """Bytes that an array takes as it is trained on, by its header alone.
+
+    Args:
+        what: is read, for errors.
+        member: the file of the array, at its start.
+        size: bytes that it holds by the archive's list.
     """
-    if not path.is_dir():
-        raise UserError(f"{path} is no folder; give one with train/ and test/, and in each a folder a class.")
-    parts = {"train": path / "train", "test": path / "test"} if (path / "train").is_dir() else {"train": path}
-    arrays: Arrays = {}
-    size: tuple[int, ...] | None = None
-    for part, folder in parts.items():
-        if not folder.is_dir():
-            continue
-        files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in PICTURES)
-        if not files:
-            raise UserError(f"{folder} has no pictures; put them into a folder for each class.")
-        pictures = [_picture(file) for file in files]
-        size = size or pictures[0].shape
-        for file, picture in zip(files, pictures, strict=True):
-            if picture.shape != size:
-                raise UserError(
-                    f"{file} is {picture.shape[1]}x{picture.shape[0]} pixels and others {size[1]}x{size[0]}; resize."
-                )
-        arrays[f"x_{part}"] = np.stack(pictures).transpose(0, 3, 1, 2)
-        arrays[f"y_{part}"] = np.array([file.parent.name for file in files])
-    return arrays
-
-
-def _picture(file: Path) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError  # matplotlib brings it; slow to import
-
-    try:
-        with Image.open(file) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UserError(f"{file} is no picture that can be read ({reason(error)}); remove it.") from error
+    if np.lib.format.read_magic(member) != (1, 0):  # later forms are for records
+        raise UserError(f"cannot read {what}: it holds records; save numbers or words with numpy.savez.")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    if dtype.kind not in KINDS:
+        raise UserError(f"cannot read {what}: it is of type {dtype}; save numbers or words with numpy.savez.")
+    count = math.prod(shape)
+    if min((0, *shape)) < 0 or count * dtype.itemsize != size - member.tell():
+        raise UserError(
+            f"cannot read {what}: its header says {list(shape)} of {dtype}, and {size - member.tell()} bytes follow; "
+            "make the file anew with numpy.savez."
+        )
+    return count * max(dtype.itemsize, np.dtype(np.float32).itemsize)

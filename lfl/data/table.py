@@ -6,10 +6,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UserError, reason
+from ..errors import LflError, UserError, reason
+from .limits import check_memory, regular_file
+from .numbers import numbers_of, parsed
+from .words import listed, quoted, shown
 
-MISSING = {"", "?", "na", "nan", "null", "none"}
-"""How tables write that a value is missing, in any case."""
+BYTES_READ = 15
+"""Bytes of memory that a byte of the file takes, as text in columns."""
+
+MOST_SHARED = 10_000
+"""Different values that are kept once however often they are written."""
+
+COPIES = 4
+"""Of the inputs, in memory at once while they are split and scaled."""
+
+MOST_WORDS = 1_000
+"""Different words that a column may hold, each of them an input."""
+
+MOST_INPUTS = 100_000
+"""That a table may become."""
+
+MISSING_TARGET = {"", "?", "#n/a"}
+"""What is no class in a column of words, in lower case; `none`, `NA` and `-` may be classes there."""
 
 
 class Column(NamedTuple):
@@ -20,97 +38,160 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Values as they are written, by column."""
+    """Values as they are written, by column, and the line of the file that each row ends in."""
 
     path: Path
     columns: dict[str, list[str]]
+    lines: list[int]
+
+    def at(self, row: int) -> str:
+        """Where a row stands, for errors."""
+        return f"{self.path}, line {self.lines[row]}"
 
 
 def read_table(path: Path) -> Table:
     """Read a file of comma-separated values.
 
     Raises:
-        UserError: it cannot be read, or is no table.
+        UserError: it cannot be read, is no table, or is too large for the memory.
     """
+    check_memory(BYTES_READ * regular_file(path), str(path), "give fewer rows or columns")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            names, *rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"cannot read {path} ({reason(error)}); give a table of comma-separated values.") from error
-    except ValueError:
-        raise UserError(f"{path} is empty; give a table with a line of names, and rows below it.") from None
-    names = [name.strip() for name in names]
-    for number, row in enumerate(rows, start=2):
+            reader = csv.reader(file, strict=True)
+            try:
+                return _read(path, reader)
+            except csv.Error as error:
+                raise UserError(
+                    f"cannot read {path}, line {reader.line_num} ({shown(reason(error), 200)}); "
+                    "give a table of comma-separated values."
+                ) from error
+    except LflError:
+        raise
+    except (OSError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
+        raise UserError(
+            f"cannot read {path} ({shown(reason(error), 200)}); give comma-separated values in UTF-8."
+        ) from error
+
+
+def _read(path: Path, reader: "csv._reader") -> Table:  # type: ignore[name-defined]
+    names: list[str] | None = None
+    columns: list[list[str]] = []
+    lines: list[int] = []
+    shared: dict[str, str] = {}
+    for row in reader:
+        if not row:
+            continue
+        if names is None:
+            names = [name.strip() for name in row]
+            _refuse_twins(path, names)
+            columns = [[] for _ in names]
+            continue
         if len(row) != len(names):
-            raise UserError(f"{path}, line {number}: {len(row)} values for {len(names)} columns.")
-    if not rows:
+            raise UserError(f"{path}, line {reader.line_num}: {len(row)} values for {len(names)} columns.")
+        lines.append(reader.line_num)
+        for column, value in zip(columns, row, strict=True):
+            bare = value.strip()
+            column.append(shared.setdefault(bare, bare) if len(shared) < MOST_SHARED else shared.get(bare, bare))
+    if names is None:
+        raise UserError(f"{path} is empty; give a table with a line of names, and rows below it.")
+    if not lines:
         raise UserError(f"{path} has names and no rows.")
-    return Table(path, {name: [row[i].strip() for row in rows] for i, name in enumerate(names)})
+    return Table(path, dict(zip(names, columns, strict=True)), lines)
+
+
+def _refuse_twins(path: Path, names: list[str]) -> None:
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if name in first:
+            raise UserError(f"{path}: columns {first[name]} and {number} are both called {quoted(name)}; rename one.")
+        first[name] = number
 
 
 def inputs_of(table: Table, target: str) -> list[Column]:
     """The columns that `target` is predicted from: all others that are not the same in every row.
 
+    A column is numbers where every value is one or is missing (`lfl.data.numbers`), else words.
+
     Raises:
-        UserError: no such target, or nothing beside it.
+        UserError: no such target, nothing beside it, a value that is no number among numbers, or too many words.
     """
     if target not in table.columns:
-        raise UserError(f"{table.path} has no column {target!r}; it has: {', '.join(table.columns)}")
+        raise UserError(f"{table.path} has no column {quoted(target)}; it has: {listed(table.columns)}")
     found = []
     for name, values in table.columns.items():
-        if name == target or len(set(values)) == 1:
+        different = dict.fromkeys(values)
+        if name == target or len(different) == 1:
             continue
-        numbers = _numbers(values)
+        numbers = numbers_of(table, name)
         if numbers is None:
-            found.append(Column(name, sorted(set(values))))
-        elif not np.isnan(numbers).all() and (np.isnan(numbers).any() or len(np.unique(numbers)) > 1):
+            found.append(Column(name, _words(table, name, list(different))))
+        elif np.isnan(numbers).any() or len(np.unique(numbers)) > 1:
             found.append(Column(name, None))
     if not found:
-        raise UserError(f"{table.path} has no column beside {target!r} that differs between rows.")
+        raise UserError(f"{table.path} has no column beside {quoted(target)} that differs between rows.")
+    if (count := _width(found)) > MOST_INPUTS:
+        raise UserError(
+            f"{table.path} would become {count:,} inputs, and at most {MOST_INPUTS:,} may be; drop columns."
+        )
     return found
+
+
+def _words(table: Table, name: str, different: list[str]) -> list[str]:
+    if len(different) > MOST_WORDS:
+        raise UserError(
+            f"{table.path}: {shown(name)} has {len(different):,} different words in {len(table.lines):,} rows, and at "
+            f"most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; else "
+            "put rare words into one, or write numbers in their place."
+        )
+    return sorted(different)
+
+
+def _width(columns: list[Column]) -> int:
+    return sum(1 if words is None else len(words) for _, words in columns)
 
 
 def encode(table: Table, columns: list[Column]) -> np.ndarray:
     """Inputs `[rows, n]`: numbers, NaN where one is missing; 1 for a word where it stands and 0 elsewhere.
 
     Raises:
-        UserError: a column is not there, holds a word where numbers are wanted, or a word that `columns` lack.
+        UserError: a column is not there, holds a word where numbers are wanted, or a word that `columns` lack; or the
+            inputs are too large for the memory.
     """
-    inputs: list[np.ndarray] = []
+    shape = len(table.lines), _width(columns)
+    needed = COPIES * shape[0] * shape[1] * np.dtype(float).itemsize
+    check_memory(needed, f"{table.path} as {shape[1]:,} inputs", "drop columns, or put rare words into one")
+    inputs = np.zeros(shape)
+    place = 0
     for name, words in columns:
         if name not in table.columns:
-            raise UserError(f"{table.path} has no column {name!r}, which the model was trained with.")
-        values = table.columns[name]
-        if words is not None:
-            for number, value in enumerate(values, start=2):
-                if value not in words:
-                    raise UserError(f"{table.path}, line {number}: {name} was never {value!r} in training.")
-            inputs += [np.array([value == word for value in values], float) for word in words]
+            raise UserError(f"{table.path} has no column {quoted(name)}, which the model was trained with.")
+        if words is None:
+            inputs[:, place] = parsed(table, name)
+            place += 1
             continue
-        numbers = _numbers(values)
-        if numbers is None:
-            raise UserError(f"{table.path}: {name} holds words; the model was trained with numbers there.")
-        inputs.append(numbers)
-    return np.stack(inputs, 1)
+        known = {word: place + i for i, word in enumerate(words)}
+        for row, value in enumerate(table.columns[name]):
+            if value not in known:
+                raise UserError(f"{table.at(row)}: {shown(name)} was never {quoted(value)} in training.")
+            inputs[row, known[value]] = 1.0
+        place += len(words)
+    return inputs
 
 
 def targets_of(table: Table, target: str) -> np.ndarray:
     """The values of the column to be predicted: numbers where all are, else words.
 
     Raises:
-        UserError: one is missing.
+        UserError: one is missing, or is no number among numbers.
     """
+    numbers = numbers_of(table, target)
     wanted = table.columns[target]
-    for number, value in enumerate(wanted, start=2):
-        if value.lower() in MISSING:
-            raise UserError(f"{table.path}, line {number}: {target} is missing; remove that row.")
-    numbers = _numbers(wanted)
+    absent = [value.lower() in MISSING_TARGET for value in wanted] if numbers is None else np.isnan(numbers).tolist()
+    if True in absent:
+        row = absent.index(True)
+        among = "" if numbers is None or not wanted[row] else f" ({quoted(wanted[row])} among numbers)"
+        raise UserError(
+            f"{table.at(row)}: {shown(target)} is missing{among}; remove that row, or name a class otherwise."
+        )
     return np.array(wanted) if numbers is None else numbers
-
-
-def _numbers(values: list[str]) -> np.ndarray | None:
-    """The column as numbers, NaN where one is missing; None where a value is no number."""
-    try:
-        return np.array([np.nan if value.lower() in MISSING else float(value) for value in values])
-    except ValueError:
-        return None

@@ -85,5 +85,6 @@ def _download_crime(path: Path) -> None:
         os.replace(fetched, path)
 
 
+# Single precision before scaling: the published numbers were made so.
 def _split(inputs: np.ndarray, target: np.ndarray) -> Split:
     return Split(torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(target.astype(np.float32))[:, None])

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..errors import one_of
+from ..errors import UserError, one_of
 from ..types import Tensors
 from .along import one_sided_difference
 from .backwards import Pieces, mixed
@@ -59,8 +59,10 @@ def resolve(
             mode.
 
     Raises:
-        UserError: an unknown name, part of a batch for a form that takes whole ones, or forward mode where it is wrong.
+        UserError: an unknown name, part of a batch for a form that takes whole ones, forward mode where it is wrong, or
+            finite differences under autocast.
     """
+    _refuse_differences_of_rounded_passes(hypergradient, theta)
     if callable(hypergradient):
         return [hypergradient if part is None else partial(hypergradient, part=part)]
     one_of("hypergradient", hypergradient, ["auto", *HYPERGRADIENTS])
@@ -84,6 +86,16 @@ def resolve(
         return [HYPERGRADIENTS[name] for name in names]
     one_of("hypergradient on part of a batch", names[0], ["mixed", "finite-difference"])
     return [partial(HYPERGRADIENTS[names[0]], part=part)]
+
+
+def _refuse_differences_of_rounded_passes(form: str | Hypergradient, theta: Tensors) -> None:
+    """Raise `UserError` for finite differences under the caller's autocast: they are smaller than its rounding."""
+    by_differences = form == "finite-difference" or form is finite_difference
+    if by_differences and any(torch.is_autocast_enabled(p.device.type) for p in theta.values()):
+        raise UserError(
+            "finite differences under torch.autocast are lost in its rounding (off by 100 % and more); choose "
+            "hypergradient 'unroll' or 'mixed', or leave autocast."
+        )
 
 
 __all__ = [

@@ -1,5 +1,6 @@
 """Pictures and pages of runs."""
 
+from . import backend as backend
 from .gather import Comparison, Group, gather
 from .losses import draw_losses
 from .page import write_page

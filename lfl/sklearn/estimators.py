@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import UserError
+from ..task.targets import refuse_long_whole
 from ..types import Kind
 from .fit import Fitted, fit, outputs_of
 
@@ -56,8 +57,15 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
 
     def _outputs(self, x: Any) -> torch.Tensor:
         check_is_fitted(self)
+        _refuse_long_whole(x)
         x = validate_data(self, x, dtype=np.float64, reset=False)
         return outputs_of(self._fitted, torch.tensor(x))
+
+
+def _refuse_long_whole(x: Any) -> None:
+    """Raise `UserError` where scikit-learn would round whole numbers to double precision."""
+    if isinstance(x, np.ndarray):
+        refuse_long_whole(x, "X holds")
 
 
 class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
@@ -105,9 +113,10 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
             The estimator itself.
 
         Raises:
-            UserError: a bad parameter, or a single class.
+            UserError: a bad parameter, a single class, or whole numbers beyond 2**53.
             Failure: training diverged; lower the rates.
         """
+        _refuse_long_whole(X)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
@@ -158,9 +167,10 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
             The estimator itself.
 
         Raises:
-            UserError: a bad parameter.
+            UserError: a bad parameter, or whole numbers beyond 2**53.
             Failure: training diverged; lower the rates.
         """
+        _refuse_long_whole(X)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
         y = np.asarray(y, dtype=np.float64)
         self._shape = y.shape[1:]

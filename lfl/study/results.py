@@ -44,6 +44,10 @@ ABOUT_TUNED = (
 )
 
 
+REMARKS = {ABOUT, f"{ABOUT} {ABOUT_TUNED}"}
+"""What `remark` says."""
+
+
 class Format(NamedTuple):
     """A kind of results file.
 
@@ -52,14 +56,16 @@ class Format(NamedTuple):
         suffix: of its name.
         columns: what its first line says.
         read: the cells in a file's text; None where it is no such table.
-        write: the text of cells in order.
+        write: the text of cells in order, in the place of the table in the text that a file had; "" for a new one.
+        holds: what a file must hold to be such a table, for errors.
     """
 
     option: str
     suffix: str
     columns: list[str]
     read: Callable[[str], Cells | None]
-    write: Callable[[Cells], str]
+    write: Callable[[Cells, str], str]
+    holds: str
 
 
 def csv_cells(entries: Sequence[Entry]) -> Cells:
@@ -116,29 +122,56 @@ def csv_format() -> Format:
         first, *rest = list(csv.reader(io.StringIO(text))) or [[]]
         return _by_key(rest, len(CSV)) if first == CSV else None
 
-    def write(cells: Cells) -> str:
+    def write(cells: Cells, before: str = "") -> str:
+        del before  # all of it was read
         file = io.StringIO()
         csv.writer(file, lineterminator="\n").writerows([CSV, *([*key, *rest] for key, rest in cells.items())])
         return file.getvalue()
 
-    return Format("--csv", "csv", CSV, read, write)
+    holds = f"the line {','.join(CSV)} and rows of these columns below it, without comments or blank lines"
+    return Format("--csv", "csv", CSV, read, write, holds)
 
 
 def markdown_format(*, hours: bool) -> Format:
-    """`--markdown`, with the columns `ERRORS` or `HOURS`."""
+    """`--markdown`, with the columns `ERRORS` or `HOURS`; what stands before and after the table stays as it is."""
     columns = HOURS if hours else ERRORS
 
     def read(text: str) -> Cells | None:
-        lines = [line for line in text.splitlines() if line.startswith("|")]
-        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        return _by_key(rows[2:], len(columns)) if rows and rows[0] == columns else None
+        found = _table_in(text, columns)
+        if found is None:
+            return None
+        return _by_key([_row(line) for line in text.split("\n")[found][2:]], len(columns))
 
-    def write(cells: Cells) -> str:
+    def write(cells: Cells, before: str = "") -> str:
         rows = [columns, ["---"] * len(columns), *([*key, *rest] for key, rest in cells.items())]
-        text = "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
-        return f"{text}\n{remark(cells)}\n"
+        table = [f"| {' | '.join(row)} |" for row in rows]
+        found = _table_in(before, columns)
+        if found is None:
+            return "\n".join([*table, "", remark(cells), ""])
+        lines = before.split("\n")
+        end = "\r" if lines[found.start].endswith("\r") else ""
+        lines[found] = [row + end for row in table]
+        return "\n".join(remark(cells) + end if line.rstrip("\r") in REMARKS else line for line in lines)
 
-    return Format("--markdown", "md", columns, read, write)
+    holds = f"one table with the columns {', '.join(columns)}, each line of it a row of its own"
+    return Format("--markdown", "md", columns, read, write, holds)
+
+
+def _table_in(text: str, columns: list[str]) -> slice | None:
+    """The lines of the only table with such columns; None where there is none, or several."""
+    lines = text.split("\n")
+    starts = [i for i, line in enumerate(lines) if _row(line) == columns]
+    if len(starts) != 1 or not lines[starts[0] + 1 : starts[0] + 2]:
+        return None
+    end = starts[0]
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    return slice(starts[0], end)
+
+
+def _row(line: str) -> list[str]:
+    """The cells of a line of a table; none of another line."""
+    return [cell.strip() for cell in line.rstrip("\r").strip("|").split("|")] if line.startswith("|") else []
 
 
 def read_results(path: Path, form: Format) -> Cells:
@@ -147,20 +180,27 @@ def read_results(path: Path, form: Format) -> Cells:
     Raises:
         UserError: it is something else.
     """
+    return _read(path, form)[0]
+
+
+def _read(path: Path, form: Format) -> tuple[Cells, str]:
+    """The cells of a results file, and its text."""
     try:
-        text = path.read_text()
+        text = path.read_bytes().decode()
+        cells = form.read(text) if text.strip() else {}
     except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
+        return {}, ""
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot read {path} ({error}); choose another {form.option}.") from error
-    cells = form.read(text) if text.strip() else {}
     if cells is None:
-        raise UserError(f"{path} is not a results table of this kind; choose another {form.option}.")
-    return cells
+        raise UserError(f"{path} is not a results table, which holds {form.holds}; choose another {form.option}.")
+    return cells, text
 
 
 def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
     """Take lines into a results file; its others stay, also those that other processes take in; its folder is made.
+
+    Text before and after a Markdown table stays as it is.
 
     Raises:
         UserError, Failure: as `read_results` and `write_results`.
@@ -168,14 +208,15 @@ def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
     with explained(f"write {path}", f"choose another {form.option}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with in_turn(path.parent):
-            write_results(path, form, read_results(path, form) | cells, table)
+            held, text = _read(path, form)
+            write_results(path, form, held | cells, table, before=text)
 
 
-def write_results(path: Path, form: Format, cells: Cells, table: int) -> None:
-    """Write lines in the paper's order, and nothing else.
+def write_results(path: Path, form: Format, cells: Cells, table: int, *, before: str = "") -> None:
+    """Write lines in the paper's order, in the place of the table in the text `before`, or alone.
 
     Raises:
-        Failure: the disk does not go along.
+        Failure: the file cannot be written.
     """
     known = list(figures(table))
     rows, labels = (list(dict.fromkeys(part)) for part in ([key[:2] for key in known], [key[2] for key in known]))
@@ -189,15 +230,17 @@ def write_results(path: Path, form: Format, cells: Cells, table: int) -> None:
             key[2],
         )
 
-    text = form.write({key: cells[key] for key in sorted(cells, key=place)})
+    text = form.write({key: cells[key] for key in sorted(cells, key=place)}, before)
     with explained(f"write {path}", f"choose another {form.option}"):
         write_bytes(path, text.encode())
 
 
 def _by_key(rows: list[list[str]], width: int) -> Cells | None:
+    """None where a row is of another width, or there twice."""
     if any(len(row) != width for row in rows):
         return None
-    return {(row[0], row[1], row[2]): row[3:] for row in rows}
+    cells = {(row[0], row[1], row[2]): row[3:] for row in rows}
+    return cells if len(cells) == len(rows) else None
 
 
 def _digits(value: float | None) -> str:

@@ -4,6 +4,7 @@ import torch
 
 from ..data.arrays import Split, hold_out, range_of, scale_of
 from ..data.augment import augmentation_of
+from ..errors import UserError
 from ..types import Kind
 from .encoding import Encoding
 from .task import Defaults, Task
@@ -35,6 +36,9 @@ def build_task(
         train, test: raw rows; without a test partition 20 % are held out by a fixed shuffle.
         eval_split: whether a fourth split is held out.
         pad: augments train images by flips and by crops from so many pixels of black around; None for no augmentation.
+
+    Raises:
+        UserError: inputs or targets that cannot be scaled.
     """
     if test is None:
         train, test = hold_out(train, TEST_FRACTION, stratified=_stratifies(kind, train))
@@ -43,12 +47,15 @@ def build_task(
     if eval_split:
         splits[0], held = hold_out(train, VALID_FRACTION, stratified=_stratifies(kind, train))
         splits.append(held)
-    scale = scale_of(splits[0].x)
     targets = [split.y for split in splits]
-    span = range_of(targets[0]) if kind == "regression" else None
-    if span is not None:
-        targets = [span(y) for y in targets]
-    scaled = [Split(scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
+    try:
+        scale = scale_of(splits[0].x)
+        span = range_of(targets[0]) if kind == "regression" else None
+        if span is not None:
+            targets = [span(y) for y in targets]
+        scaled = [Split(scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
     augmentation = None
     if pad is not None:
         black = scale(torch.zeros_like(train.x[:1, :, :1, :1]))[0]

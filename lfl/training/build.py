@@ -141,6 +141,9 @@ def build_problem(
         seeds: stacks what is drawn for each of them; the settings' own seed, unstacked, when omitted.
         steps: programs that were built before; eager ones when omitted.
         phi: where phi starts in place of a draw, the same for every seed.
+
+    Raises:
+        UserError: the model does not give one output for each class or target column.
     """
     shapes, apply_fn = build_functional(task, settings)
     if steps is None:
@@ -192,6 +195,7 @@ def build_problem(
         return drawn or {}
 
     theta_0 = draw_theta("theta_0", 0)
+    _check_outputs(task, settings, apply_fn, theta_0 if seeds is None else map_tree(lambda t: t[0], theta_0))
 
     def init_theta(step: int) -> Tensors | None:
         every = settings.restart_every
@@ -225,6 +229,19 @@ def _mask_specs(task: Task, settings: Settings, shapes: Tensors, apply_fn: PureM
         return mask_specs(apply_fn, theta, task.train.x[:1].expand(batch_size, *task.input_shape))
 
     return specs(settings.batch_size) if apply_fn.dropouts or specs(2) else ()  # functions of dropout have no names
+
+
+@torch.no_grad()
+def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> None:
+    """Raise `UserError` unless the model gives one output for each class or target column of one example."""
+    outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.x[:1], training=False)
+    got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
+    if got is not None and tuple(got) != wanted:
+        of = "class" if task.kind == "classification" else "target column"
+        raise UserError(
+            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} wants {list(wanted)}, "
+            f"one for each {of}; build it with the num_outputs that it is given."
+        )
 
 
 def _stack(trees: list[Any]) -> Any:

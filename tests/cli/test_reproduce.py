@@ -150,7 +150,7 @@ BAD = {
     "steps": (["table1", "--steps", "0"], "--steps must be a whole number"),
     "seeds": (["table1", "--seeds", "0"], "--seeds"),
     "jobs": (["table1", "--jobs", "0"], "--jobs"),
-    "file": (["table1", "--csv", "file"], "file is not a results table of this kind; choose another --csv"),
+    "file": (["table1", "--csv", "file"], "file is not a results table, which holds the line task,model,method,seeds"),
     "folder": (["table1", "--markdown", "."], "cannot read"),
 }
 

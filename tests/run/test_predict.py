@@ -28,7 +28,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def rows_of_test(run: Run, raw: np.ndarray) -> np.ndarray:
     """Which raw rows the test split holds, told by their scaled inputs."""
-    scaled = run.task.encoding.scale(to_inputs(raw, "raw")).flatten(1).numpy()
+    held = raw.astype(np.float32)  # as named tasks hold their raw inputs
+    scaled = run.task.encoding.scale(to_inputs(held, "raw")).flatten(1).numpy()
     tested = run.task.test.x.flatten(1).numpy()
     return np.array([np.flatnonzero((scaled == row).all(1))[0] for row in tested])
 

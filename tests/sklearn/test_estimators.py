@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -113,3 +114,25 @@ def test_bad_parameters_are_named_as_parameters(asked, error, words: str) -> Non
     x, y = load_diabetes(return_X_y=True)
     with pytest.raises(error, match=words):
         AdaLFLRegressor(**FAST | asked).fit(x, y)
+
+
+def test_several_columns_of_classes_are_refused_and_one_is_taken(flowers) -> None:
+    x, y = flowers
+    for rows in (np.eye(3)[y], np.eye(3, dtype=int)[y], np.c_[y, y]):
+        with pytest.raises(ValueError, match="y should be a 1d array"):
+            AdaLFLClassifier(**FAST).fit(x, rows)
+    with pytest.warns(DataConversionWarning):
+        column = AdaLFLClassifier(**FAST, random_state=0).fit(x, y[:, None])
+    np.testing.assert_array_equal(column.predict(x), AdaLFLClassifier(**FAST, random_state=0).fit(x, y).predict(x))
+
+
+def test_inputs_far_from_zero_keep_their_digits(flowers) -> None:
+    y = flowers[1]
+    hours = np.arange(float(len(y)))[:, None] * 3600
+    near, far = (AdaLFLClassifier(**FAST, random_state=0).fit(hours + start, y) for start in (0.0, 1.7e9))
+    np.testing.assert_array_equal(near.predict_proba(hours), far.predict_proba(hours + 1.7e9))
+    for wide in (2**60 + np.arange(len(y))[:, None], (2**60 + np.arange(len(y))[:, None]).astype(np.uint64)):
+        with pytest.raises(lfl.UserError, match=r"X holds 1152921504606846976 in row 0"):
+            AdaLFLClassifier(**FAST).fit(wide, y)
+        with pytest.raises(lfl.UserError, match="X holds"):
+            near.predict(wide)

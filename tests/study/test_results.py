@@ -84,7 +84,7 @@ keys = st.tuples(words, words, words)
 def test_what_is_written_reads_back(form, data) -> None:
     width = len(form.columns) - 3
     cells = data.draw(st.dictionaries(keys, st.lists(words | st.just(""), min_size=width, max_size=width), max_size=4))
-    assert form.read(form.write(cells)) == cells
+    assert form.read(form.write(cells, "")) == cells
 
 
 @pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=False)])
@@ -127,7 +127,10 @@ def test_files_that_are_something_else_are_left_alone(form, tmp_path: Path) -> N
         b"name,age\n",
         b"| a | b |\n| --- | --- |\n",
         b"\xff\xfe",
-        form.write({}).encode() + b"| a |\na,b\n",
+        "".join(form.write({}, "").splitlines(keepends=True)[:2]).encode() + b"| a |\na,b\n",
+        form.write({("a", "b", "c"): ["1"] * (len(form.columns) - 3)}, "").encode() + b"# a comment\n"
+        if form.suffix == "csv"
+        else form.write({}, "").encode() * 2,
     ):
         path.write_bytes(content)
         with pytest.raises(lfl.UserError, match=rf"file.*choose another {form.option}"):
@@ -145,3 +148,38 @@ def test_markdown_is_a_table_with_a_remark() -> None:
     assert text.startswith("| task | model | method | seeds | test error | the paper's |")
     assert "cosine schedule" in text
     assert len(next(csv.reader(io.StringIO(text.splitlines()[2]), delimiter="|"))) == 13
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_stands_around_a_markdown_table_stays_byte_for_byte(end: str, tmp_path: Path) -> None:
+    form, path = markdown_format(hours=False), tmp_path / "page.md"
+    merge_results(path, form, shown_cells([entry()], hours=False), 1)
+    table, note = path.read_text().split("\n\n")
+    above, below = (
+        "# Results\n\nSeeds: é.\n\n| other | table |\n| --- | --- |\n| 1 | 2 |\n\n",
+        "\nThe end, without a newline",
+    )
+    path.write_bytes(f"{above}{table}\n\n{note}{below}".replace("\n", end).encode())
+    before = read_results(path, form)
+    merge_results(path, form, shown_cells([entry(("mnist", "mlp", "baseline-tuned"))], hours=False), 1)
+    text = path.read_bytes().decode()
+    assert text.startswith(above.replace("\n", end))
+    assert text.endswith(below.replace("\n", end))
+    assert text.count("Mean ± standard deviation") == 1
+    assert "cosine schedule" in text
+    assert ("\r" in text) == ("\r" in end)
+    assert read_results(path, form).keys() == before.keys() | {("mnist", "mlp", "baseline-tuned")}
+    path.write_bytes(f"{above}{table}".encode())  # the remark was taken out: it stays out
+    merge_results(path, form, {}, 1)
+    assert path.read_bytes().decode() == f"{above}{table}"
+
+
+def test_a_csv_with_more_columns_or_comments_is_refused_in_words(tmp_path: Path) -> None:
+    form, path = csv_format(), tmp_path / "table1.csv"
+    merge_results(path, form, csv_cells([entry()]), 1)
+    good = path.read_text()
+    for changed in ("# ours\n" + good, good.replace("\n", ",more\n"), good + good.splitlines()[1] + "\n", good + "\n"):
+        path.write_text(changed)
+        with pytest.raises(lfl.UserError, match=r"table1.csv is not a results table, which holds the line task,model"):
+            merge_results(path, form, {}, 1)
+        assert path.read_text() == changed

@@ -10,27 +10,10 @@ from hypothesis import strategies as st
 
 import lfl
 from lfl.task import load_task
-from lfl.task.arrays import infer_kind, task_from_arrays
+from lfl.task.arrays import task_from_arrays, to_inputs
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3))
-
-
-@pytest.mark.parametrize(
-    ("targets", "kind"),
-    [
-        (np.repeat(["a", "b"], 50), "classification"),
-        (np.repeat([0, 7], 50), "classification"),
-        (np.repeat([0.0, 1.0], 50), "classification"),
-        (np.repeat([True, False], 50), "classification"),
-        (np.arange(100), "regression"),  # whole numbers, but as many as rows
-        (RNG.normal(size=100), "regression"),
-        (np.zeros((100, 2)), "regression"),
-        (np.array([1.0, np.nan] * 50), "regression"),
-    ],
-)
-def test_kind_is_inferred(targets: np.ndarray, kind: str) -> None:
-    assert infer_kind(targets) == kind
 
 
 @settings(max_examples=25, deadline=None)
@@ -141,3 +124,90 @@ def test_files_become_tasks_by_their_names(tmp_path: Path) -> None:
         load_task(str(tmp_path / "absent") + "/", tmp_path)
     with pytest.raises(lfl.UserError, match="--kind is for your own data"):
         load_task("digits", tmp_path, kind="regression")
+
+
+def test_unix_times_keep_their_digits_from_the_array_to_the_prediction(tmp_path: Path) -> None:
+    """The same hours, counted from 1970 and from the first of them, are the same inputs to the bit."""
+    hours = np.arange(100.0)[:, None] * 3600
+    near, far = (task_from_arrays(hours + start, Y) for start in (0.0, 1_700_000_000.0))
+    assert torch.equal(near.train.x, far.train.x)
+    assert len(near.train.x.unique()) == len(near.train.x)  # in single precision they fall on steps of 128 seconds
+    np.savetxt(
+        tmp_path / "table.csv",
+        np.c_[hours + 1_700_000_000.0, Y],
+        delimiter=",",
+        header="time,grade",
+        comments="",
+        fmt="%d",
+    )
+    table = load_task(str(tmp_path / "table.csv"), tmp_path, target="grade")
+    assert torch.equal(table.train.x, near.train.x)
+    again = to_inputs(hours[:3] + 1_700_000_000.0, "new")
+    assert torch.equal(far.encoding.scale(again), near.encoding.scale(to_inputs(hours[:3], "new")))
+
+
+def test_real_targets_keep_their_digits() -> None:
+    y = np.random.default_rng(0).normal(size=100)
+    near, far = (task_from_arrays(X, y * 1e-3 + start) for start in (0.0, 1.7e9))
+    torch.testing.assert_close(far.train.y, near.train.y, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "f2", "f4", "?", ">f4", ">u2"])
+def test_types_that_single_precision_holds_stay_in_it(dtype: str) -> None:
+    assert to_inputs(np.ones((3, 2), dtype), "x").dtype == torch.float32
+    for wide in ("i4", "u4", "i8", "u8", "f8", ">f8", "g"):
+        assert to_inputs(np.ones((3, 2), wide), "x").dtype == torch.float64
+
+
+def test_what_is_handed_in_is_neither_shared_nor_warned_about() -> None:
+    x = X.astype(np.float32)
+    x.flags.writeable = False
+    task = task_from_arrays(x, Y, x[:5], Y[:5])
+    task.test.x.zero_()
+    assert x[:5].any()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ((X, Y, X[:0], Y[:0]), "the test part has no rows"),
+        ((X[:, :0], Y), r"inputs \[100, 0\] are empty"),
+        ((np.zeros((100, 0, 4)), Y), r"inputs \[100, 0, 4\] are empty"),
+        ((X[:0], Y[:0]), "0 train rows"),
+        ((X[0, 0], Y), "inputs must be numbers"),
+        ((X, Y[0]), "100 inputs and 0 targets"),
+        ((X.astype(complex), Y), "inputs must be numbers or words, got complex128"),
+        ((X.astype("M8[s]"), Y), "inputs must be numbers or words, got datetime64"),
+        ((X.astype("S"), Y), "inputs must be numbers .*, got <U"),
+        ((np.full((100, 1), 2**53 + 1), Y), r"inputs hold 9007199254740993 in row 0, and whole numbers beyond 2\*\*53"),
+        ((np.where(X[7] < X, X, X), np.arange(100) + 2**60), r"targets hold 1152921504606846976 in row 0"),
+        (([[1, 2], [3]] * 50, Y), "inputs cannot be read as an array"),
+        (([[None, 2.0]] * 100, Y), "inputs must be numbers or words, got None, a NoneType"),
+        (([[{}, 2.0]] * 100, Y), "got {}, a dict"),
+        ((np.ma.masked_less(X, 0.0), Y), "hold masked values"),
+        ((torch.ones(100, 3, requires_grad=True), Y), "inputs cannot be read as an array"),
+        ((X, np.array(["a", "\ud800"] * 50)), "targets cannot be read as an array .*surrogates"),
+        ((X, np.array([b"a", b"\xff"] * 50)), "targets cannot be read as an array"),
+        ((X, np.zeros(100, "M8[D]")), "targets must be numbers or words, got datetime64"),
+        ((X, np.zeros(100, "i4,f8")), "targets must be numbers or words"),
+        ((X, ["a", 1] * 50, None, None), None),
+        ((X, np.array(["a", 1] * 50, object)), "got both"),
+        ((X, np.array([[0, 1, 1]] * 100), None, None, "classification"), "one class a row"),
+        ((X, np.ones(100), None, None, "regression"), r"targets \(column 0\) go from 1.0 to 1.0"),
+        ((np.where(np.arange(100)[:, None] == 50, np.inf, X), Y), r"infinite values \(row 50\)"),
+    ],
+)
+def test_odd_arrays_are_named(arrays: tuple, words: str | None) -> None:
+    *given, kind = arrays if len(arrays) == 5 else (*arrays, None)
+    if words is None:  # numpy makes words of them
+        assert task_from_arrays(*given, kind=kind).encoding.classes == ["1", "a"]
+        return
+    with pytest.raises(lfl.UserError, match=words) as caught:
+        task_from_arrays(*given, kind=kind)
+    assert str(caught.value).count("\n") <= 1
+
+
+def test_odd_paths_are_named(tmp_path: Path) -> None:
+    for name in ("a\0.csv", "a\0.npz", "a\0/", "x" * 5000 + ".csv", "x" * 5000, "\udcff.npz"):
+        with pytest.raises(lfl.UserError):
+            load_task(name, tmp_path, target="a" if name.endswith("csv") else None)

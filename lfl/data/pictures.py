@@ -1,0 +1,137 @@
+"""A user's own pictures, in a folder for each class."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import LflError, UserError, reason
+from .files import COPIES, Arrays
+from .limits import check_memory, regular_file
+from .words import shown
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp"}
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP")
+"""What Pillow may find in a file, whatever it is called: none of these starts another program."""
+
+MOST_PIXELS = 2**26
+"""Of one picture: 8192 x 8192."""
+
+SIXTEEN_BITS = 65535
+EIGHT_BITS = 255
+
+
+def read_folder(path: Path) -> Arrays:
+    """Pictures in `train/CLASS/` and `test/CLASS/` (or in `CLASS/` alone), all of one size, as `[n, 3, h, w]`.
+
+    Values are those of 8 bits, from 0 to 255; a picture in 16 bits is brought to them by division, without rounding,
+    so that it is read as the same picture in 8 bits.
+
+    Raises:
+        UserError: no such folders, a file that is no picture or is not read exactly (transparent pixels, floats,
+            several frames), pictures of several sizes, or more than the memory holds.
+    """
+    if not os.path.isdir(path):
+        raise UserError(f"{path} is no folder; give one with train/ and test/, and in each a folder a class.")
+    parts = {"train": path / "train", "test": path / "test"} if (path / "train").is_dir() else {"train": path}
+    files = {part: _files(folder) for part, folder in parts.items() if folder.is_dir()}
+    first = next(iter(files.values()))[0]
+    size = _picture(first).shape
+    needed = COPIES * sum(map(len, files.values())) * size[0] * size[1] * size[2] * np.dtype(np.float32).itemsize
+    check_memory(needed, str(path), "make the pictures smaller, or give fewer")
+    arrays: Arrays = {}
+    for part, found in files.items():
+        pictures = []
+        for file in found:
+            pictures.append(_picture(file))
+            if pictures[-1].shape != size:
+                height, width = pictures[-1].shape[:2]
+                raise UserError(f"{file} is {width}x{height} pixels and others {size[1]}x{size[0]}; resize.")
+        arrays[f"x_{part}"] = np.stack(pictures).transpose(0, 3, 1, 2)
+        arrays[f"y_{part}"] = np.array([file.parent.name for file in found])
+    return arrays
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f"{folder} has no pictures; put them into a folder for each class.")
+    return files
+
+
+def _picture(file: Path) -> np.ndarray:
+    """`[h, w, 3]`, values from 0 to 255: whole numbers in one byte, or floats where the file has 16 bits."""
+    from PIL import Image  # matplotlib brings it; slow to import
+
+    regular_file(file)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about sizes and metadata
+            with Image.open(file, formats=FORMATS) as picture:
+                return _pixels(picture, file)
+    except LflError:
+        raise
+    except Exception as error:  # a damaged picture raises nearly anything
+        raise UserError(f"{file} is no picture that can be read ({shown(reason(error), 200)}); remove it.") from error
+
+
+def _pixels(picture: Any, file: Path) -> np.ndarray:
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise UserError(f"{file} is {width}x{height} pixels, and at most {MOST_PIXELS:,} are read; make it smaller.")
+    if picture.format in ("PNG", "WEBP") and getattr(picture, "n_frames", 1) > 1:
+        raise UserError(f"{file} holds {picture.n_frames} pictures; save one to a file.")
+    deep = [str(tile[3]) for tile in picture.tile]  # how the file holds its pixels, such as "RGB;16B"
+    if picture.mode == "F":
+        raise UserError(f"{file} holds floats, whose range is not known; save it in 8 or 16 bits.")
+    if picture.mode.startswith("I"):
+        grey = np.asarray(picture).astype(np.int64)
+        if grey.min() < 0 or grey.max() > SIXTEEN_BITS:
+            raise UserError(f"{file} holds numbers beyond 16 bits; save it in 8 or 16 bits.")
+        clear = picture.info.get("transparency")
+        _refuse_clear(file, clear is not None and bool((grey == clear).any()))
+        return np.repeat(_eight_bits(grey)[:, :, None], 3, 2)
+    if any(";16" in tile for tile in deep):
+        _refuse_clear(file, "transparency" in picture.info)
+        return _deep_colours(file)
+    if picture.format == "PPM" and any(isinstance(n, int) and n > EIGHT_BITS for t in picture.tile for n in _args(t)):
+        raise UserError(
+            f"{file} has colours in 16 bits, which are read from .png alone; save it as that, or in 8 bits."
+        )
+    if "transparency" in picture.info or "a" in picture.mode.lower():
+        _refuse_clear(file, bool((np.asarray(picture.convert("RGBA"))[:, :, 3] < EIGHT_BITS).any()))
+    return np.asarray(picture.convert("RGB"))
+
+
+def _args(tile: Any) -> tuple[Any, ...]:
+    return tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+
+
+def _deep_colours(file: Path) -> np.ndarray:
+    """Colours of 16 bits, which Pillow would cut to 8."""
+    try:
+        from torchvision.io import decode_image  # slow to import
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f"{file} has colours in 16 bits, which are read by torchvision, and it does not import "
+            f"({shown(reason(error), 200)}); save it in 8 bits."
+        ) from error
+
+    values = decode_image(str(file), mode="UNCHANGED").permute(1, 2, 0).numpy().astype(np.int64)
+    if values.shape[2] in (2, 4):
+        _refuse_clear(file, bool((values[:, :, -1] < SIXTEEN_BITS).any()))
+        values = values[:, :, :-1]
+    return np.broadcast_to(_eight_bits(values), (*values.shape[:2], 3))
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Values of 16 bits as those of 8, unrounded: 257 becomes 1."""
+    return (values / (SIXTEEN_BITS / EIGHT_BITS)).astype(np.float32)
+
+
+def _refuse_clear(file: Path, found: bool) -> None:
+    """Raise `UserError` where pixels were found that are transparent: what lies behind them is not in the file."""
+    if found:
+        raise UserError(f"{file} has transparent pixels; put it before a background of one colour, and save it so.")

@@ -1,0 +1,158 @@
+"""Data files that cannot be used, by `lfl train` and `lfl predict`: two lines, status 2, nothing left behind."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+QUICK = ["--model", "logistic", "--method", "baseline", "--steps", "3", "--batch-size", "8"]
+X, Y = np.arange(120.0).reshape(40, 3) % 7, np.arange(40) % 2
+
+
+def table(path: Path, *lines: str) -> Path:
+    path.write_text("a,b,c,y\n" + "".join(f"{i % 7}.5,{i % 5},{i},{'no' if i % 2 else 'yes'}\n" for i in range(40)))
+    path.write_text(path.read_text() + "".join(f"{line}\n" for line in lines))
+    return path
+
+
+def arrays(path: Path, **changed: object) -> Path:
+    np.savez(path, **({"x_train": X, "y_train": Y} | changed))
+    return path
+
+
+def picture(path: Path, content: bytes = b"") -> Path:
+    for i in range(30):
+        file = path / str(i % 2) / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), i).save(file)
+    (path / "0" / "0.png").write_bytes(content)
+    return path
+
+
+TARGET = ["--target", "y"]
+CASES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
+    "a stray word": (lambda p: table(p / "t.csv", "1,2,x,no"), ["t.csv", *TARGET], "t.csv, line 42: c is 'x'"),
+    "a missing target": (lambda p: table(p / "t.csv", "1,2,3,"), ["t.csv", *TARGET], "t.csv, line 42: y is missing"),
+    "a short row": (lambda p: table(p / "t.csv", "1,2"), ["t.csv", *TARGET], "t.csv, line 42: 2 values for 4 columns"),
+    "twins": (
+        lambda p: (p / "t.csv").write_text("y,y\n1,2\n"),
+        ["t.csv", *TARGET],
+        "columns 1 and 2 are both called 'y'",
+    ),
+    "no text": (lambda p: (p / "t.csv").write_bytes(b"\xff\x00"), ["t.csv", *TARGET], "cannot read t.csv"),
+    "a folder": (lambda p: (p / "t.csv").mkdir(), ["t.csv", *TARGET], "cannot read t.csv: it is a folder"),
+    "a pipe": (lambda p: os.mkfifo(p / "t.csv"), ["t.csv", *TARGET], "cannot read t.csv: it is not a regular file"),
+    "dates": (
+        lambda p: arrays(p / "t.npz", x_train=X.astype("M8[s]")),
+        ["t.npz"],
+        "t.npz: x_train: it is of type datetime",
+    ),
+    "objects": (
+        lambda p: arrays(p / "t.npz", y_train=Y.astype(object)),
+        ["t.npz"],
+        "t.npz: y_train: it is of type object",
+    ),
+    "damage": (lambda p: (p / "t.npz").write_bytes(b"PK\x03\x04"), ["t.npz"], "cannot read t.npz"),
+    "an array": (
+        lambda p: np.save(p / "t.npz", X) or (p / "t.npz.npy").rename(p / "t.npz"),
+        ["t.npz"],
+        "t.npz is one array",
+    ),
+    "no test rows": (
+        lambda p: arrays(p / "t.npz", x_test=X[:0], y_test=Y[:0]),
+        ["t.npz"],
+        "t.npz: the test part has no rows",
+    ),
+    "a mask": (
+        lambda p: arrays(p / "t.npz", y_train=np.ones((40, 2, 2), int)),
+        ["t.npz", "--kind", "classification"],
+        "t.npz: classification wants one class a row",
+    ),
+    "a damaged picture": (lambda p: picture(p / "t"), ["t/"], "t/0/0.png is no picture"),
+    "a long name": (lambda p: None, ["x" * 300 + ".csv", *TARGET], "File name too long"),
+}
+
+
+def check(folder: Path, before: set[Path], status: int, err: str, words: str) -> None:
+    assert status == 2, err
+    assert words in err
+    assert err.count("\n") <= 2
+    assert "Traceback" not in err
+    assert set(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_data_that_cannot_be_trained_on(case: str, lfl_command, tmp_path: Path) -> None:
+    make, arguments, words = CASES[case]
+    make(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    status, _, err = lfl_command("train", *QUICK, "--task", *arguments)
+    check(tmp_path, before, status, err, words)
+
+
+def test_inputs_that_cannot_be_predicted_for(lfl_command, tmp_path: Path) -> None:
+    arrays(tmp_path / "t.npz")
+    table(tmp_path / "t.csv")
+    assert lfl_command("train", *QUICK, "--task", "t.npz", "--out", "arrays")[0] == 0
+    assert lfl_command("train", *QUICK, "--task", "t.csv", *TARGET, "--out", "table")[0] == 0
+    odd = {
+        "complex": X.astype(complex),
+        "words": X.astype(str),
+        "wide": X[:, :2],
+        "empty": X[:0],
+        "zero": X[:, :0],
+        "far": X * 1e300,
+        "infinite": np.full((2, 3), np.inf),
+        "long": np.full((2, 3), 2**60),
+    }
+    words = {
+        "complex": "of type complex128",
+        "words": "inputs must be numbers",
+        "wide": "an input is [2]",
+        "empty": "holds no inputs",
+        "zero": "are empty",
+        "far": "lies too far",
+        "infinite": "infinite values (row 0)",
+        "long": "beyond 2**53",
+    }
+    for name, x in odd.items():
+        np.savez(tmp_path / f"{name}.npz", x=x)
+        before = set(tmp_path.rglob("*"))
+        status, _, err = lfl_command("predict", "arrays", "--input", f"{name}.npz", "-o", "out.csv")
+        check(tmp_path, before, status, err, words[name])
+    for name, text, expected in (
+        ("stray", "a,b,c\n1,2,x\n", "stray.csv, line 2: c is 'x'"),
+        ("absent", "a,b\n1,2\n", "no column 'c'"),
+        ("twins", "a,b,c,a\n1,2,3,4\n", "columns 1 and 4 are both called 'a'"),
+        ("bytes", "a,b,c\n1,2,\x00\n", "bytes.csv, line 2: c is"),
+    ):
+        (tmp_path / f"{name}.csv").write_text(text)
+        before = set(tmp_path.rglob("*"))
+        status, _, err = lfl_command("predict", "table", "--input", f"{name}.csv", "-o", "out.csv")
+        check(tmp_path, before, status, err, expected)
+
+
+def test_a_model_of_other_outputs_leaves_nothing_behind(lfl_command, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "ten_more.py").write_text(
+        "from torch import nn\ndef net(shape, outputs):\n    return nn.Linear(shape[0], outputs + 10)\n"
+    )
+    arrays(tmp_path / "t.npz")
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    before = set(tmp_path.rglob("*"))
+    status, _, err = lfl_command("train", *QUICK, "--task", "t.npz", "--model", "ten_more:net")
+    check(tmp_path, before, status, err, "model ten_more:net gives outputs [1, 12] for one example")
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_run(lfl_command, tmp_path: Path, monkeypatch) -> None:
+    arrays(tmp_path / "t.npz")
+    monkeypatch.setitem(__import__("sys").modules, "lfl.report", None)  # as where matplotlib does not import
+    quick = [*QUICK[:2], "--steps", "3", "--init-steps", "2", "--batch-size", "8"]
+    status, out, err = lfl_command("train", *quick, "--task", "t.npz", "--out", "run")
+    assert status == 0, err
+    assert "test error" in out
+    assert "run folder run" in out
+    assert [line for line in err.splitlines() if "no picture of run: " in line]
+    assert "Traceback" not in err

@@ -1,0 +1,72 @@
+"""A problem is built only for a model that gives an output for each class or target column."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import lfl
+from lfl.task import load_task, task_from_arrays
+from lfl.training import build_problem, resolve
+from lfl.trees import leaves
+
+DIGITS = load_task("digits", Path("unused"))
+RNG = np.random.default_rng(0)
+VALUES = task_from_arrays(RNG.normal(size=(60, 3)), RNG.normal(size=(60, 2)), name="values")
+
+
+class Squeezed(nn.Module):
+    """Outputs without the dimension that single ones have."""
+
+    def __init__(self, num_inputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(num_inputs, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.flatten(1)).squeeze(1)
+
+
+MODELS = {
+    "more": lambda shape, outputs: nn.Sequential(nn.Flatten(), nn.Linear(shape.numel(), outputs + 1)),
+    "fewer": lambda shape, outputs: nn.Sequential(nn.Flatten(), nn.Linear(shape.numel(), 1)),
+    "squeezed": lambda shape, outputs: Squeezed(shape.numel()),
+    "right": lambda shape, outputs: nn.Sequential(nn.Flatten(), nn.Linear(shape.numel(), outputs)),
+}
+
+
+@pytest.fixture
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models above as functions of a module `own_models`."""
+    module = type(lfl)("own_models")
+    for name, make in MODELS.items():
+        setattr(module, name, lambda shape, outputs, make=make: make(torch.Size(shape), outputs))
+    monkeypatch.setitem(__import__("sys").modules, "own_models", module)
+
+
+@pytest.mark.usefixtures("own_models")
+@pytest.mark.parametrize("seeds", [None, [0, 1]])
+@pytest.mark.parametrize(
+    ("task", "name", "got"),
+    [
+        (DIGITS, "more", r"\[1, 11\] for one example, but digits wants \[1, 10\], one for each class"),
+        (DIGITS, "fewer", r"\[1, 1\] for one example, but digits wants \[1, 10\]"),
+        (VALUES, "more", r"\[1, 3\] for one example, but values wants \[1, 2\], one for each target column"),
+        (VALUES, "squeezed", r"\[1\] for one example, but values wants \[1, 2\]"),
+    ],
+)
+def test_a_model_of_other_outputs_is_refused(task, name: str, got: str, seeds) -> None:
+    settings = resolve(task.defaults, model=f"own_models:{name}", method="baseline")
+    with pytest.raises(lfl.UserError, match=f"model own_models:{name} gives outputs {got}"):
+        build_problem(task, settings, seeds=seeds)
+
+
+@pytest.mark.usefixtures("own_models")
+@pytest.mark.parametrize("task", [DIGITS, VALUES])
+def test_the_check_changes_no_draw(task) -> None:
+    settings = resolve(task.defaults, model="own_models:right", method="adalfl")
+    before = torch.random.get_rng_state()
+    problem = build_problem(task, settings)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(not leaf.requires_grad for leaf in leaves(problem.theta_0))
