@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 
-from ..errors import UserError
 from ..types import Kind
-from .handcrafted import one_hot, same_shape
+from .classes import IGNORE_INDEX, as_classes
+from .handcrafted import same_shape
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -24,37 +24,36 @@ class LearnedLoss:
         pointwise: the loss l_phi(y_i, f_i) of two numbers.
         kind: what outputs and targets are: logits and class ids, or real values.
         reduction: over the outputs of an example.
+        ignore_index: class id of an example that does not count.
     """
 
     pointwise: Pointwise
     kind: Kind
     reduction: Reduction = "mean"
+    ignore_index: int = IGNORE_INDEX
 
     def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Loss of each example.
 
         Args:
             phi: parameters of `pointwise`.
-            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`.
+            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`. One logit z, `[batch]` or
+                `[batch, 1]`, is taken for the two logits (0, z) of classes 0 and 1: with p = sigmoid(z) the loss sees
+                f = (1 - p, p).
             targets: class ids `[batch]`, or real values of the outputs' shape.
 
         Returns:
-            Losses `[batch]`.
+            Losses `[batch]`; where class ids do not count, scaled as in `cross_entropy`.
 
         Raises:
-            UserError: outputs and targets do not fit each other.
+            UserError: outputs and targets do not fit each other; a class id out of range, as in `cross_entropy`.
         """
         if self.kind == "classification":
-            if outputs.dim() != 2 or targets.shape[:1] != outputs.shape[:1]:
-                raise UserError(
-                    f"classification wants outputs [batch, classes] and targets [batch], but "
-                    f"{list(outputs.shape)} and {list(targets.shape)} came."
-                )
-            y = one_hot(targets, outputs.shape[1]).to(outputs.dtype)
-            f = F.softmax(outputs, -1)
-        else:
-            same_shape(outputs, targets)
-            y, f = (t.reshape(outputs.shape[0], -1) for t in (targets, outputs))
+            classes = as_classes(outputs, targets, self.ignore_index)
+            y, f = classes.one_hot.to(outputs.dtype), F.softmax(classes.logits, -1)
+            return classes.over_counted(self.over_outputs(self.elementwise(phi, y, f)))
+        same_shape(outputs, targets)
+        y, f = (t.reshape(outputs.shape[0], -1) for t in (targets, outputs))
         return self.over_outputs(self.elementwise(phi, y, f))
 
     def elementwise(self, phi: Any, y: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
