@@ -1,7 +1,6 @@
 """A learned loss with the conventions of `torch.nn`: shapes, reductions, ignored targets, precision."""
 
 import torch
-import torch.nn.functional as F
 
 from ..errors import UserError
 from ..loss import IGNORE_INDEX, LearnedLoss, check_class_ids, class_logits
@@ -80,13 +79,13 @@ def _of_classes(
     one_logit = not torch.compiler.is_exporting() and rows.shape[1] == 1  # a program is for any number of classes
     if one_logit:
         rows = class_logits(rows)
-    f = F.softmax(rows, -1)
+    f = loss_fn.probabilities(rows)
     if targets.is_floating_point() and targets.shape == outputs.shape:
         share = targets.to(f.dtype).movedim(class_dim, -1).reshape(len(rows), -1)
         if one_logit:
             share = torch.cat((1 - share, share), 1)
         true, false = (loss_fn.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
-        return loss_fn.over_outputs(share * true + (1 - share) * false).reshape(shape), None
+        return loss_fn.over_classes(share * true, (1 - share) * false).reshape(shape), None
     if targets.is_floating_point() or targets.shape != shape:
         raise UserError(
             f"logits {list(outputs.shape)} want class ids, integers {list(shape)}, or class probabilities "
@@ -98,5 +97,5 @@ def _of_classes(
     kept = targets != ignore_index
     ids = torch.where(kept, targets, 0).reshape(-1, 1)
     one_hot = torch.zeros_like(f).scatter(1, ids, 1.0)  # where ids are compared, those out of range go unnoticed
-    losses = loss_fn.over_outputs(loss_fn.elementwise(phi, one_hot, f)).reshape(shape)
+    losses = loss_fn.of_classes(phi, one_hot, f).reshape(shape)
     return torch.where(kept, losses, 0.0), kept

@@ -125,7 +125,8 @@ def loss_network(
         if bias:
             phi[f"{i}.bias"] = torch.zeros(fan_out, dtype=dtype, device=generator.device)
 
-    return phi, LearnedLoss(partial(_pointwise, depth=depth, hidden=hidden, last=last), kind, reduction)
+    pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
+    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
 
 
 def _pointwise(

@@ -19,7 +19,7 @@ from lfl.randomness import generator
 
 from .test_fixed import batch_of
 
-SIZES = {"classification": [(1, 2), (1, 3), (5, 2), (7, 10)], "regression": [(1, 1), (1, 3), (5, 2), (7, 10)]}
+SIZES = {"classification": [(1, 2), (1, 3), (5, 2), (7, 10), (3, 40)], "regression": [(1, 1), (1, 3), (5, 2), (7, 10)]}
 
 
 def drawn(kind: str, reduction: str = "mean", representation: str = "network") -> FixedLoss:
