@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError, one_of
+from ..loss import IGNORE_INDEX
 from ..trees import map_tree
 from ..types import Tensors
 from .buffers import as_buffers, tensors_of
@@ -52,7 +53,7 @@ class AdaptiveLoss(nn.Module):
         *,
         num_steps: int | None = None,
         reduction: str = "mean",
-        ignore_index: int = -100,
+        ignore_index: int = IGNORE_INDEX,
     ) -> None:
         super().__init__()
         schedule = run if isinstance(run, Schedule) else read_schedule(Path(run))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..errors import one_of
-from ..loss import LearnedLoss
+from ..loss import IGNORE_INDEX, LearnedLoss
 from ..types import Tensors
 from .buffers import as_buffers, tensors_of
 from .read import read_loss
@@ -38,7 +38,7 @@ class FixedLoss(nn.Module):
     """
 
     def __init__(
-        self, loss_fn: LearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = -100
+        self, loss_fn: LearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX
     ) -> None:
         super().__init__()
         one_of("reduction", reduction, REDUCTIONS)
@@ -49,7 +49,8 @@ class FixedLoss(nn.Module):
         """The loss.
 
         Args:
-            outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape.
+            outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape. One logit, `[batch, 1,
+                ...]` or with class ids `[batch]`, is of class 1 against class 0.
             targets: class ids `[batch, ...]`, or class probabilities `[batch, classes, ...]`, which give the expected
                 loss; or real values of the outputs' shape.
 
@@ -69,7 +70,7 @@ class FixedLoss(nn.Module):
         return f"FixedLoss({self.loss_fn.kind}, reduction={self.reduction!r})"
 
 
-def load_loss(run: str | Path, *, reduction: str = "mean", ignore_index: int = -100) -> FixedLoss:
+def load_loss(run: str | Path, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX) -> FixedLoss:
     """The loss that a run has learned, as it stood at the end.
 
     In place of `nn.CrossEntropyLoss()` it takes logits and class ids, in place of `nn.MSELoss()` predictions and real

@@ -105,11 +105,13 @@ def render(formulas: list[Formula], name: str) -> str:
         name: of where the loss comes from.
     """
     classes = len(formulas) == 2
+    many = "of C > 10 classes: f_i its power log 10 / log C, the wrong classes' mean counts nine times, 1/10 for 1/C"
     lines = [
         f"the loss of {name}, fitted by a formula l of one output",
         "M = 1/C sum_i l(y_i, f_i): f_i the softmax probability of class i, y_i = 1 for the true class, else 0"
         if classes
         else "M = 1/C sum_i l(f_i - y_i): f_i output i, y_i its target, scaled to [0, 1]",
+        *([many] if classes else []),
     ]
     for formula in formulas:
         (variable,) = formula.expression.free_symbols or {sympy.Symbol("f" if classes else "e")}

@@ -13,8 +13,9 @@ from .fixed import FixedLoss
 def torch_program(loss: FixedLoss) -> bytes:
     """A loss as a `torch.export` program, for `torch.export.load(file).module()`.
 
-    It takes float32 logits `[batch, classes]` and class ids `[batch]`, or outputs and values `[batch, width]`, of any
-    batch size and any number of outputs, and can be differentiated like the loss itself.
+    It takes float32 logits `[batch, classes]`, at least two of them, and class ids `[batch]`, or outputs and values
+    `[batch, width]`, of any batch size and number of outputs, and can be differentiated like the loss itself. One
+    logit z is given as the two logits (0, z).
 
     Returns:
         The content of a `.pt2` file, the same each time.
@@ -62,7 +63,8 @@ def onnx_program(loss: FixedLoss) -> bytes:
 def _exported(loss: FixedLoss) -> torch.export.ExportedProgram:
     outputs = torch.zeros(3, 2)
     targets = torch.zeros(3, dtype=torch.long) if loss.loss_fn.kind == "classification" else torch.zeros(3, 2)
-    batch, width = torch.export.Dim("batch"), torch.export.Dim("width", min=1)
+    least = 2 if loss.loss_fn.kind == "classification" else 1
+    batch, width = torch.export.Dim("batch"), torch.export.Dim("width", min=least)
     free = {0: batch, 1: width}
     shapes = (free, {0: batch} if targets.dim() == 1 else free)
     return torch.export.export(loss, (outputs, targets), dynamic_shapes=shapes, strict=False)

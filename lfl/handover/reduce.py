@@ -1,10 +1,10 @@
 """A learned loss with the conventions of `torch.nn`: shapes, reductions, ignored targets, precision."""
 
 import torch
-import torch.nn.functional as F
 
 from ..errors import UserError
-from ..loss import LearnedLoss
+from ..loss import IGNORE_INDEX, LearnedLoss, check_class_ids, class_logits
+from ..loss.classes import values_are_visible
 from ..loss.handcrafted import same_shape
 from ..types import Tensors
 
@@ -18,7 +18,7 @@ def reduced_loss(
     targets: torch.Tensor,
     *,
     reduction: str = "mean",
-    ignore_index: int = -100,
+    ignore_index: int = IGNORE_INDEX,
 ) -> torch.Tensor:
     """A learned loss of whatever `nn.CrossEntropyLoss` or `nn.MSELoss` would take.
 
@@ -26,9 +26,10 @@ def reduced_loss(
 
     Args:
         loss_fn, phi: the learned loss and its parameters.
-        outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape.
+        outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape. One logit z, `[batch, 1,
+            ...]` or with class ids `[batch]`, is taken for the two logits (0, z), as in training.
         targets: class ids `[batch, ...]`, or class probabilities p `[batch, classes, ...]`, which give the expected
-            loss sum_k p_k M_phi(class k); or real values of the outputs' shape.
+            loss sum_k p_k M_phi(class k), for one logit that of class 1; or real values of the outputs' shape.
         reduction: `"none"` gives a loss for each class id, or for each real value; `"sum"` is their sum; `"mean"` the
             mean over examples of M_phi, which is what training descends.
         ignore_index: class id of what does not count, in `"mean"` neither above nor below the line.
@@ -37,8 +38,8 @@ def reduced_loss(
         A scalar; with `"none"` the shape of the class ids or of the values.
 
     Raises:
-        UserError: outputs and targets do not fit each other.
-        RuntimeError: torch's own, for class ids out of range; what is compiled does not look.
+        UserError: outputs and targets do not fit each other, or a class id out of range; where its value cannot be
+            seen (vmapped, compiled) torch raises its own error, or none.
     """
     device = outputs.device.type
     known = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device)  # not traced before torch 2.12
@@ -69,21 +70,32 @@ def _of_classes(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Losses `[batch, ...]`, and which of them count; None for all."""
     if outputs.dim() == 0:
-        raise UserError("classification wants logits [batch, classes, ...] or [classes], but a scalar came.")
+        raise UserError("classification wants logits [batch, classes, ...] or [classes], but got a scalar.")
+    if outputs.dim() == 1 and targets.shape == outputs.shape and not targets.is_floating_point():
+        outputs = outputs[:, None]
     class_dim = min(1, outputs.dim() - 1)
-    f = F.softmax(outputs.movedim(class_dim, -1), -1)
-    shape, rows = f.shape[:-1], f.reshape(-1, f.shape[-1])
+    logits = outputs.movedim(class_dim, -1)
+    shape, rows = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
+    one_logit = not torch.compiler.is_exporting() and rows.shape[1] == 1  # a program is for any number of classes
+    if one_logit:
+        rows = class_logits(rows)
+    f = loss_fn.probabilities(rows)
     if targets.is_floating_point() and targets.shape == outputs.shape:
-        share = targets.to(f.dtype).movedim(class_dim, -1).reshape(rows.shape)
-        true, false = (loss_fn.elementwise(phi, y, rows) for y in (torch.ones_like(rows), torch.zeros_like(rows)))
-        return loss_fn.over_outputs(share * true + (1 - share) * false).reshape(shape), None
+        share = targets.to(f.dtype).movedim(class_dim, -1).reshape(len(rows), -1)
+        if one_logit:
+            share = torch.cat((1 - share, share), 1)
+        true, false = (loss_fn.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+        return loss_fn.over_classes(share * true, (1 - share) * false).reshape(shape), None
     if targets.is_floating_point() or targets.shape != shape:
         raise UserError(
             f"logits {list(outputs.shape)} want class ids, integers {list(shape)}, or class probabilities "
-            f"{list(outputs.shape)}, but targets {list(targets.shape)} of {targets.dtype} came."
+            f"{list(outputs.shape)}, but got targets {list(targets.shape)} of {targets.dtype}."
         )
+    if values_are_visible(targets):
+        check_class_ids(targets, outputs.shape[class_dim], ignore_index=ignore_index)
+    targets = targets.long()
     kept = targets != ignore_index
-    ids = torch.where(kept, targets, 0).long().reshape(-1, 1)
-    one_hot = torch.zeros_like(rows).scatter(1, ids, 1.0)  # where ids are compared, those out of range go unnoticed
-    losses = loss_fn.over_outputs(loss_fn.elementwise(phi, one_hot, rows)).reshape(shape)
+    ids = torch.where(kept, targets, 0).reshape(-1, 1)
+    one_hot = torch.zeros_like(f).scatter(1, ids, 1.0)  # where ids are compared, those out of range go unnoticed
+    losses = loss_fn.of_classes(phi, one_hot, f).reshape(shape)
     return torch.where(kept, losses, 0.0), kept

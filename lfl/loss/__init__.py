@@ -1,5 +1,6 @@
 """Losses: learned and made by hand."""
 
+from .classes import IGNORE_INDEX, check_class_ids, class_logits
 from .handcrafted import (
     HANDCRAFTED,
     absolute_cross_entropy,
@@ -19,10 +20,13 @@ from .taylor import taylor_loss
 
 __all__ = [
     "HANDCRAFTED",
+    "IGNORE_INDEX",
     "REPRESENTATIONS",
     "LearnedLoss",
     "absolute_cross_entropy",
     "absolute_error",
+    "check_class_ids",
+    "class_logits",
     "cross_entropy",
     "error_rate",
     "focal",

@@ -7,28 +7,40 @@ import torch.nn.functional as F
 
 from ..errors import UserError
 from ..types import Kind, TaskLoss
+from .classes import IGNORE_INDEX, Classes, as_classes
 
 SMALLEST_REST = 1e-7
 """The least probability of the other classes in sparse label smoothing."""
 
 
-def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
     """Cross-entropy of logits against class ids.
 
         -log softmax(outputs)[targets]
 
     Args:
-        outputs: logits `[batch, classes]`, floating point.
-        targets: class ids `[batch]`, integers.
+        outputs: logits `[batch, classes]`, floating point; or one logit z of class 1 against class 0, `[batch]` or
+            `[batch, 1]`, which is taken for the two logits (0, z): binary cross-entropy with logits.
+        targets: class ids `[batch]`, integers; 0 or 1 for one logit.
+        ignore_index: class id of an example that does not count.
 
     Returns:
-        Losses `[batch]` in nats.
+        Losses `[batch]` in nats. Those of examples that do not count are 0, and then the others are scaled by
+        batch / counted, so that `.mean()` is the mean over those that count, as in torch; where none does it is not a
+        number.
+
+    Raises:
+        UserError: shapes that do not fit; a class id out of range, where its value can be seen: in an eager program,
+            and on a GPU outside transforms. Elsewhere (vmapped, compiled) its loss is not a number.
 
     Example:
         >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
         tensor([1.3863])
+        >>> cross_entropy(torch.zeros(2, 4), torch.tensor([2, -100])).mean()
+        tensor(1.3863)
     """
-    return -torch.where(one_hot(targets, outputs.shape[-1]), F.log_softmax(outputs, -1), 0.0).sum(-1)
+    classes = as_classes(outputs, targets, ignore_index)
+    return classes.over_counted(_cross_entropy(classes))
 
 
 def squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -83,48 +95,58 @@ def huber(outputs: torch.Tensor, targets: torch.Tensor, delta: float = 1.0) -> t
     return _over_outputs(F.huber_loss(outputs, targets, reduction="none", delta=delta))
 
 
-def focal(outputs: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0) -> torch.Tensor:
+def focal(
+    outputs: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0, *, ignore_index: int = IGNORE_INDEX
+) -> torch.Tensor:
     """Cross-entropy that turns away from examples that are right already.
 
         -(1 - p_t)^gamma log p_t        p_t the probability of the true class
 
     Args:
-        outputs, targets: as in `cross_entropy`.
+        outputs, targets, ignore_index: as in `cross_entropy`.
         gamma: how far it turns away; 0 is cross-entropy.
 
-    Returns:
-        Losses `[batch]`.
+    Returns, Raises: as `cross_entropy`.
 
     Source: Lin et al. (2017), eq. 4.
     """
-    ce = cross_entropy(outputs, targets)
+    classes = as_classes(outputs, targets, ignore_index)
+    ce = _cross_entropy(classes)
     wrong = 1 - torch.exp(-ce)
     # The derivative of a fractional power has no value at zero.
     safe = torch.where(wrong > 0, wrong, torch.ones_like(wrong))
-    return torch.where(wrong > 0, safe**gamma, torch.zeros_like(wrong)) * ce if gamma else ce
+    losses = torch.where(wrong > 0, safe**gamma, torch.zeros_like(wrong)) * ce if gamma else ce
+    return classes.over_counted(losses)
 
 
-def label_smoothing(outputs: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1) -> torch.Tensor:
+def label_smoothing(
+    outputs: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1, *, ignore_index: int = IGNORE_INDEX
+) -> torch.Tensor:
     """Cross-entropy with a share of the target spread evenly over all classes.
 
         -(1 - xi) log f_t - xi/C sum_i log f_i        xi = smoothing, t the true class
 
     Args:
-        outputs, targets: as in `cross_entropy`.
+        outputs, targets, ignore_index: as in `cross_entropy`.
         smoothing: the share, from 0 to 1.
 
-    Returns:
-        Losses `[batch]`.
+    Returns, Raises: as `cross_entropy`.
 
     Source: Szegedy et al. (2016), section 7.
     """
-    log_f = F.log_softmax(outputs, -1)
-    true = torch.where(one_hot(targets, outputs.shape[-1]), log_f, 0.0).sum(-1)
-    return -(1 - smoothing) * true - smoothing * log_f.mean(-1)
+    classes = as_classes(outputs, targets, ignore_index)
+    log_f = F.log_softmax(classes.logits, -1)
+    true = torch.where(classes.one_hot, log_f, 0.0).sum(-1)
+    return classes.over_counted(-(1 - smoothing) * true - smoothing * log_f.mean(-1))
 
 
 def absolute_cross_entropy(
-    outputs: torch.Tensor, targets: torch.Tensor, scale: float = 1.0, sharpness: float = 1.1
+    outputs: torch.Tensor,
+    targets: torch.Tensor,
+    scale: float = 1.0,
+    sharpness: float = 1.1,
+    *,
+    ignore_index: int = IGNORE_INDEX,
 ) -> torch.Tensor:
     """Cross-entropy folded up where the true class is more than likely enough.
 
@@ -133,18 +155,20 @@ def absolute_cross_entropy(
     For phi_1 > 1 its minimum lies at f_t = 1 / phi_1 below 1, as in label smoothing.
 
     Args:
-        outputs, targets: as in `cross_entropy`.
+        outputs, targets, ignore_index: as in `cross_entropy`.
         scale, sharpness: phi_0 and phi_1, both above 0.
 
-    Returns:
-        Losses `[batch]`.
+    Returns, Raises: as `cross_entropy`.
 
     Source: Raymond et al. (2023), the loss found by EvoMAL (ACE).
     """
-    return scale * (math.log(sharpness) - cross_entropy(outputs, targets)).abs()
+    classes = as_classes(outputs, targets, ignore_index)
+    return classes.over_counted(scale * (math.log(sharpness) - _cross_entropy(classes)).abs())
 
 
-def sparse_label_smoothing(outputs: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1) -> torch.Tensor:
+def sparse_label_smoothing(
+    outputs: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1, *, ignore_index: int = IGNORE_INDEX
+) -> torch.Tensor:
     """Label smoothing that touches the true class's probability alone.
 
         -(1 - xi + xi/C) log f_t - xi (C-1)/C log((1 - f_t) / (C-1))        xi = smoothing, t the true class
@@ -153,45 +177,28 @@ def sparse_label_smoothing(outputs: torch.Tensor, targets: torch.Tensor, smoothi
     classes. 1 - f_t is not taken below 1e-7.
 
     Args:
-        outputs, targets: as in `cross_entropy`; at least two classes.
+        outputs, targets, ignore_index: as in `cross_entropy`.
         smoothing: the share, from 0 to 1.
 
-    Returns:
-        Losses `[batch]`.
-
-    Raises:
-        UserError: a single class.
+    Returns, Raises: as `cross_entropy`.
 
     Source: Raymond (2024), SparseLSR.
     """
-    classes = outputs.shape[-1]
-    if classes < 2:
-        raise UserError(f"sparse label smoothing needs at least two classes, but outputs {list(outputs.shape)} came.")
-    class_ids(targets)
-    log_true = outputs.gather(-1, targets[:, None]).squeeze(-1) - outputs.logsumexp(-1)
+    classes = as_classes(outputs, targets, ignore_index)
+    num_classes = classes.logits.shape[1]
+    log_true = classes.logits.gather(-1, classes.ids[:, None]).squeeze(-1) - classes.logits.logsumexp(-1)
     log_rest = (-torch.expm1(log_true)).clamp(min=SMALLEST_REST).log()
-    share = smoothing * (classes - 1) / classes
-    return -(1 - share) * log_true - share * (log_rest - math.log(classes - 1))
+    share = smoothing * (num_classes - 1) / num_classes
+    return classes.over_counted(-(1 - share) * log_true - share * (log_rest - math.log(num_classes - 1)))
 
 
-def error_rate(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """1 where the largest of the logits `[batch, classes]` is not the class `[batch]`, else 0."""
-    return (outputs.argmax(-1) != targets).to(outputs.dtype)
+def error_rate(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+    """1 where the class of the largest logit is not the true class, else 0; one logit is of class 1 above 0.
 
-
-def one_hot(targets: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """Class ids `[batch]` as booleans `[batch, classes]`; `F.one_hot` does not run under the transforms."""
-    class_ids(targets)
-    return targets[:, None] == torch.arange(num_classes, device=targets.device)
-
-
-def class_ids(targets: torch.Tensor) -> None:
-    """Raise `UserError` unless targets are integers `[batch]`."""
-    if targets.is_floating_point() or targets.dim() != 1:
-        raise UserError(
-            f"classification wants class ids, integers [batch], but targets {list(targets.shape)} of "
-            f"{targets.dtype} came; real-valued targets are for regression."
-        )
+    Args, Returns, Raises: as `cross_entropy`.
+    """
+    classes = as_classes(outputs, targets, ignore_index)
+    return classes.over_counted((classes.logits.argmax(-1) != classes.ids).to(outputs.dtype))
 
 
 def same_shape(outputs: torch.Tensor, targets: torch.Tensor) -> None:
@@ -201,6 +208,10 @@ def same_shape(outputs: torch.Tensor, targets: torch.Tensor) -> None:
             f"outputs {list(outputs.shape)} and targets {list(targets.shape)} differ in shape; reshape the "
             "targets to that of the outputs."
         )
+
+
+def _cross_entropy(classes: Classes) -> torch.Tensor:
+    return -torch.where(classes.one_hot, F.log_softmax(classes.logits, -1), 0.0).sum(-1)
 
 
 def _over_outputs(errors: torch.Tensor) -> torch.Tensor:

@@ -1,21 +1,33 @@
 """From a loss of two numbers to a loss of a batch: the same function for every output of every example."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from ..errors import UserError
 from ..trees import leaves, map_tree
 from ..types import Kind
-from .handcrafted import one_hot, same_shape
+from .classes import IGNORE_INDEX, as_classes
+from .handcrafted import same_shape
+
+MANY = 10
+"""More classes than this are many."""
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 """`pointwise(phi, target, output) -> loss`, all three scalar tensors; for `lfl export` also all three of one shape."""
+
+
+class Many(NamedTuple):
+    """How many classes are made like ten: the power of f, the weight of a wrong class, what a mean divides by."""
+
+    power: float | torch.Tensor
+    weight: float | torch.Tensor
+    divisor: float | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -26,39 +38,52 @@ class LearnedLoss:
         pointwise: the loss l_phi(y_i, f_i) of two numbers.
         kind: what outputs and targets are: logits and class ids, or real values.
         reduction: over the outputs of an example.
+        ignore_index: class id of an example that does not count.
+        many_classes: what becomes of C > 10 classes. If true, f_i is the probability to the power log 10 / log C,
+            which is 1/10 at even chances for any C, and the C - 1 wrong classes together count as much as nine:
+
+                1/10 (l_phi(1, f_t) + 9/(C-1) sum_{i != t} l_phi(0, f_i))        t the true class
+
+            so that a loss starts as with ten classes. If false, f_i is the probability and every class counts 1/C.
     """
 
     pointwise: Pointwise
     kind: Kind
     reduction: Reduction = "mean"
+    ignore_index: int = IGNORE_INDEX
+    many_classes: bool = False
 
     def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Loss of each example.
 
         Args:
             phi: parameters of `pointwise`.
-            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`.
+            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`. One logit z, `[batch]` or
+                `[batch, 1]`, is taken for the two logits (0, z) of classes 0 and 1: with p = sigmoid(z) the loss sees
+                f = (1 - p, p).
             targets: class ids `[batch]`, or real values of the outputs' shape.
 
         Returns:
-            Losses `[batch]`.
+            Losses `[batch]`; where class ids do not count, scaled as in `cross_entropy`.
 
         Raises:
-            UserError: outputs and targets do not fit each other.
+            UserError: outputs and targets do not fit each other; a class id out of range, as in `cross_entropy`.
         """
         phi, outputs = _in_one_precision(phi, outputs)
         if self.kind == "classification":
-            if outputs.dim() != 2 or targets.shape[:1] != outputs.shape[:1]:
-                raise UserError(
-                    f"classification wants outputs [batch, classes] and targets [batch], but "
-                    f"{list(outputs.shape)} and {list(targets.shape)} came."
-                )
-            y = one_hot(targets, outputs.shape[1]).to(outputs.dtype)
-            f = F.softmax(outputs, -1)
-        else:
-            same_shape(outputs, targets)
-            y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
+            classes = as_classes(outputs, targets, self.ignore_index)
+            y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
+            return classes.over_counted(self.of_classes(phi, y, f))
+        same_shape(outputs, targets)
+        y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
         return self.over_outputs(self.elementwise(phi, y, f))
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """f of logits `[batch, classes]`: their softmax, or of many classes its power."""
+        many = self._many(logits)
+        if many is None:
+            return F.softmax(logits, -1)
+        return (F.log_softmax(logits, -1) * many.power).exp()
 
     def elementwise(self, phi: Any, y: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
         """l_phi(y, f) of numbers as `pointwise` sees them, of targets that are 1 or 0 and probabilities for classes.
@@ -75,9 +100,40 @@ class LearnedLoss:
         over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
         return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
 
+    def of_classes(self, phi: Any, one_hot: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+        """Losses `[batch]` of one-hot targets and `probabilities`, both `[batch, classes]`."""
+        losses = self.elementwise(phi, one_hot, f)
+        if self._many(f) is None:
+            return self.over_outputs(losses)
+        return self.over_classes(one_hot * losses, (1 - one_hot) * losses)
+
+    def over_classes(self, true: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+        """Losses `[batch]` of those of true and of wrong classes, `[batch, classes]`."""
+        many = self._many(true)
+        if many is None:
+            return self.over_outputs(true + wrong)
+        total = (true + many.weight * wrong).sum(-1)
+        return total / many.divisor if self.reduction == "mean" else total
+
     def over_outputs(self, losses: torch.Tensor) -> torch.Tensor:
         """Losses `[batch]` of losses `[batch, outputs]`."""
         return losses.mean(-1) if self.reduction == "mean" else losses.sum(-1)
+
+    def _many(self, outputs: torch.Tensor) -> Many | None:
+        """The rules for outputs `[batch, classes]`; None where there are none."""
+        classes = outputs.shape[-1]
+        if not self.many_classes:
+            return None
+        if torch.compiler.is_exporting():  # a program is for any number of classes
+            count = torch.full((), classes, dtype=outputs.dtype, device=outputs.device)
+            return Many(
+                (math.log(MANY) / count.log()).clamp(max=1.0),
+                ((MANY - 1) / (count - 1)).clamp(max=1.0),
+                count.clamp(max=MANY),
+            )
+        if classes <= MANY:
+            return None
+        return Many(math.log(MANY) / math.log(classes), (MANY - 1) / (classes - 1), MANY)
 
 
 def _in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:

@@ -28,6 +28,8 @@ def taylor_loss(
         order 2    a1 u + a2/2 u^2 + a3 v u
         order 3    order 2 + a4/6 u^3 + a5/2 v u^2 + a6/2 v^2 u
 
+    More than ten classes are treated as in `loss_network`.
+
     Args:
         kind, generator, dtype: as in `loss_network`.
         order: 2, with 5 parameters, or 3, with 8.
@@ -55,7 +57,7 @@ def taylor_loss(
     drawn = torch.randn(NUM_COEFFICIENTS[order], generator=generator, dtype=dtype, device=device)
     phi = {"coefficients": DEVIATION * drawn, "centre": torch.zeros(2, dtype=dtype, device=device)}
 
-    return phi, LearnedLoss(partial(_pointwise, order=order), kind, reduction)
+    return phi, LearnedLoss(partial(_pointwise, order=order), kind, reduction, many_classes=True)
 
 
 def _pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, order: int) -> torch.Tensor:

@@ -19,7 +19,7 @@ from lfl.randomness import generator
 
 from .test_fixed import batch_of
 
-SIZES = [(1, 1), (1, 3), (5, 2), (7, 10)]
+SIZES = {"classification": [(1, 2), (1, 3), (5, 2), (7, 10), (3, 40)], "regression": [(1, 1), (1, 3), (5, 2), (7, 10)]}
 
 
 def drawn(kind: str, reduction: str = "mean", representation: str = "network") -> FixedLoss:
@@ -38,7 +38,7 @@ def differentiated(loss, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[
 def test_a_torch_program_has_the_values_and_the_gradient(kind: str, reduction: str) -> None:
     loss = drawn(kind, reduction)
     program = torch.export.load(io.BytesIO(torch_program(loss))).module()
-    for size, width in SIZES:
+    for size, width in SIZES[kind]:
         batch = batch_of(kind, size, width)
         for found, expected in zip(differentiated(program, *batch), differentiated(loss, *batch), strict=True):
             torch.testing.assert_close(found, expected)
@@ -46,6 +46,8 @@ def test_a_torch_program_has_the_values_and_the_gradient(kind: str, reduction: s
         logits, ids = batch_of(kind)
         ids[2] = -100
         torch.testing.assert_close(program(logits, ids), loss(logits, ids))
+        with pytest.raises(Exception, match="out of bounds"):  # one logit wants a sigmoid, which the program lacks
+            program(logits[:, :1], torch.ones_like(ids))
 
 
 def test_a_torch_program_trains_where_there_is_no_lfl(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_an_onnx_model_has_the_values(kind: str, reduction: str, representation:
     session = runtime.InferenceSession(onnx_program(loss), providers=["CPUExecutionProvider"])
     assert [i.name for i in session.get_inputs()] == ["outputs", "targets"]
     assert session.get_inputs()[0].shape == ["batch", "width"]
-    for size, width in SIZES:
+    for size, width in SIZES[kind]:
         outputs, targets = batch_of(kind, size, width)
         (found,) = session.run(None, {"outputs": outputs.numpy(), "targets": targets.numpy()})
         np.testing.assert_allclose(found, loss(outputs, targets).numpy(), rtol=1e-5, atol=1e-7)

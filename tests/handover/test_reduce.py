@@ -30,7 +30,7 @@ def normal(seed: int, *shape: int) -> torch.Tensor:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 5), SHAPES, st.sampled_from(REDUCTIONS), st.booleans())
+@given(st.integers(0, 10_000), st.integers(2, 5), SHAPES, st.sampled_from(REDUCTIONS), st.booleans())
 def test_class_ids_are_taken_as_cross_entropy_takes_them(
     seed: int, classes: int, shape: list[int], reduction: str, some_ignored: bool
 ) -> None:
@@ -115,9 +115,9 @@ def test_the_wider_precision_counts_under_autocast_too() -> None:
             torch.zeros(2, dtype=torch.long),
             r"want class ids, integers \[3\]",
         ),
-        (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3), r"but targets \[3\] of torch.float32 came"),
+        (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3), r"but got targets \[3\] of torch.float32"),
         (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3, 4, dtype=torch.long), "want class ids"),
-        (CROSS_ENTROPY, torch.zeros(()), torch.tensor(0), "but a scalar came"),
+        (CROSS_ENTROPY, torch.zeros(()), torch.tensor(0), "but got a scalar"),
         (SQUARED_ERROR, torch.zeros(3, 1), torch.zeros(3), "differ in shape"),
     ],
 )
@@ -127,6 +127,40 @@ def test_what_does_not_fit_is_named(loss_fn, outputs, targets, words: str) -> No
 
 
 @pytest.mark.parametrize("bad", [4, -1])
-def test_class_ids_out_of_range_do_not_pass(bad: int) -> None:
-    with pytest.raises(RuntimeError, match="out of bounds"):
-        reduced_loss(CROSS_ENTROPY, ONE, torch.zeros(2, 4), torch.tensor([0, bad]))
+def test_class_ids_out_of_range_are_named(bad: int) -> None:
+    ids = torch.tensor([0, bad])
+    for call in (lambda loss: loss(torch.zeros(2, 4)), lambda loss: torch.func.grad(loss)(torch.zeros(2, 4))):
+        with pytest.raises(lfl.UserError, match=rf"go from 0 to 3 .* got {bad};"):
+            call(lambda outputs: reduced_loss(CROSS_ENTROPY, ONE, outputs, ids))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), SHAPES, st.sampled_from(REDUCTIONS), st.booleans())
+def test_one_logit_is_taken_as_binary_cross_entropy_takes_it(
+    seed: int, shape: list[int], reduction: str, soft: bool
+) -> None:
+    logits = normal(seed, *shape[:1], 1, *shape[1:])
+    ids = torch.randint(2, shape, generator=generator(seed, "ids"))
+    shares = torch.rand(logits.shape, generator=generator(seed, "ids"), dtype=torch.float64)
+    expected = nn.BCEWithLogitsLoss(reduction=reduction)(
+        logits.reshape(shape), shares.reshape(shape) if soft else ids.double()
+    )
+    found = reduced_loss(CROSS_ENTROPY, ONE, logits, shares if soft else ids, reduction=reduction)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    if len(shape) == 1 and not soft:
+        flat = reduced_loss(CROSS_ENTROPY, ONE, logits[:, 0], ids, reduction=reduction)
+        torch.testing.assert_close(flat, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["mean", "none"])
+def test_one_logit_is_taken_as_training_takes_it(form: str) -> None:
+    phi, loss_fn = lfl.loss_network("classification", generator=generator(0, "phi"), dtype=torch.float64)
+    logits, ids = normal(1, 5, 1), torch.tensor([0, 1, 1, 0, 1])
+    losses = loss_fn(phi, logits, ids)
+    expected = losses.mean() if form == "mean" else losses
+    torch.testing.assert_close(reduced_loss(loss_fn, phi, logits, ids, reduction=form), expected, rtol=1e-12, atol=0.0)
+
+
+def test_narrow_ids_are_not_mistaken_for_ignored_ones() -> None:
+    logits, ids = normal(0, 1, 200), torch.tensor([156], dtype=torch.uint8)  # -100 modulo 256
+    torch.testing.assert_close(reduced_loss(CROSS_ENTROPY, ONE, logits, ids), nn.CrossEntropyLoss()(logits, ids.long()))

@@ -108,11 +108,6 @@ def test_sparse_label_smoothing_stays_finite(classes: int, scale: float) -> None
     assert torch.isfinite(slope).all()
 
 
-def test_sparse_label_smoothing_of_one_class_is_refused() -> None:
-    with pytest.raises(lfl.UserError, match="at least two classes"):
-        lfl.sparse_label_smoothing(torch.zeros(3, 1), torch.zeros(3, dtype=torch.long))
-
-
 def test_each_kind_of_target_has_its_own_loss_first() -> None:
     assert next(iter(HANDCRAFTED["classification"].values())) is lfl.cross_entropy
     assert next(iter(HANDCRAFTED["regression"].values())) is lfl.squared_error
