@@ -195,7 +195,6 @@ def build_problem(
         return drawn or {}
 
     theta_0 = draw_theta("theta_0", 0)
-    _check_outputs(task, settings, apply_fn, theta_0 if seeds is None else map_tree(lambda t: t[0], theta_0))
 
     def init_theta(step: int) -> Tensors | None:
         every = settings.restart_every
@@ -229,19 +228,6 @@ def _mask_specs(task: Task, settings: Settings, shapes: Tensors, apply_fn: PureM
         return mask_specs(apply_fn, theta, task.train.x[:1].expand(batch_size, *task.input_shape))
 
     return specs(settings.batch_size) if apply_fn.dropouts or specs(2) else ()  # functions of dropout have no names
-
-
-@torch.no_grad()
-def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> None:
-    """Raise `UserError` unless the model gives one output for each class or target column of one example."""
-    outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.x[:1], training=False)
-    got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
-    if got is not None and tuple(got) != wanted:
-        of = "class" if task.kind == "classification" else "target column"
-        raise UserError(
-            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} wants {list(wanted)}, "
-            f"one for each {of}; build it with the num_outputs that it is given."
-        )
 
 
 def _stack(trees: list[Any]) -> Any:

@@ -1,5 +1,7 @@
 """What is found out about a model before a run begins: compiled or stacked, later steps would not notice."""
 
+import torch
+
 from ..errors import NotDifferentiable, UserError
 from ..hypergradient import exact_forms, forward
 from ..method import METHODS, train_only
@@ -41,10 +43,12 @@ def working_hypergradient(
         `"auto"` where its first choice works, or a name.
 
     Raises:
-        UserError: the model draws random numbers, writes to its parameters or inputs, or cannot be differentiated.
+        UserError: the model has other outputs than the task's, draws random numbers, writes to its parameters or
+            inputs, or cannot be differentiated.
     """
     own = build_model(settings.model, task.input_shape, task.num_outputs, seed=settings.seed)
     theta = map_tree(lambda t: t.clone().to(task.device), initial_theta(own))
+    _check_outputs(task, settings, apply_fn, theta)
     batch = _few(task, settings, apply_fn, theta)
     if learned.phi_0 is None:
         with no_random_draws(), no_writes(theta, [batch]):
@@ -88,6 +92,20 @@ def working_hypergradient(
                 try_step(other, each)
             return other
     return "auto"
+
+
+@torch.no_grad()
+def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> None:
+    """Raise `UserError` unless the model gives an output for each class or target column, or one for two classes."""
+    outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.x[:1], training=False)
+    got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
+    one_logit = task.kind == "classification" and task.num_outputs == 2
+    if got is not None and tuple(got) != wanted and not (one_logit and tuple(got) == (1, 1)):
+        of = "class" if task.kind == "classification" else "target column"
+        raise UserError(
+            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} wants {list(wanted)}, "
+            f"one for each {of}; build it with the num_outputs that it is given."
+        )
 
 
 def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> Batch:
