@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lfl.report import draw_losses
-from lfl.report.curves import read_curves
+from lfl.run.curves import read_curves
 from lfl.report.losses import losses_figure
 
 from .folders import write_run
