@@ -60,10 +60,11 @@ def read_bytes(path: Path, most: int = MOST_TEXT, remedy: str = ANOTHER) -> byte
         raise UserError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}); {remedy}.") from error
     if linked:
         raise UserError(f"{path} is a symbolic link, which is not followed; put the file itself there.")
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise UserError(f"cannot read {path} (it is not a plain file); {remedy}.")
     with open(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise UserError(f"cannot read {path} (it is not a plain file); {remedy}.")
         if facts.st_size > most:
             raise UserError(f"{path} has {facts.st_size:,} bytes, more than the {most:,} that belong there; {remedy}.")
         return file.read()

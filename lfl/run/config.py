@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, structs
 
-from ..boundary import converted, parse_json
+from ..boundary import converted, parse_json, read_bytes
 from ..errors import UserError, reason
 from ..training.settings import check_setting, check_text
 from .schema import MOST_SEEDS, NAMES, Facts, Threads
@@ -16,6 +16,8 @@ from .trust import Named, allow, asked_for
 
 MOST = 2**20
 """Bytes of a configuration."""
+
+OTHERWISE = "name a TOML file, or the config.json of a run"
 
 
 class _Machine(Struct, frozen=True):
@@ -41,22 +43,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, or holds what is no setting.
     """
-    try:
-        with path.open("rb") as file:  # a pipe will do: the user named it
-            content = file.read(MOST + 1)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot read {path} ({getattr(error, 'strerror', None) or error}); name a TOML file, or the config.json "
-            "of a run."
-        ) from error
-    if len(content) > MOST:
-        raise UserError(f"{path} has more than {MOST:,} bytes, too many for settings; name another file.")
-    try:
-        asked = parse_json(content, str(path)) if path.suffix == ".json" else tomllib.loads(content.decode())
-    except UserError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not TOML ({reason(error)}).") from error
+    asked = _json(path) if path.suffix == ".json" else _toml(path)
     if not isinstance(asked, dict):
         raise UserError(f"{path} holds a {type(asked).__name__}, not settings by name.")
     named = {key.replace("-", "_"): value for key, value in asked.items() if value is not None}
@@ -73,6 +60,24 @@ def read_config(path: Path) -> dict[str, Any]:
             check_text(name, named[name])
     converted({name: named[name] for name in MACHINE if name in named}, _Machine, str(path))
     return {name: value for name, value in named.items() if name in known}
+
+
+def _json(path: Path) -> Any:
+    return parse_json(read_bytes(path, MOST, OTHERWISE), str(path))
+
+
+def _toml(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:  # also a pipe: the user named it
+            content = file.read(MOST + 1)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}); {OTHERWISE}.") from error
+    if len(content) > MOST:
+        raise UserError(f"{path} has more than {MOST:,} bytes, too many for settings; {OTHERWISE}.")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not TOML ({reason(error)}).") from error
 
 
 def read_allowed(path: Path, named: Mapping[str, Any], *, trust: bool) -> dict[str, Any]:
