@@ -1,8 +1,14 @@
 """The command line: subcommands, and errors in a line or two. Heavy imports wait until a command runs."""
 
+import itertools
+import os
+import platform
 import sys
+import sysconfig
+import traceback
 import warnings
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +22,11 @@ from .predict import predict
 from .report import report
 from .reproduce import reproduce
 from .resume import resume
+from .text import forgive_letters, put, silence
 from .train import train
+
+MOST_SHOWN = 300
+"""Letters of an error that is shown in a line."""
 
 app = typer.Typer(
     name="lfl",
@@ -36,10 +46,16 @@ app.command("reproduce")(reproduce)
 app.command("export")(export)
 
 
+DEBUG = "--debug"
+
+
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, envvar="LFL_DEBUG", help="Show where an error comes from, for a report of it.")
+    ] = False,
 ) -> None:
     if show_version:
         print(f"lfl {version('lfl')}")
@@ -51,12 +67,13 @@ def root(
 
 
 def main() -> None:
-    """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for failures."""
+    """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for all others."""
+    forgive_letters()
     as_usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
         if category.__module__.startswith("lfl."):
-            print(f"lfl: warning: {message}", file=sys.stderr)
+            put(f"lfl: warning: {message}", error=True)
         else:
             as_usual(message, category, *rest, **more)
 
@@ -65,23 +82,38 @@ def main() -> None:
         status: Any = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         status = 130
+    except BrokenPipeError:
+        status = 1
+        silence(sys.stdout)
     except Exception as error:
         status = _status(error)
-        if status is None:
-            raise
-        print(f"lfl: error: {_words(error)}", file=sys.stderr)
+        if _wants_traceback():
+            traceback.print_exception(error)
+        put(f"lfl: error: {_words(error)}", error=True)
+    _flush()
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _status(error: Exception) -> int | None:
-    """The exit status of an error that is told in words; None for a fault of ours."""
+def _flush() -> None:
+    """Write what is left here, where a reader that has gone is no error."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+
+
+def _wants_traceback() -> bool:
+    """Whether `--debug` stands before the command, or is set outside."""
+    before = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])
+    return DEBUG in before or os.environ.get("LFL_DEBUG", "").lower() in ("1", "true", "yes", "on")
+
+
+def _status(error: Exception) -> int:
+    """The exit status of an error."""
     if hasattr(error, "exit_status"):  # lfl's own errors, without importing lfl for the others
         return int(error.exit_status)
-    if hasattr(error, "format_message"):  # the command-line parser's
-        return 2
-    if isinstance(error, OSError):
-        return 1
-    return 1 if _out_of_memory(error) else None
+    return 2 if hasattr(error, "format_message") else 1  # the command-line parser's, or what nobody thought of
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -92,9 +124,39 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _words(error: Exception) -> str:
+    """An error in a line."""
     if hasattr(error, "format_message"):
         return f"{str(error.format_message()).rstrip('.')}; see lfl --help or lfl COMMAND --help"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = _safe(" ".join(str(error).split()))
+    if hasattr(error, "exit_status"):
+        return text
     if _out_of_memory(error):
         return f"out of memory ({text[:120]}); lower --batch-size or choose a smaller --model"
-    return text
+    if isinstance(error, OSError):
+        return text or type(error).__name__
+    named = type(error).__name__ + (f": {text[:MOST_SHOWN]}" if text else "")
+    place = _not_ours(error)
+    if place is not None:
+        return f"code of yours raised {_safe(named)} ({_safe(place)}); mend it, or see more with lfl {DEBUG}"
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return (
+        f"unexpected {named} in lfl {_safe(command)} (lfl {version('lfl')}, Python {platform.python_version()}); "
+        f"please report this line with what lfl {DEBUG} shows"
+    )
+
+
+def _safe(text: str) -> str:
+    """Text for a terminal; without lfl only what the user typed can be shown."""
+    shown = sys.modules.get("lfl.text")
+    return text if shown is None else str(shown.printable(text))
+
+
+def _not_ours(error: Exception) -> str | None:
+    """The innermost place in code that is neither lfl's nor of an installed package, `FILE, line N`; None without."""
+    installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
+    installed |= {Path(__file__).parent, *map(Path, getattr(sys.modules.get("lfl"), "__path__", ()))}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_file() and not installed & set(path.resolve().parents):
+            return f"{path.name}, line {frame.lineno}"
+    return None

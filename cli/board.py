@@ -11,6 +11,9 @@ from rich.table import Table
 from lfl.report.spread import spread_words
 from lfl.study import Cell, Line, Outcome, read_outcome, running, summarise
 
+from . import text
+from .text import say
+
 Planned = list[tuple[Line, list[Cell]]]
 """The lines of a study with the cells of their candidates."""
 
@@ -26,7 +29,7 @@ def watching_study(planned: Planned, seeds: Sequence[int]) -> Iterator[Callable[
     """Give a function to call now and then, which shows how far the study is."""
     console = Console()
     board = _Board(planned, seeds)
-    print(board.beginning())
+    say(board.beginning())
     if not console.is_terminal:
         yield board.print_news
         board.print_news(force=True)
@@ -88,13 +91,13 @@ class _Board:
         if not (force or self.is_time(PLAIN_EVERY)):
             return
         for news in self.read():
-            print(news, flush=True)
+            say(news)
         if time.monotonic() - self.progressed >= PROGRESS_EVERY:
             self.progressed = time.monotonic()
             for line, cells in self.planned:
                 for cell in cells:
                     for words in self.now(cell):
-                        print(f"{cell.row} {_name(line, cell)} {words}", flush=True)
+                        say(f"{cell.row} {_name(line, cell)} {words}")
 
     def now(self, cell: Cell) -> list[str]:
         """What goes on in a cell."""
@@ -125,7 +128,7 @@ class _Board:
         last = ""
         for line, *cells_shown in shown:
             place = f"{line.task}/{line.model}"
-            table.add_row(place if place != last else "", line.label, *cells_shown)
+            table.add_row(*map(text.cell, [place if place != last else "", line.label, *cells_shown]))
             last = place
         return table
 

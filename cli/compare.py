@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options, study
+from .text import cell, say
 
 if TYPE_CHECKING:
     from lfl.study.comparison import Compared
@@ -100,8 +101,8 @@ def compare(
         write_comparison(out, compared)
         _print(compared)
         for picture in draw_learning(found, out):
-            print(f"wrote {picture}")
-    print(f"folder {out}")
+            say(f"wrote {picture}")
+    say(f"folder {out}")
     study.tell_troubles(troubles)
     for summary in found:
         for outcome in summary.diverged:
@@ -123,8 +124,8 @@ def _print(compared: "Sequence[Compared]") -> None:
     first = compared[0].summary.line
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("method", "test error", f"less {first.label}'s, by seed", f"time over {first.label}'s"):
-        table.add_column(column, overflow="fold")
+        table.add_column(cell(column), overflow="fold")
     for each in compared:
         ratio = "" if each.time_ratio is None else f"{each.time_ratio:.2f}"
-        table.add_row(each.summary.line.label, spread_words(each.error), paired_words(each.less_first), ratio)
+        table.add_row(cell(each.summary.line.label), spread_words(each.error), paired_words(each.less_first), ratio)
     study.print_table(table)

@@ -7,6 +7,7 @@ import typer
 
 from . import options
 from .ground import measure, prepare
+from .text import say
 
 
 def evaluate(
@@ -14,12 +15,15 @@ def evaluate(
     device: options.DeviceName = None,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
+    model: options.OwnModel = None,
+    task: options.OwnTask = None,
+    trust: options.Trust = False,
 ) -> None:
     """Load a run and measure its test error again."""
     from lfl.run import load_run, test_error
 
-    loaded = load_run(run, data_dir, prepare(device, threads))
+    loaded = load_run(run, data_dir, prepare(device, threads), model=model, task=task, trust=trust)
     settings = loaded.settings
-    print(f"{measure(loaded.task.kind)} {test_error(loaded):.4f}")
+    say(f"{measure(loaded.task.kind)} {test_error(loaded):.4f}")
     ended = "" if loaded.completed else ", interrupted"
-    print(f"{settings.task}, {settings.model}, {settings.method}, seed {settings.seed}{ended}")
+    say(f"{settings.task}, {settings.model}, {settings.method}, seed {settings.seed}{ended}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .text import say
 
 
 def export(
@@ -22,5 +23,6 @@ def export(
 
     path = write(run, to, out, reduction=reduction)
     if to == "sympy":
-        print(path.read_text())
-    print(f"{to} {path}")
+        for line in path.read_text().splitlines():
+            say(line)
+    say(f"{to} {path}")

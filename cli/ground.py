@@ -1,12 +1,12 @@
 """What commands share: where to compute, and how results are told."""
 
 import logging
-import sys
 import warnings
-from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 import typer
+
+from .text import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +27,10 @@ def prepare(device: str | None, threads: int | None) -> "torch.device":
     import torch
 
     from lfl.device import resolve_device
+    from lfl.run.schema import MOST_THREADS
 
     if threads is not None:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(min(threads, MOST_THREADS))
     return resolve_device(device or "auto")
 
 
@@ -41,19 +42,20 @@ def tell(results: "list[Result]") -> None:
     """
     for result in results:
         errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
-        print(f"{measure(result.kind)} {errors} in {result.seconds:.1f} s")
-        print(f"run folder {result.folder}", flush=True)
+        say(f"{measure(result.kind)} {errors} in {result.seconds:.1f} s")
+        say(f"run folder {result.folder}")
         try:
             _draw(result.folder)
         except Exception as error:  # the run has ended well
             words = " ".join(str(error).split())[:200] or type(error).__name__
-            print(f"no picture of {result.folder}: {words}", file=sys.stderr)
+            say(f"no picture of {result.folder}: {words}", error=True)
     if len(results) > 1:
-        tests = [result.test_error for result in results]
-        print(f"over {len(tests)} seeds {mean(tests):.4f} ± {stdev(tests):.4f}")
+        from lfl.report.spread import spread, spread_words
+
+        say(f"over {len(results)} seeds {spread_words(spread([result.test_error for result in results]))}")
     last = results[-1]
     if last.signal is not None and not last.completed:
-        print(f"interrupted at step {last.step} of phase {last.phase}; lfl resume goes on from there.", file=sys.stderr)
+        say(f"interrupted at step {last.step} of phase {last.phase}; lfl resume goes on from there.", error=True)
         raise typer.Exit(128 + last.signal)
 
 

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from lfl.training import Progress as Step
 
+from .text import say
+
 LINES_PER_PHASE = 10
 
 COLUMNS = {
@@ -26,7 +28,7 @@ COLUMNS = {
 def watching(title: str) -> Iterator[Callable[[Step], None]]:
     """Give a function to call with each step of a run."""
     console = Console()
-    print(title)
+    say(title)
     if not console.is_terminal:
         yield _Plain().look
         return
@@ -61,7 +63,7 @@ class _Plain:
         )
         left = self.rate.seconds_left(step)
         pace = f"{self.rate.per_second(step):.1f} steps/s, {left:.0f} s left"
-        print(f"{step.phase.name} {step.step}/{total}: {shown}, {pace}", flush=True)
+        say(f"{step.phase.name} {step.step}/{total}: {shown}, {pace}")
 
 
 def _means(metrics: list[dict[str, float]]) -> dict[str, float]:

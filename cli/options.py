@@ -76,6 +76,13 @@ Runs = Annotated[list[Path], typer.Argument(help="Run folders, or folders of see
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="torch's choice")]
 
 
-def data_folder(given: Path | None) -> Path:
-    """The data folder: as given, or the user's cache."""
-    return (given or Path("~/.cache/lfl")).expanduser()
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Allow all that the file or folder asks for: code, and data elsewhere."),
+]
+OwnModel = Annotated[
+    str | None, typer.Option("--model", help="The run's own MODULE:FUNCTION, whose code may run.", show_default=False)
+]
+OwnTask = Annotated[
+    str | None, typer.Option("--task", help="The run's own data, where they lie now.", show_default=False)
+]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .text import say
 
 
 def plot(
@@ -20,6 +21,6 @@ def plot(
 
     comparisons, repeats = gather(runs)
     for left, kept in repeats:
-        print(f"left out {left}: the settings and the seed of {kept}")
+        say(f"left out {left}: the settings and the seed of {kept}")
     for png, svg in draw_pictures(comparisons, out):
-        print(f"wrote {png} and {svg.name}")
+        say(f"wrote {png} and {svg.name}")

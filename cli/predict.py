@@ -7,6 +7,7 @@ import typer
 
 from . import options
 from .ground import prepare
+from .text import say
 
 
 def predict(
@@ -18,9 +19,11 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="The .csv or .npz to write.")],
     device: options.DeviceName = None,
     threads: options.Threads = None,
+    model: options.OwnModel = None,
+    trust: options.Trust = False,
 ) -> None:
     """Say what a run's model makes of inputs: classes with probabilities, or values."""
     from lfl.run import predict as write_predictions
 
-    rows = write_predictions(run, source, out, prepare(device, threads))
-    print(f"{rows} predictions in {out}")
+    rows = write_predictions(run, source, out, prepare(device, threads), model=model, trust=trust)
+    say(f"{rows} predictions in {out}")

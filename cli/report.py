@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .text import say
 
 
 def report(
@@ -17,6 +18,6 @@ def report(
 
     comparisons, repeats = gather(runs)
     for left, kept in repeats:
-        print(f"left out {left}: the settings and the seed of {kept}")
+        say(f"left out {left}: the settings and the seed of {kept}")
     write_page(comparisons, out)
-    print(f"wrote {out}")
+    say(f"wrote {out}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import names, options, study
+from .text import cell, say
 
 if TYPE_CHECKING:
     from lfl.study import Summary
@@ -104,7 +105,7 @@ def reproduce(
                 if into is not None:
                     merge_results(into, form, cells, number)
             _print(for_people, as_markdown)
-            print(f"{out / table}.csv, {out / table}.md")
+            say(f"{out / table}.csv, {out / table}.md")
     study.tell_troubles(troubles)
 
 
@@ -143,7 +144,7 @@ def _print(cells: "Cells", form: "Format") -> None:
     last = None
     for (task, model, method), rest in cells.items():
         row = f"{task}/{model}"
-        shown.add_row(row if row != last else "", method, *(rest[i] for i in filled))
+        shown.add_row(*map(cell, [row if row != last else "", method, *(rest[i] for i in filled)]))
         last = row
     study.print_table(shown)
-    print(remark(cells))
+    say(remark(cells))

@@ -1,6 +1,6 @@
 """`lfl resume`."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +8,7 @@ import typer
 
 from . import options
 from .ground import prepare, tell
+from .text import say
 
 
 def resume(
@@ -15,22 +16,27 @@ def resume(
     device: options.DeviceName = None,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
+    model: options.OwnModel = None,
+    task: options.OwnTask = None,
+    loss_from: Annotated[
+        str | None,
+        typer.Option(help="The run whose loss --method fixed trains on, as in the settings.", show_default=False),
+    ] = None,
+    trust: options.Trust = False,
 ) -> None:
     """Go on with a run that was killed or told to stop, as if nothing had happened."""
     from lfl.device import keep_freed_memory, set_precision
-    from lfl.run import read_json, read_settings
+    from lfl.run import Named, read_facts, read_settings
     from lfl.run import resume as go_on
 
     from .live import watching
 
-    settings, config = read_settings(run), read_json(run / "config.json")
-    where = prepare(device or config.get("device"), threads or config.get("threads"))
+    settings, facts = read_settings(run), read_facts(run)
+    where = prepare(device or facts.device, threads or facts.threads)
+    named = Named(model=model, task=task, loss_from=loss_from, trust=trust)
     set_precision(settings.precision, where)
     keep_freed_memory()
 
-    def say(message: str) -> None:
-        print(message, file=sys.stderr)
-
     with watching(f"{run}, on {where}") as watch:
-        results = go_on(run, data_dir=data_dir, device=where, watch=watch, say=say)
+        results = go_on(run, data_dir=data_dir, device=where, watch=watch, say=partial(say, error=True), named=named)
     tell(results)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import options
 from .ground import prepare
+from .text import say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,27 +68,28 @@ def run_study(
 
     keep_freed_memory()
     make_folder(out)
-    cells, folder = [cell for _, each in planned for cell in each], options.data_folder(data_dir)
+    cells = [cell for _, each in planned for cell in each]
     if helper_of is not None:
-        return run_grid(cells, seeds, Worker(load, folder, lambda: _stop_without(helper_of)))
+        return run_grid(cells, seeds, Worker(load, data_dir, lambda: _stop_without(helper_of)))
     try:
         with watching_study(planned, seeds) as look, _helpers(jobs - 1, threads, out):
-            return run_grid(cells, seeds, Worker(load, folder, look))
+            return run_grid(cells, seeds, Worker(load, data_dir, look))
     except KeyboardInterrupt as error:
-        print(f"interrupted; the same command with --out {out} goes on.", file=sys.stderr)
+        say(f"interrupted; the same command with --out {out} goes on.", error=True)
         stopped_by = error.signal if isinstance(error, Stopped) else signal.SIGINT
         raise typer.Exit(128 + stopped_by) from error
 
 
 def loader(device: str | None, threads: int | None, data_dir: Path | None, **own: Any) -> "Callable[[str], Task]":
     """Set the number of threads, and give what loads a task's data; the last task's are kept."""
-    where, folder = prepare(device, threads), options.data_folder(data_dir)
+    where = prepare(device, threads)
 
     @lru_cache(maxsize=1)
     def load(name: str) -> "Task":
+        from lfl.run import data_folder
         from lfl.task import load_task
 
-        return load_task(name, folder, **own).to(where)
+        return load_task(name, data_folder(name, data_dir), **own).to(where)
 
     return load
 
@@ -107,7 +108,7 @@ def tell_troubles(troubles: "Sequence[Trouble]") -> None:
     for trouble in troubles:
         reasons.setdefault(" ".join(str(trouble.error).split()), []).append(trouble.cell.row)
     for reason, rows in reasons.items():
-        print(f"lfl: error: {', '.join(dict.fromkeys(rows))}: {reason}", file=sys.stderr)
+        say(f"lfl: error: {', '.join(dict.fromkeys(rows))}: {reason}", error=True)
     if reasons:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ import typer
 
 from . import names, options
 from .ground import prepare, tell
+from .text import say
 
 if TYPE_CHECKING:
     from lfl.task import Task
@@ -83,43 +84,48 @@ def train(
         bool | None, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")
     ] = None,
     data_dir: options.DataDir = None,
+    trust: options.Trust = False,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
     flags = {name: value for name, value in locals().items() if value is not None}
     out, config = flags.pop("out", None), flags.pop("config", None)
+    flags.pop("trust")
 
     from lfl.device import keep_freed_memory, set_precision
-    from lfl.run import execute, execute_seeds, learned_loss_of
-    from lfl.run.config import read_config
+    from lfl.run import data_folder, execute, execute_seeds, learned_loss_of
+    from lfl.run.config import read_allowed
     from lfl.task import load_task
     from lfl.training import resolve, trains_together
 
     from .live import watching
 
-    asked = flags if config is None else read_config(config) | flags
+    asked = flags if config is None else read_allowed(config, flags, trust=trust) | flags
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
-    folder = options.data_folder(Path(asked.pop("data_dir")) if "data_dir" in asked else None)
     seeds = asked.pop("seeds", None)
     asked["task"] = asked.get("task", "digits")
+    folder = data_folder(asked["task"], Path(asked.pop("data_dir")) if "data_dir" in asked else None)
     own = {name: asked.get(name) for name in ("target", "kind")}
     data = load_task(asked["task"], folder, **own, eval_split=asked.get("eval_split", False)).to(where)
     if asked["task"] not in names.TASKS:
-        print(_shown(data))
+        say(_shown(data))
     if "loss_from" in asked:
         asked["loss_from"] = str(asked["loss_from"])
         asked.setdefault("loss", learned_loss_of(Path(asked["loss_from"])))
     settings = resolve(data.defaults, **asked)
     set_precision(settings.precision, where)
     keep_freed_memory()
-    title = f"{settings.task}, {settings.model}, {settings.method}, {{}}, on {where}"
+
+    def title(seeds: str) -> str:
+        return f"{settings.task}, {settings.model}, {settings.method}, {seeds}, on {where}"
+
     if seeds is None:
-        with watching(title.format(f"seed {settings.seed}")) as watch:
+        with watching(title(f"seed {settings.seed}")) as watch:
             results = [execute(data, settings, out, watch, data_dir=folder)]
     else:
         chosen = range(settings.seed, settings.seed + seeds)
         how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
-        with watching(title.format(f"{seeds} seeds from {settings.seed} {how}")) as watch:
+        with watching(title(f"{seeds} seeds from {settings.seed} {how}")) as watch:
             results = execute_seeds(data, settings, chosen, out, watch, data_dir=folder)
     tell(results)
 

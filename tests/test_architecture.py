@@ -24,7 +24,7 @@ LAYERS = [
     "sklearn",
     "study",
 ]
-GROUND = {"errors", "types", "randomness", "trees", "version", "device"}
+GROUND = {"errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 
 

@@ -1,13 +1,17 @@
 """Tables that are fetched on first use, or that are already there."""
 
+import io
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from urllib.request import urlretrieve
 
 import numpy as np
 import torch
 
+from ..boundary import read_npz
 from ..errors import UserError
 from .arrays import Split
 from .download import downloading
@@ -17,16 +21,46 @@ CRIME_NAMES = 5
 """Leading columns of Crime that name a community or a fold, and predict nothing."""
 
 CRIME_COLUMNS = 128
+CALIFORNIA_ROWS = 20_640
+CALIFORNIA_BYTES = 4 * 2**20
 MOSTLY_MISSING = 0.5
 
 
 def california(data_dir: Path) -> Split:
     """California housing: eight variables of 20,640 districts, and their median house value, `[n, 1]`.
 
+    scikit-learn keeps them as a pickle. It is read once, and kept as arrays that cannot run code: whoever gives this
+    folder must be the user, since a pickle that is found in it is read.
+
     Raises:
         Failure: it is not there and cannot be downloaded.
         UserError: the file there is not scikit-learn's.
     """
+    kept = data_dir / "california" / "california.npz"
+    if kept.is_file():
+        arrays = read_npz(kept, ("data", "target"), CALIFORNIA_BYTES)
+        return _split(*_california(arrays["data"], arrays["target"], kept))
+    data, target = _california(*_fetch_california(data_dir), data_dir / "scikit_learn_data" / "cal_housing_py3.pkz")
+    file = io.BytesIO()
+    np.savez_compressed(file, data=data, target=target)
+    with suppress(OSError):  # a folder that cannot be written is read again the next time
+        kept.parent.mkdir(exist_ok=True)
+        scratch = kept.with_name(f".{kept.name}.{token_hex(4)}.partial")
+        scratch.write_bytes(file.getvalue())
+        scratch.replace(kept)
+    return _split(data, target)
+
+
+def _california(data: np.ndarray, target: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Those arrays, where they are the data set's."""
+    numbers = (data.dtype.kind, target.dtype.kind) == ("f", "f")
+    shapes = (data.shape, target.shape) == ((CALIFORNIA_ROWS, 8), (CALIFORNIA_ROWS,))
+    if not numbers or not shapes or not (np.isfinite(data).all() and np.isfinite(target).all()):
+        raise UserError(f"{path} is not California housing. Delete it and run again to download it anew.")
+    return data, target
+
+
+def _fetch_california(data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import fetch_california_housing  # a slow import
 
     home = data_dir / "scikit_learn_data"
@@ -41,7 +75,7 @@ def california(data_dir: Path) -> Split:
         raise UserError(
             f"{home / 'cal_housing_py3.pkz'} cannot be read ({error}). Delete it and run again to download it anew."
         ) from error
-    return _split(np.asarray(bunch.data), np.asarray(bunch.target))
+    return np.asarray(bunch.data), np.asarray(bunch.target)
 
 
 def crime(data_dir: Path) -> Split:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import UserError, one_of
-from ..run.folder import explained, write_bytes
+from ..run.folder import check_output, explained, write_output
 from .fixed import load_loss
 from .formula import fit_formulas, render
 from .programs import onnx_program, torch_program
@@ -37,13 +37,14 @@ def export(run: Path, to: str, out: Path | None = None, *, reduction: str = "mea
         content = {"torch": torch_program, "onnx": onnx_program}[to](loss)
     with explained(f"write {path}", "choose another -o"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
+        write_output(path, content)
     return path
 
 
 def _writable(path: Path) -> None:
     if path.is_dir():
         raise UserError(f"{path} is a folder; give -o the name of a file.")
+    check_output(path)
     there = next(parent for parent in path.absolute().parents if parent.exists())
     if not there.is_dir():
         raise UserError(f"{path} lies beneath a file that is not a folder; choose another -o.")

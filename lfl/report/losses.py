@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from ..loss.curve import REGRESSION_TARGET
 from ..method import METHODS, offline_only
-from ..run import read_json
+from ..run import read_settings
+from ..run.curves import Curves, read_curves
 from ..run.folder import write_bytes
-from .curves import Curves, read_curves
+from ..text import for_picture
 from .style import STEP_COLOURS, new_figure, rendered
 
 TITLES = {"init": "offline initialisation", "train": "training"}
@@ -32,9 +33,9 @@ def draw_losses(folder: Path) -> Path | None:
     curves = read_curves(folder)
     if curves is None:
         return None
-    config = read_json(folder / "config.json")
-    title = f"{config['task']}, {config['model']}, {config['method']}, seed {config['seed']}"
-    write_bytes(folder / "losses.png", rendered(losses_figure(curves, config["method"], title), "png"))
+    run = read_settings(folder)
+    title = f"{run.task}, {run.model}, {run.method}, seed {run.seed}"
+    write_bytes(folder / "losses.png", rendered(losses_figure(curves, run.method, title), "png"))
     return folder / "losses.png"
 
 
@@ -61,7 +62,7 @@ def losses_figure(curves: Curves, method: str, title: str) -> Figure:
             panel.grid(alpha=0.25)
         row[0].set_ylabel("learned loss of one output")
         figure.colorbar(colour, ax=list(row), label="step")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(for_picture(title), fontsize=11)
     return figure
 
 

@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import UserError
-from ..run.folder import explained, make_folder, write_bytes
+from ..run.folder import check_output, explained, make_folder, write_output
 from ..version import VERSION
 from .charts import loss_charts, panel_chart
 from .gather import Comparison, labels_of
@@ -33,10 +33,11 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder; choose a file for --out, such as {path / 'report.html'}.")
+    check_output(path)
     content = page(comparisons).encode()
     make_folder(path.parent)
     with explained(f"write {path}", "choose another --out"):
-        write_bytes(path, content)
+        write_output(path, content)
 
 
 def page(comparisons: Sequence[Comparison]) -> str:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from ..text import for_picture
 from .statistics import OverSteps
 from .style import line_style, new_figure
 
@@ -80,7 +81,7 @@ def draw_panels(panels: Sequence[Panel], labels: Sequence[str]) -> Figure:
         unused.set_axis_off()
     figure.legend(
         list(handles.values()),
-        [fill(name, LETTERS_PER_LINE) for name in handles],
+        [fill(for_picture(name), LETTERS_PER_LINE) for name in handles],
         loc="outside lower center",
         ncols=min(3, len(handles)),
         fontsize=10,
@@ -112,7 +113,7 @@ def _draw(panel: Panel, on: Axes, labels: Sequence[str]) -> None:
         on.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         on.yaxis.set_minor_formatter(NullFormatter())
     on.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    on.set_title(f"{panel.title}, {panel.num_seeds}", fontsize=11)
+    on.set_title(f"{for_picture(panel.title)}, {panel.num_seeds}", fontsize=11)
     on.set_xlabel("training step")
     on.set_ylabel(panel.measure)
     on.grid(alpha=0.25)

@@ -1,28 +1,27 @@
 """What a run folder tells without its data: settings, metrics and how it ended."""
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import to_builtins
+
 from ..errors import UserError
 from ..loss import HANDCRAFTED
-from ..method import METHODS
-from ..run import read_json
+from ..run.curves import Curves, read_curves
+from ..run.folder import refuse_links
+from ..run.schema import read_ended, read_known, read_lines
 from ..training import Settings
 from ..types import Kind
-from .curves import Curves, read_curves
 
 NAMED = ("task", "model", "method")
 """The settings that say what a run is."""
 
-NUMBERS = {field.name for field in fields(Settings) if field.type in (int, float)}
-
 NOT_OF_THE_RESULT = {"seed", "checkpoint_every", "log"}
 """Settings in which runs may differ and be seeds of the same thing."""
 
-NOT_TOLD = {"seed", "seeds", "data_dir"}
-"""What is no fact about a run: where it is one of several, and where its data lay."""
+NOT_TOLD = {"seed", "seeds", "data_dir", "data"}
+"""What is no fact about a run: where it is one of several, where its data lay, and their digest."""
 
 
 class RunLog(NamedTuple):
@@ -89,61 +88,26 @@ def has_begun(folder: Path) -> bool:
 
 
 def read_run(folder: Path) -> RunLog:
-    """Read a run folder for pictures and pages.
+    """Read a run folder for pictures and pages. No code of the run is used, and nothing outside of its folder.
 
     Raises:
         UserError: it is not a run folder, a file of it is damaged, or the run has not come to its first metrics.
     """
-    config = read_json(folder / "config.json")
-    odd = [name for name in NAMED if not isinstance(config.get(name), str)]
-    odd += [name for name in ("seed", *NUMBERS & config.keys()) if not _is_number(config.get(name))]
-    if not odd and config["method"] not in METHODS:
-        odd = ["method"]
-    if odd:
-        raise UserError(f"{folder / 'config.json'} is not a run's: {odd[0]} is missing or odd; name another folder.")
-    ended = folder / "result.json"
-    timing = _lines(folder / "timing.jsonl") if (folder / "timing.jsonl").is_file() else []
+    refuse_links(folder)
+    path = folder / "config.json"
+    config = read_known(path)
+    missing = [name for name in (*NAMED, "seed") if name not in config]
+    if missing:
+        raise UserError(f"{path} is not a run's: {missing[0]} is missing; name another folder.")
+    timing = read_lines(folder / "timing.jsonl") if (folder / "timing.jsonl").is_file() else []
     if not has_begun(folder):
         raise UserError(f"{folder} has no metrics yet; wait until the run has made some steps, or leave it out.")
+    ended = read_ended(folder)
     return RunLog(
         folder,
         config,
-        metrics=_lines(folder / "metrics.jsonl"),
-        result=_result(ended) if ended.is_file() else {},
+        metrics=read_lines(folder / "metrics.jsonl"),
+        result={} if ended is None else to_builtins(ended),
         curves=read_curves(folder),
         seconds=timing[-1].get("seconds") if timing else None,
     )
-
-
-def _result(path: Path) -> dict[str, Any]:
-    result = read_json(path)
-    for name in ("test_error", "valid_error"):
-        if not _is_number(result.get(name)):
-            raise UserError(f"{path} has {name} {result.get(name)!r}, not a number; the run cannot be used.")
-    return result
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file with one a line, each with a phase, a step and numbers."""
-    lines = []
-    try:
-        for number, text in enumerate(path.read_bytes().splitlines(), 1):
-            try:
-                line = json.loads(text)
-            except ValueError as error:
-                raise UserError(
-                    f"{path}, line {number}, is not JSON; remove the line, or leave the run out."
-                ) from error
-            numbers = isinstance(line, dict) and [v for name, v in line.items() if name != "phase"]
-            if not numbers or not {"phase", "step"} <= line.keys() or not all(map(_is_number, numbers)):
-                raise UserError(
-                    f"{path}, line {number}, is not a phase, a step and numbers; remove the line, or leave the run out."
-                )
-            lines.append(line)
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}); name a folder that lfl train made.") from error
-    return lines
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

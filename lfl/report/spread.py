@@ -20,8 +20,8 @@ def spread(values: Sequence[float]) -> Spread:
         >>> spread([1.0, 2.0, 3.0])
         Spread(mean=2.0, std=1.0)
     """
-    if any(math.isnan(value) for value in values):
-        return Spread(math.nan, math.nan if len(values) > 1 else None)
+    if not all(math.isfinite(value) for value in values):  # these have no deviation
+        return Spread(sum(values), math.nan if len(values) > 1 else None)
     return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 

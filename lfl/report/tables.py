@@ -142,7 +142,7 @@ def figure(found: Spread, places: int, *, signed: bool = False) -> str:
 
 def _places(comparison: Comparison) -> int:
     """Four, as in the paper; more where an error has fewer than two digits then."""
-    errors = [error for group in comparison.groups for error in final_errors(group).values() if error > 0]
+    errors = [error for group in comparison.groups for error in final_errors(group).values() if 0 < error < math.inf]
     return max([4, *(1 - math.floor(math.log10(error)) for error in errors)])
 
 

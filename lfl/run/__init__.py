@@ -2,23 +2,28 @@
 
 from .execute import execute, execute_seeds
 from .history import History
-from .load import Run, learned_loss_of, load_history, load_model, load_run, read_json, read_settings, test_error
+from .load import Run, data_folder, learned_loss_of, load_data, load_history, load_model, load_run, test_error
 from .predict import predict
 from .record import Result
 from .resume import resume
+from .schema import read_facts, read_settings
+from .trust import Named
 
 __all__ = [
     "History",
+    "Named",
     "Result",
     "Run",
+    "data_folder",
     "execute",
     "execute_seeds",
     "learned_loss_of",
+    "load_data",
     "load_history",
     "load_model",
     "load_run",
     "predict",
-    "read_json",
+    "read_facts",
     "read_settings",
     "resume",
     "test_error",

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from msgspec import to_builtins
+from safetensors.torch import save
 
+from ..boundary import MEBIBYTE, converted, parse_json, parse_tensors, read_bytes
+from ..errors import LflError, UserError
 from ..types import Tensors
-from .folder import clear_partial, write_bytes
+from .folder import clear_partial, refuse_links, write_bytes
+from .schema import Left
 
 KEPT = 2
 FOLDER = "checkpoints"
+MOST = 64 * 1024 * MEBIBYTE
 
 
 class Checkpoint(NamedTuple):
@@ -26,21 +30,21 @@ class Checkpoint(NamedTuple):
     Args:
         path: where it lies.
         tensors: by name, with the strides that they had: programs are compiled for them.
-        facts: the rest, as JSON holds it.
+        left: where the run was left.
     """
 
     path: Path
     tensors: Tensors
-    facts: dict[str, Any]
+    left: Left
 
 
-def write_checkpoint(run: Path, number: int, tensors: Tensors, facts: dict[str, Any]) -> Path:
+def write_checkpoint(run: Path, number: int, tensors: Tensors, left: Left) -> Path:
     """Write a checkpoint of a run, and remove all but the last two.
 
     Args:
         run: the run folder.
         number: of steps done; later checkpoints have greater ones.
-        tensors, facts: what it holds.
+        tensors, left: what it holds.
 
     Returns:
         Its path.
@@ -50,7 +54,7 @@ def write_checkpoint(run: Path, number: int, tensors: Tensors, facts: dict[str, 
     """
     plain = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
     strides = {name: t.stride() for name, t in tensors.items() if not t.is_contiguous()}
-    content = save(plain, {"facts": json.dumps(facts), "strides": json.dumps(strides)})
+    content = save(plain, {"facts": json.dumps(to_builtins(left)), "strides": json.dumps(strides)})
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{number:09d}-{_digest(content)}.safetensors"
@@ -61,15 +65,19 @@ def write_checkpoint(run: Path, number: int, tensors: Tensors, facts: dict[str, 
     return path
 
 
-def read_checkpoint(run: Path) -> tuple[Checkpoint | None, list[Path]]:
+def read_checkpoint(run: Path, most: int = MOST) -> tuple[Checkpoint | None, list[Path]]:
     """The last checkpoint of a run that is whole, and the later ones that are not.
+
+    Args:
+        run: the run folder.
+        most: bytes that one may have.
 
     Returns:
         The checkpoint, None where no whole one is there; the paths of damaged ones.
     """
     damaged: list[Path] = []
     for path in reversed(_by_age(run / FOLDER)):
-        found = _read(path)
+        found = _read(path, most)
         if found is not None:
             return found, damaged
         damaged.append(path)
@@ -77,12 +85,20 @@ def read_checkpoint(run: Path) -> tuple[Checkpoint | None, list[Path]]:
 
 
 def remove_checkpoints(run: Path) -> None:
-    """A run that has ended needs none."""
+    """A run that has ended needs none.
+
+    Raises:
+        UserError: a symbolic link is there, which would lead to somebody else's files.
+    """
     folder = run / FOLDER
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a symbolic link; a run folder holds its files itself. Remove it.")
+    refuse_links(folder)
     if folder.is_dir():
-        for path in folder.iterdir():
+        for path in [*_by_age(folder), *folder.glob(".*.partial")]:
             path.unlink()
-        folder.rmdir()
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _by_age(folder: Path) -> list[Path]:
@@ -93,21 +109,28 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _read(path: Path) -> Checkpoint | None:
+def _read(path: Path, most: int) -> Checkpoint | None:
+    """A checkpoint; None where it is not whole, or is none of lfl's."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, most)
         if _digest(content) != path.stem.rpartition("-")[2]:
             return None
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        facts, strides = json.loads(header["facts"]), json.loads(header["strides"])
-        tensors = {name: _laid_out(t, strides.get(name)) for name, t in load(content).items()}
-    except (OSError, ValueError, KeyError, SafetensorError):
+        named = parse_tensors(content, path)
+        start, where = 8 + int.from_bytes(content[:8], "little"), str(path)
+        about = converted(parse_json(content[8:start], where), dict[str, Any], where).get("__metadata__")
+        about = converted(about, dict[str, str], where)
+        strides = converted(parse_json(about.get("strides", "{}").encode(), where), dict[str, list[int]], where)
+        left = converted(parse_json(about.get("facts", "").encode(), where), Left, where)
+        return Checkpoint(path, {name: _laid_out(t, strides.get(name)) for name, t in named.items()}, left)
+    except LflError:
         return None
-    return Checkpoint(path, tensors, facts)
 
 
 def _laid_out(tensor: torch.Tensor, stride: list[int] | None) -> torch.Tensor:
     """A copy in memory of torch's own, aligned as torch aligns it, with the given strides."""
     if stride is None:
         return tensor.clone()
+    extent = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, stride, strict=False))
+    if len(stride) != tensor.dim() or min(stride, default=0) < 0 or extent > max(1, tensor.numel()):
+        raise UserError("strides that do not fit their tensor")
     return torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype).copy_(tensor)

@@ -1,20 +1,37 @@
 """Settings from a file: a user's own TOML, or the `config.json` of a run."""
 
 import difflib
-import json
 import tomllib
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta, Struct, structs
+
+from ..boundary import converted, parse_json, read_bytes
 from ..errors import UserError, reason
-from ..training import Settings
-from ..training.settings import check_type
+from ..training.settings import check_setting, check_text
+from .schema import MOST_SEEDS, NAMES, Facts, Threads
+from .trust import Named, allow, asked_for
 
-OF_THE_MACHINE: dict[str, type | tuple[type, ...]] = {"device": str, "threads": int, "data_dir": str, "seeds": int}
-"""What a configuration may hold beside settings, and of what type."""
+MOST = 2**20
+"""Bytes of a configuration."""
 
-TOLD = {"device_name", "versions", "compiled", "together"}
+OTHERWISE = "name a TOML file, or the config.json of a run"
+
+
+class _Machine(Struct, frozen=True):
+    """What a configuration may hold beside settings."""
+
+    device: str | None = None
+    threads: Threads | None = None
+    data_dir: str | None = None
+    seeds: Annotated[int, Meta(ge=1, le=MOST_SEEDS)] | None = None
+
+
+MACHINE = [each.name for each in structs.fields(_Machine)]
+
+TOLD = {each.name for each in structs.fields(Facts)} - set(MACHINE)
 """What a run's `config.json` tells beside them, which nothing can be done about."""
 
 
@@ -26,31 +43,57 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, or holds what is no setting.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path} ({error.strerror}); name a TOML file, or the config.json of a run."
-        ) from error
-    try:
-        asked = json.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
-    except ValueError as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise UserError(f"{path} is not {kind} ({reason(error)}).") from error
+    asked = _json(path) if path.suffix == ".json" else _toml(path)
     if not isinstance(asked, dict):
         raise UserError(f"{path} holds a {type(asked).__name__}, not settings by name.")
     named = {key.replace("-", "_"): value for key, value in asked.items() if value is not None}
     if isinstance(named.get("seeds"), list):  # of a run
         named["seeds"] = len(named["seeds"])
-    types = {field.name: field.type for field in fields(Settings)}
-    known = [*types, *OF_THE_MACHINE]
+    known = [*NAMES, *MACHINE]
     for name in sorted(named.keys() - TOLD):
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise UserError(f"{path}: {name!r} is no setting{f'; did you mean {near[0]!r}?' if near else '.'}")
-        if name in types:
-            check_type(name, types[name], named[name])
-        wanted = OF_THE_MACHINE.get(name)
-        if wanted is not None and (not isinstance(named[name], wanted) or isinstance(named[name], bool)):
-            raise UserError(f"{path}: {name} cannot be {named[name]!r}.")
+        if name in NAMES:
+            check_setting(name, named[name])
+        elif isinstance(named[name], str):
+            check_text(name, named[name])
+    converted({name: named[name] for name in MACHINE if name in named}, _Machine, str(path))
     return {name: value for name, value in named.items() if name in known}
+
+
+def _json(path: Path) -> Any:
+    return parse_json(read_bytes(path, MOST, OTHERWISE), str(path))
+
+
+def _toml(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:  # also a pipe: the user named it
+            content = file.read(MOST + 1)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}); {OTHERWISE}.") from error
+    if len(content) > MOST:
+        raise UserError(f"{path} has more than {MOST:,} bytes, too many for settings; {OTHERWISE}.")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not TOML ({reason(error)}).") from error
+
+
+def read_allowed(path: Path, named: Mapping[str, Any], *, trust: bool) -> dict[str, Any]:
+    """The same, where the file asks for no code or data beyond what the person named, or trusts.
+
+    Args:
+        path: of the file.
+        named: what was asked for beside it, by the same names.
+        trust: whether all is allowed that the file asks for.
+
+    Raises:
+        UserError: as `read_config`; it asks for more.
+    """
+    asked = read_config(path)
+    where = path.parent if path.name == "config.json" else path  # as `lfl train` notes what it made
+    own, together = (asked_for(settings, asked.get("data_dir")) for settings in (asked, {**asked, **named}))
+    used = {name: value for name, value in together.items() if name not in named}
+    allow(where, own | used, Named(trust=trust), list(used))
+    return asked

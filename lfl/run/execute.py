@@ -14,10 +14,12 @@ from ..training import Settings, build_programs, compiles, trains_together
 from .checkpoint import FOLDER
 from .environment import environment
 from .folder import create_folder, explained, write_json
-from .load import read_result, read_settings
+from .load import read_result
 from .lock import locked
 from .record import Result
+from .schema import read_settings
 from .session import Say, Session, Watch, build_session, run_session, silent
+from .trust import note_made_here
 
 
 def execute(
@@ -85,6 +87,7 @@ def execute_seeds(
     facts = _facts(task, data_dir, compiled) | {"together": together}
     with new_folder(out, settings) as folder:
         write_json(folder / "config.json", asdict(settings) | facts | {"seeds": list(seeds)})
+        note_made_here(folder, settings, facts["data_dir"])
         for seed in seeds:
             (folder / f"seed-{seed}").mkdir()
             begin_folder(folder / f"seed-{seed}", task, replace(settings, seed=seed), facts)
@@ -98,6 +101,7 @@ def begin_folder(folder: Path, task: Task, settings: Settings, facts: dict[str, 
     """What a run folder holds before the first step."""
     write_json(folder / "encoding.json", task.encoding.content())
     write_json(folder / "config.json", asdict(settings) | facts)
+    note_made_here(folder, settings, facts["data_dir"])
 
 
 def run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Say = silent) -> list[Result]:
@@ -142,4 +146,4 @@ def writing(folder: Path) -> Iterator[None]:
 def _facts(task: Task, data_dir: Path | None, compiled: bool) -> dict[str, Any]:
     """What `config.json` says beside the settings."""
     where = None if data_dir is None else str(data_dir)
-    return environment(task.device) | {"data_dir": where, "compiled": compiled}
+    return environment(task.device) | {"data_dir": where, "data": task.digest or None, "compiled": compiled}

@@ -2,8 +2,9 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
@@ -82,8 +83,59 @@ def explained(what: str, remedy: str) -> Iterator[None]:
         raise Failure(f"cannot {what} ({error.strerror or error}); {remedy}.") from error
 
 
+def refuse_links(folder: Path) -> None:
+    """Look through a run folder before anything is read from it or written into it.
+
+    The folder's own path may be a link, since whoever names it chose it; what lies inside came with the folder.
+
+    Raises:
+        UserError: a symbolic link lies inside, which would lead out of the folder.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as inside:
+        for entry in inside:
+            if entry.is_symlink():
+                raise UserError(f"{entry.path} is a symbolic link; a run folder holds its files itself. Remove it.")
+            if entry.is_dir(follow_symlinks=False):
+                refuse_links(Path(entry.path))
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write a file that the user named: where the name is a symbolic link, what it points to is written.
+
+    Raises:
+        UserError: something is there that is not a plain file.
+    """
+    write_bytes(path.resolve(), content)
+
+
+def check_output(path: Path) -> None:
+    """Refuse, before any work, a name whose file cannot be replaced.
+
+    Raises:
+        UserError: as `write_output`.
+    """
+    _refuse_odd(path.resolve())
+
+
+def _refuse_odd(path: Path) -> None:
+    """Only plain files are replaced: a device, a pipe or a link would be lost, and with it what it leads to."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # nothing is there, or what is wrong shows when it is written
+        return
+    if stat.S_ISLNK(mode):
+        raise UserError(f"{path} is a symbolic link, which is not written over; remove it.")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder is the system's to refuse
+        raise UserError(f"{path} is not a plain file, and is not written over; choose another name.")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write under a name of one's own, flush to disk, then rename: whole or not there, whoever else writes."""
+    """Write under a name of one's own, flush to disk, then rename: whole or not there, whoever else writes.
+
+    Raises:
+        UserError: something is there that is not a plain file.
+    """
+    _refuse_odd(path)
     scratch = path.with_name(f".{path.name}.{token_hex(4)}.partial")
     try:
         with scratch.open("wb") as file:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..errors import UserError
 from ..loss import LearnedLoss
 from ..loss.curve import axis, sample_curves
 from ..training import Progress
@@ -13,6 +14,9 @@ from ..trees import map_tree
 from ..types import Tensors
 
 LOOKS_PER_PHASE = 50
+
+MOST_LOOKS = 512
+"""More than a run of two phases ever keeps: a phase has at most 100 looks, and its start."""
 
 
 class History:
@@ -54,16 +58,24 @@ class History:
         }
 
     @classmethod
-    def of(cls, tensors: Tensors) -> "History":
-        """The history that `tensors` gave."""
+    def of(cls, tensors: Tensors, where: str) -> "History":
+        """The history that `tensors` gave.
+
+        Raises:
+            UserError: they are no history's; it names `where`.
+        """
         if not tensors:
             return cls()
         named = {name.removeprefix("phi."): t for name, t in tensors.items() if name.startswith("phi.")}
-        steps = tensors["step"].tolist()
+        steps, offline = (tensors.get(name, torch.empty(0)) for name in ("step", "init"))
+        n = steps.numel()
+        fits = (steps.dtype, offline.dtype) == (torch.int64, torch.bool) and steps.shape == offline.shape == (n,)
+        if not fits or not named or any(t.shape[:1] != (n,) for t in named.values()) or not 0 < n <= MOST_LOOKS:
+            raise UserError(f"{where} is corrupt: its steps do not fit what was learned; the run cannot be used.")
         return cls(
-            ["init" if offline else "train" for offline in tensors["init"].tolist()],
-            steps,
-            [{name: t[i].clone() for name, t in named.items()} for i in range(len(steps))],
+            ["init" if each else "train" for each in offline.tolist()],
+            steps.tolist(),
+            [{name: t[i].clone() for name, t in named.items()} for i in range(n)],
         )
 
     def curves(self, loss_fn: LearnedLoss) -> bytes:

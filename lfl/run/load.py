@@ -1,25 +1,29 @@
 """Read a run folder back."""
 
-import json
 from collections.abc import Set as AbstractSet
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 
-from ..errors import UserError, reason
+from ..boundary import HEADER, MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
+from ..errors import LflError, UserError, reason
 from ..loss import REPRESENTATIONS
-from ..model import PureModule
-from ..task import Encoding, Task, load_task
+from ..model import PureModule, build_model, initial_theta
+from ..places import own_cache
+from ..task import WITHOUT_DATA_DIR, Encoding, Task, is_file_task, load_task
 from ..training import ERRORS, Settings, build_functional, evaluate
 from ..training.learned import RATE
 from ..types import Kind, Tensors
-from .history import History
+from .curves import read_curves
+from .folder import refuse_links
+from .history import MOST_LOOKS, History
 from .record import Result
+from .schema import last_seconds, read_ended, read_facts, read_known, read_settings
+from .trust import Named, allow, asked_for
+
+MOST_HISTORY = 1024 * MEBIBYTE
 
 
 class Model(NamedTuple):
@@ -58,43 +62,72 @@ class Run(NamedTuple):
     completed: bool
 
 
-def load_run(folder: Path, data_dir: Path | None = None, device: torch.device | str = "cpu") -> Run:
+def load_run(
+    folder: Path,
+    data_dir: Path | None = None,
+    device: torch.device | str = "cpu",
+    *,
+    model: str | None = None,
+    task: str | None = None,
+    trust: bool = False,
+) -> Run:
     """Load what `execute` left behind, and the data that it was made with.
+
+    A folder that was not made here may ask for code or for data elsewhere; they are used only where they are named.
 
     Args:
         folder: the run folder.
         data_dir: folder of the data sets; where the run had them when omitted.
         device: where the model and the data will live.
+        model: the run's own model `"module:function"`, whose code may run.
+        task: where the run's own data lie now, a file or folder.
+        trust: whether all is allowed that the folder asks for.
 
     Returns:
         The `Run`.
 
     Raises:
-        UserError: no run is there, or a file of it is missing, corrupt or of another model.
+        UserError: no run is there, a file of it is missing, corrupt or of another model, it asks for what was not
+            named, or the data have changed since.
     """
-    model = load_model(folder, device)
-    task = load_data(folder, data_dir).to(torch.device(device))
-    if (task.input_shape, task.num_outputs) != (model.encoding.input_shape, model.encoding.num_outputs):
-        raise UserError(f"{task.name} is not what it was when {folder} was trained: inputs or classes have changed.")
-    return Run(model.settings, task, model.theta, model.buffers, model.apply_fn, model.completed)
+    named = Named(model=model, task=task, data_dir=data_dir, trust=trust)
+    allow(folder, _asked(folder), named, ["model", "task", "data_dir"])  # all in one line, before either is loaded
+    found = load_model(folder, device, model=model, trust=trust)
+    data = load_data(folder, data_dir, task=task, trust=trust).to(torch.device(device))
+    if (data.input_shape, data.num_outputs) != (found.encoding.input_shape, found.encoding.num_outputs):
+        raise UserError(f"{data.name} is not what it was when {folder} was trained: inputs or classes have changed.")
+    return Run(found.settings, data, found.theta, found.buffers, found.apply_fn, found.completed)
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
+def load_model(
+    folder: Path, device: torch.device | str = "cpu", *, model: str | None = None, trust: bool = False
+) -> Model:
     """Load the model of a run without its data.
+
+    Args:
+        folder, device, model, trust: as in `load_run`.
 
     Raises:
         UserError: as `load_run`.
     """
+    refuse_links(folder)
     settings = read_settings(folder)
-    result = read_json(folder / "result.json")
+    allow(folder, _asked(folder), Named(model=model, trust=trust), ["model"])
+    ended = read_ended(folder)
+    if ended is None:
+        raise UserError(f"{folder} has no result.json: its run has not ended; lfl resume {folder} goes on with it.")
     path = folder / "encoding.json"
-    encoding = Encoding.of(read_json(path), str(path))
+    encoding = Encoding.of(read_json(path, dict[str, object]), str(path))
     sizes = _Sizes(encoding.input_shape, encoding.num_outputs, torch.device(device))
-    shapes, apply_fn = build_functional(sizes, settings)
-    theta = _read_tensors(folder / "theta.safetensors", shapes)
+    if ":" in settings.model:
+        shapes, apply_fn = build_functional(sizes, settings)
+        theta = _read_tensors(folder / "theta.safetensors", shapes, finite=True)
+    else:
+        theta = _read_tensors(folder / "theta.safetensors", _named_shapes(settings, sizes, path), finite=True)
+        _, apply_fn = build_functional(sizes, settings)
     buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
     theta, buffers = ({name: t.to(device) for name, t in tensors.items()} for tensors in (theta, buffers))
-    return Model(settings, encoding, theta, buffers, apply_fn, bool(result.get("completed")))
+    return Model(settings, encoding, theta, buffers, apply_fn, ended.completed)
 
 
 class _Sizes(NamedTuple):
@@ -103,42 +136,78 @@ class _Sizes(NamedTuple):
     device: torch.device
 
 
-def load_data(folder: Path, data_dir: Path | None = None) -> Task:
-    """The task of a run, from `data_dir` or from where the run had it."""
-    settings = read_settings(folder)
-    noted = read_json(folder / "config.json").get("data_dir")
-    where = data_dir or Path(noted or "~/.cache/lfl").expanduser()
-    return load_task(settings.task, where, target=settings.target, kind=settings.kind, eval_split=settings.eval_split)
+def _named_shapes(settings: Settings, sizes: _Sizes, encoding: Path) -> Tensors:
+    """The shapes of theta without a byte of it: sizes in a file may ask for more memory than there is."""
+    try:
+        with torch.device("meta"):
+            return initial_theta(build_model(settings.model, sizes.input_shape, sizes.num_outputs))
+    except LflError:
+        raise
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        raise UserError(
+            f"{encoding} has inputs {list(sizes.input_shape)} that no {settings.model} takes ({reason(error)})."
+        ) from error
 
 
-def read_settings(folder: Path) -> Settings:
-    """The settings of a run.
+def load_data(folder: Path, data_dir: Path | None = None, *, task: str | None = None, trust: bool = False) -> Task:
+    """The task of a run, from `data_dir` or from where the run had it.
+
+    Args:
+        folder, data_dir, task, trust: as in `load_run`.
 
     Raises:
-        UserError: no run is there, or its `config.json` is damaged.
+        UserError: the folder asks for data that were not named, or they have changed since.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
-    config = read_json(folder / "config.json")
-    names = {field.name for field in fields(Settings)}
-    missing = sorted(names - config.keys())
-    if missing:
-        raise UserError(f"{folder / 'config.json'} lacks {', '.join(missing)}; it is not a whole run's.")
-    return Settings(**{name: config[name] for name in names})
+    settings, facts = read_settings(folder), read_facts(folder)
+    asked = _asked(folder)
+    if task is not None and "task" not in asked and task != settings.task:
+        raise UserError(f"{folder} was trained on {settings.task}, but got --task {task}; leave it out.")
+    allow(folder, asked, Named(task=task, data_dir=data_dir, trust=trust), ["task", "data_dir"])
+    name = task or settings.task
+    data = load_task(
+        name,
+        data_folder(name, data_dir, facts.data_dir),
+        target=settings.target,
+        kind=settings.kind,
+        eval_split=settings.eval_split,
+    )
+    if facts.data is not None and data.digest != facts.data:
+        raise UserError(
+            f"the data of {name} are not those that {folder} was trained on; put the old ones back, or train again."
+        )
+    return data
+
+
+def _asked(folder: Path) -> dict[str, str]:
+    """What the settings of a run ask for beyond its folder."""
+    return asked_for(asdict(read_settings(folder)), read_facts(folder).data_dir)
+
+
+def data_folder(task: str, given: Path | None, noted: str | None = None) -> Path:
+    """Where a task finds its data: as given, as noted, or lfl's own cache. Of no account to tasks that need none.
+
+    Raises:
+        UserError: it needs the cache, and the user has no home directory.
+    """
+    if given is not None:
+        try:
+            return given.expanduser()
+        except RuntimeError as error:
+            raise UserError(f"{given} names no home directory; give the whole path.") from error
+    if noted is not None:
+        return Path(noted)
+    return Path() if task in WITHOUT_DATA_DIR or is_file_task(task) else own_cache()
 
 
 def read_result(folder: Path) -> Result | None:
     """How a run ended; None while it has not ended, or was told to stop."""
-    if not (folder / "result.json").is_file():
+    ended = read_ended(folder)
+    if ended is None or not ended.completed:
         return None
-    ended = read_json(folder / "result.json")
-    try:
-        if not ended["completed"]:
-            return None
-        seconds = json.loads(_read(folder / "timing.jsonl").splitlines()[-1])["seconds"]
-        return Result(folder, **ended, seconds=seconds)
-    except (ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{folder} holds a damaged result.json or timing.jsonl ({reason(error)}).") from error
+    if ended.kind is None:
+        raise UserError(f"{folder / 'result.json'} lacks kind; it is an older version's.")
+    where = ended.phase, ended.step
+    return Result(folder, ended.kind, *where, True, ended.valid_error, ended.test_error, last_seconds(folder))
 
 
 def learned_loss_of(folder: Path) -> str:
@@ -147,10 +216,18 @@ def learned_loss_of(folder: Path) -> str:
     Raises:
         UserError: not the folder of a run that learned a loss.
     """
-    config = read_json(folder / "config.json")
+    config = read_known(folder / "config.json")
     if not (folder / "loss_curves.npz").is_file() or config.get("loss") not in REPRESENTATIONS:
         raise UserError(f"{folder} learned no loss (method {config.get('method')}); name a run of ml3 or adalfl.")
     return str(config["loss"])
+
+
+def kind_of_loss(folder: Path) -> Kind:
+    """What the learned loss of a run was learned for."""
+    curves = read_curves(folder)
+    if curves is None:
+        raise UserError(f"{folder} learned no loss; name a run of ml3 or adalfl.")
+    return curves.kind
 
 
 def load_phi(folder: Path, representation: str, kind: Kind) -> Tensors:
@@ -161,28 +238,35 @@ def load_phi(folder: Path, representation: str, kind: Kind) -> Tensors:
     """
     found = learned_loss_of(folder)
     if found != representation:
-        raise UserError(f"the loss of {folder} is {found}, but --loss {representation} came; leave --loss out.")
-    with np.load(folder / "loss_curves.npz") as curves:
-        learned_for = "classification" if curves["curves"].shape[1] == 2 else "regression"
+        raise UserError(f"the loss of {folder} is {found}, but got --loss {representation}; leave --loss out.")
+    learned_for = kind_of_loss(folder)
     if learned_for != kind:
         raise UserError(
             f"the loss of {folder} was learned for {learned_for}, but this task is {kind}; choose another run."
         )
     like, _ = REPRESENTATIONS[representation](kind, generator=torch.Generator())
-    return _read_tensors(folder / "phi.safetensors", like, ignored={RATE})
+    return _read_tensors(folder / "phi.safetensors", like, ignored={RATE}, finite=True)
 
 
-def load_history(folder: Path) -> History:
+def load_history(folder: Path, like: Tensors | None = None) -> History:
     """What a run learned beside its model, by step.
+
+    Args:
+        folder: the run folder.
+        like: phi as it was learned: others are refused, and what was learned beside it is left out; all when omitted.
 
     Raises:
         UserError: the run learned nothing, or the file is corrupt.
     """
     path = folder / "phi_history.safetensors"
-    try:
-        return History.of(load(_read(path)))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is corrupt ({error}); the run cannot be used.") from error
+    most = MOST_HISTORY if like is None else (num_bytes(like) + MEBIBYTE) * MOST_LOOKS
+    history = History.of(parse_tensors(read_bytes(path, most), path), str(path))
+    if like is None:
+        return history
+    kept = [{name: phi[name] for name in like if name in phi} for phi in history.phis]
+    for phi in kept:
+        _refuse_odd(phi, like, path, finite=True)
+    return History(history.phases, history.steps, kept)
 
 
 def test_error(run: Run) -> float:
@@ -190,36 +274,28 @@ def test_error(run: Run) -> float:
     return evaluate(run.apply_fn, run.theta, run.buffers, run.task.test, ERRORS[run.task.kind])
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; `UserError` where there is none."""
-    content = _read(path)
-    try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); the run cannot be used.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} holds a {type(value).__name__}, not settings; the run cannot be used.")
-    return value
+def _read_tensors(
+    path: Path, like: Tensors, ignored: AbstractSet[str] = frozenset(), *, finite: bool = False
+) -> Tensors:
+    content = read_bytes(path, num_bytes(like) + HEADER)
+    tensors = {name: t for name, t in parse_tensors(content, path).items() if name not in ignored}
+    _refuse_odd(tensors, like, path, finite=finite)
+    return tensors
 
 
-def _read_tensors(path: Path, like: Tensors, ignored: AbstractSet[str] = frozenset()) -> Tensors:
-    content = _read(path)
-    try:
-        tensors = {name: t for name, t in load(content).items() if name not in ignored}
-    except (SafetensorError, ValueError) as error:
-        raise UserError(f"{path} is corrupt ({error}); the run cannot be used.") from error
-    expected, found = ({name: list(t.shape) for name, t in ts.items()} for ts in (like, tensors))
+def _refuse_odd(tensors: Tensors, like: Tensors, path: Path, *, finite: bool) -> None:
+    """Refuse tensors of other names, shapes or types than the model or the loss has, and where wanted infinite ones."""
+    expected, found = ({name: _described(t) for name, t in ts.items()} for ts in (like, tensors))
     if expected != found:
         odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         raise UserError(
             f"{path} does not fit the model of config.json: {odd[0]} should be "
             f"{expected.get(odd[0], 'absent')}, but is {found.get(odd[0], 'absent')}."
         )
-    return tensors
+    for name, t in tensors.items():
+        if finite and not bool(t.isfinite().all()):
+            raise UserError(f"{path} is damaged: {name} holds values that are not finite; make the run again.")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}); name a folder that lfl train made.") from error
+def _described(t: torch.Tensor) -> str:
+    return f"{list(t.shape)} of {str(t.dtype).removeprefix('torch.')}"

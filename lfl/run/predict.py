@@ -13,11 +13,20 @@ from ..data.table import encode, read_table
 from ..errors import UserError
 from ..task import Encoding
 from ..task.arrays import to_inputs
-from .folder import write_bytes
+from ..text import to_cell
+from .folder import check_output, write_output
 from .load import Model, load_model
 
 
-def predict(folder: Path, source: Path, out: Path, device: torch.device | str = "cpu") -> int:
+def predict(
+    folder: Path,
+    source: Path,
+    out: Path,
+    device: torch.device | str = "cpu",
+    *,
+    model: str | None = None,
+    trust: bool = False,
+) -> int:
     """Read inputs, and write what the model of a run makes of them.
 
     Args:
@@ -27,6 +36,7 @@ def predict(folder: Path, source: Path, out: Path, device: torch.device | str = 
         out: a `.csv`, or a `.npz`: for classes `class` and, for each of them, its probability; for real values
             `value`, in the units of the targets.
         device: where to compute.
+        model, trust: as in `load_run`.
 
     Returns:
         The number of rows.
@@ -35,13 +45,14 @@ def predict(folder: Path, source: Path, out: Path, device: torch.device | str = 
         UserError: no run is there, inputs that it cannot take, or a kind of file that is not known.
     """
     if out.suffix not in {".csv", ".npz"}:
-        raise UserError(f"predictions are written as .csv or .npz, but {out} came.")
-    model = load_model(folder, device)
-    x = _read(source, model.encoding)
-    columns = _columns(outputs_of(model, x), model.encoding)
+        raise UserError(f"predictions are written as .csv or .npz, but got {out}.")
+    check_output(out)
+    found = load_model(folder, device, model=model, trust=trust)
+    x = _read(source, found.encoding)
+    columns = _columns(outputs_of(found, x), found.encoding)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(out, (_npz if out.suffix == ".npz" else _csv)(columns))
+        write_output(out, (_npz if out.suffix == ".npz" else _csv)(columns))
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(f"cannot write {out} ({error.strerror}); choose another --out.") from error
     return len(x)
@@ -96,8 +107,9 @@ def _columns(outputs: torch.Tensor, encoding: Encoding) -> dict[str, np.ndarray]
 def _csv(columns: dict[str, np.ndarray]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    writer.writerow(map(to_cell, columns))
+    for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+        writer.writerow(to_cell(value) if isinstance(value, str) else value for value in row)
     return text.getvalue().encode()
 
 

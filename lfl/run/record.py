@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..types import Kind
 from .board import Board
 from .folder import clear_partial, write_bytes, write_json, write_tensors
 from .history import History
+from .schema import Place
 
 
 class Result(NamedTuple):
@@ -50,33 +52,30 @@ class Record:
         learned_loss: LearnedLoss | None,
         *,
         history: History | None = None,
-        left_at: dict[str, Any] | None = None,
+        left_at: Place | None = None,
         board: Board | None = None,
     ) -> None:
         """Begin, or go on where `left_at` says, with the history up to there."""
         self.folder = folder
         self.learned_loss = learned_loss
         self.history = history or History()
-        left_at = left_at or {"metrics": 0, "timing": 0, "seconds": 0.0}
-        self.start = time.perf_counter() - left_at["seconds"]
+        left_at = left_at or Place(0, 0, 0.0)
+        self.start = time.perf_counter() - left_at.seconds
         self.board = board
         self.files = ExitStack()
         if board is not None:
             self.files.callback(board.close)
         self.metrics, self.timing = (
-            self.files.enter_context(_cut(folder / f"{name}.jsonl", left_at[name])) for name in ("metrics", "timing")
+            self.files.enter_context(_cut(folder / f"{name}.jsonl", length))
+            for name, length in (("metrics", left_at.metrics), ("timing", left_at.timing))
         )
 
-    def position(self) -> dict[str, Any]:
+    def position(self) -> Place:
         """How far it is written, on the disk: what `left_at` takes."""
         for file in (self.metrics, self.timing):
             file.flush()
             os.fsync(file.fileno())
-        return {
-            "metrics": self.metrics.tell(),
-            "timing": self.timing.tell(),
-            "seconds": time.perf_counter() - self.start,
-        }
+        return Place(self.metrics.tell(), self.timing.tell(), time.perf_counter() - self.start)
 
     def look(self, progress: Progress, done: int, phi: Any, metrics: dict[str, float] | None) -> None:
         """Take in a step, the `done`-th of all phases: the seed's phi, and its numbers where there are any."""
@@ -111,7 +110,12 @@ class Record:
 
 def _cut(path: Path, length: int) -> Any:
     """A file to append to, cut to the length that it had."""
-    file = path.open("r+" if length else "w")
+    mode = os.O_RDWR | (0 if length else os.O_CREAT | os.O_TRUNC)
+    descriptor = os.open(path, mode | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    file = open(descriptor, "r+")  # noqa: SIM115, the caller closes it
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise UserError(f"{path} is not a plain file; the run cannot be resumed.")
     if file.seek(0, os.SEEK_END) < length:
         file.close()
         raise UserError(f"{path} is shorter than its run's checkpoint says; the run cannot be resumed.")

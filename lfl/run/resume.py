@@ -1,16 +1,23 @@
 """Go on with a run that was killed or told to stop."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
+from ..device import resolve_device
 from ..errors import UserError
-from ..training import build_programs
+from ..task import Task
+from ..training import Settings, build_programs, compiles
 from .environment import environment
-from .execute import run_in_turn, writing
-from .load import load_data, read_json, read_result, read_settings
+from .execute import run_in_turn
+from .folder import explained, refuse_links
+from .load import load_data, read_result
+from .lock import locked
 from .record import Result
+from .schema import Facts, read_facts, read_settings
 from .session import Say, Watch, build_session, run_session, silent
+from .trust import Named, allow, asked_for
 
 
 def resume(
@@ -20,8 +27,11 @@ def resume(
     device: torch.device | None = None,
     watch: Watch | None = None,
     say: Say = silent,
+    named: Named | None = None,
 ) -> list[Result]:
     """Go on from the last whole checkpoint, to the bit as if nothing had happened; from the start where there is none.
+
+    A folder that was not made here may ask for code or for data elsewhere; they are used only where they are named.
 
     Args:
         folder: a run folder, or one that holds the folders of several seeds.
@@ -29,30 +39,56 @@ def resume(
         device: where to go on; the run's own when omitted.
         watch: called with each `Progress`.
         say: called with what is worth knowing: damaged checkpoints, and what differs from where the run began.
+        named: what else of its settings is allowed: its own model, its own data, the run whose loss it trains on.
 
     Returns:
         A `Result` for each seed.
 
     Raises:
-        UserError: no run is there, it is complete, is one of several that train together, or another process is at
-            work on it.
+        UserError: no run is there, it is complete, is one of several that train together, asks for what was not
+            named, its data have changed, or another process is at work on it.
         Failure: training diverged, or the disk failed; the checkpoints stay.
     """
-    settings, config = read_settings(folder), read_json(folder / "config.json")
-    seeds, together = config.get("seeds"), config.get("together", False)
-    if together and seeds is None:
-        raise UserError(f"{folder} trained together with other seeds; resume the folder above it, {folder.parent}.")
-    folders = [folder] if seeds is None else [folder / f"seed-{seed}" for seed in seeds]
-    if all(read_result(own) is not None for own in folders):
-        raise UserError(f"{folder} is complete; there is nothing to resume.")
-    task = load_data(folder, data_dir).to(device or torch.device(config["device"]))
-    now = environment(task.device)
-    for name in now:
-        if now[name] != config.get(name):
-            say(f"{name} was {config.get(name)} and is {now[name]}: numbers may differ in their last digits.")
-    steps = build_programs(task, settings, many_seeds=together, compiled=config["compiled"])
-    session = build_session(task, settings, steps, seeds if together else None, watch)
-    with writing(folder):
-        if seeds is not None and not together:
-            return run_in_turn(session, steps, folders, say)
-        return run_session(session, folder, folders, say)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
+    with locked(folder):  # what is read from here on is nobody else's to change
+        refuse_links(folder)
+        settings, facts = read_settings(folder), read_facts(folder)
+        folders = _folders(folder, settings, facts)
+        if all(read_result(own) is not None for own in folders):
+            raise UserError(f"{folder} is complete; there is nothing to resume.")
+        named = (named or Named())._replace(data_dir=data_dir)
+        allow(folder, asked_for(asdict(settings), facts.data_dir), named)
+        task = load_data(folder, data_dir, task=named.task, trust=named.trust).to(
+            device or resolve_device(facts.device)
+        )
+        _tell_changes(facts, task, say)
+        together = facts.together and facts.seeds is not None
+        compiled = compiles(task, settings) if facts.compiled is None else facts.compiled
+        steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
+        session = build_session(task, settings, steps, facts.seeds if together else None, watch)
+        with explained(f"write the run into {folder}", "make room, or choose another --out"):
+            if facts.seeds is not None and not together:
+                return run_in_turn(session, steps, folders, say)
+            return run_session(session, folder, folders, say)
+
+
+def _folders(folder: Path, settings: Settings, facts: Facts) -> list[Path]:
+    """The run folder of each seed, whose settings are those of the folder above but for the seed."""
+    if facts.seeds is None:
+        if facts.together:
+            raise UserError(f"{folder} trained together with other seeds; resume the folder above it, {folder.parent}.")
+        return [folder]
+    folders = [folder / f"seed-{seed}" for seed in facts.seeds]
+    for seed, own in zip(facts.seeds, folders, strict=True):
+        if read_settings(own) != replace(settings, seed=seed):
+            raise UserError(f"{own} was made with other settings than {folder}; it cannot be resumed.")
+    return folders
+
+
+def _tell_changes(facts: Facts, task: Task, say: Say) -> None:
+    """Say where the run began otherwise than it goes on."""
+    for name, now in environment(task.device).items():
+        was = getattr(facts, name)
+        if now != was:
+            say(f"{name} was {was} and is {now}: numbers may differ in their last digits.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Any, NamedTuple
 
+from ..boundary import HEADER, MEBIBYTE, num_bytes
 from ..errors import UserError
 from ..method import Plan, Programs, plan
 from ..task import Task
@@ -13,10 +14,12 @@ from ..training import Position, Progress, Settings, build_functional, build_pro
 from ..trees import named, refill
 from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
-from .history import History
+from .folder import refuse_links
+from .history import MOST_LOOKS, History
 from .load import load_phi
 from .looks import Looks
 from .record import Record, Result
+from .schema import Left
 from .signals import Stop, stop_on_signals
 
 Watch = Callable[[Progress], None]
@@ -65,23 +68,25 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
         A `Result` for each folder.
 
     Raises:
-        UserError: the checkpoint is of another run.
+        UserError: the checkpoint is of another run, or a link lies in the folder.
         Failure: training diverged.
     """
-    checkpoint, damaged = read_checkpoint(root)
+    refuse_links(root)
+    checkpoint, damaged = read_checkpoint(root, _most(session, len(folders)))
     for path in damaged:
         say(f"{path} is damaged and not used.")
     task, settings = session.task, session.settings
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
     looks = Looks(task, settings, apply_fn, what, None if session.seeds is None else len(session.seeds))
-    start = None if checkpoint is None else _position(session, checkpoint)
+    start = None if checkpoint is None else _position(session, checkpoint, len(folders))
     records: list[Record] = []
+    histories = [None if checkpoint is None else _history(session, checkpoint, i) for i in range(len(folders))]
     for i, folder in enumerate(folders):
-        past = {} if checkpoint is None else {"left_at": checkpoint.facts["records"][i]}
-        done = 0 if checkpoint is None else checkpoint.facts["done"]
+        left_at = None if checkpoint is None else checkpoint.left.records[i]
+        done = 0 if checkpoint is None else checkpoint.left.done
         board = Board(folder, done) if settings.log == "tensorboard" else None
-        records.append(Record(folder, what.learned_loss, history=_history(checkpoint, i), board=board, **past))
+        records.append(Record(folder, what.learned_loss, history=histories[i], left_at=left_at, board=board))
     with ExitStack() as stack:
         for record in records:
             stack.callback(record.close)
@@ -146,8 +151,7 @@ def _save(session: Session, root: Path, records: list[Record], progress: Progres
         tensors |= {f"history {i} {name}": t for name, t in record.history.tensors().items()}
     places = [record.position() for record in records]
     done = _done(session, progress)
-    facts = {"phase": progress.phase.name, "step": progress.step, "done": done, "records": places}
-    write_checkpoint(root, done, tensors, facts)
+    write_checkpoint(root, done, tensors, Left(progress.phase.name, progress.step, done, places))
 
 
 def _done(session: Session, progress: Progress) -> int:
@@ -156,16 +160,35 @@ def _done(session: Session, progress: Progress) -> int:
     return sum(phase.num_steps for phase in before) + progress.step
 
 
-def _position(session: Session, checkpoint: Checkpoint) -> Position:
-    like, found = named(session.plan.state), _part(checkpoint, "state")
-    if {name: t.shape for name, t in like.items()} != {name: t.shape for name, t in found.items()}:
+def _position(session: Session, checkpoint: Checkpoint, num_runs: int) -> Position:
+    """Where a checkpoint of this very run was made."""
+    like, found, left = named(session.plan.state), _part(checkpoint, "state"), checkpoint.left
+    if {name: (t.shape, t.dtype) for name, t in like.items()} != {
+        name: (t.shape, t.dtype) for name, t in found.items()
+    }:
         raise UserError(f"{checkpoint.path} is of another model or loss than config.json; it cannot be resumed.")
+    lengths = {phase.name: (phase.num_steps, phase.stride) for phase in session.plan.phases}
+    most, stride = lengths.get(left.phase, (-1, 1))
+    if left.step > most or left.step % stride or len(left.records) != num_runs:
+        raise UserError(f"{checkpoint.path} is of other steps or seeds than config.json; it cannot be resumed.")
     state = refill(session.plan.state, {name: t.to(like[name].device) for name, t in found.items()})
-    return Position(checkpoint.facts["phase"], checkpoint.facts["step"], state)
+    return Position(left.phase, left.step, state)
 
 
-def _history(checkpoint: Checkpoint | None, i: int) -> History | None:
-    return None if checkpoint is None else History.of(_part(checkpoint, f"history {i} "))
+def _history(session: Session, checkpoint: Checkpoint, i: int) -> History:
+    """The history of the i-th run up to a checkpoint."""
+    history = History.of(_part(checkpoint, f"history {i} "), str(checkpoint.path))
+    like = session.plan.state.phi or {}
+    shapes = {name: t.shape[session.seeds is not None :] for name, t in like.items()}
+    if any({name: t.shape for name, t in phi.items()} != shapes for phi in history.phis):
+        raise UserError(f"{checkpoint.path} is of another loss than config.json; it cannot be resumed.")
+    return history
+
+
+def _most(session: Session, num_runs: int) -> int:
+    """Bytes of the greatest checkpoint that such a session makes."""
+    state, phi = (num_bytes(named(tree)) for tree in (session.plan.state, session.plan.state.phi))
+    return state + (phi + MEBIBYTE) * num_runs * MOST_LOOKS + HEADER
 
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Any]:

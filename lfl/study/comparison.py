@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..report.spread import Spread
 from ..run.folder import explained, write_bytes, write_json
+from ..text import to_cell
 from .statistics import Paired, ratio
 from .summary import Summary
 
@@ -76,7 +77,7 @@ def _line(each: Compared) -> list[Any]:
     paired = each.less_first or Paired(0, math.nan, None, None, None)
     numbers = [*each.error, paired.mean, paired.std, paired.t, paired.p, each.time_ratio]
     shown = ["" if number is None or math.isnan(number) else f"{number:.6g}" for number in numbers]
-    return [*each.summary.line.key, len(each.summary.outcomes), *shown, each.summary.commit]
+    return [*map(to_cell, each.summary.line.key), len(each.summary.outcomes), *shown, each.summary.commit]
 
 
 def _whole(each: Compared) -> dict[str, Any]:
@@ -103,5 +104,5 @@ def _whole(each: Compared) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has no NaN."""
-    return None if value is None or math.isnan(value) else value
+    """JSON has neither NaN nor infinity."""
+    return value if value is not None and math.isfinite(value) else None

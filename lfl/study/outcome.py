@@ -1,14 +1,14 @@
 """What became of a seed."""
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..boundary import read_json
 from ..errors import Diverged, UserError
-from ..run import read_json
-from ..run.folder import write_json
+from ..run.folder import refuse_links, write_json
+from ..run.schema import Divergence, Origin, last_seconds, read_ended, read_known
 from .cell import Cell
 from .commit import joined, source
 
@@ -47,26 +47,32 @@ def read_outcome(cell: Cell, seed: int) -> Outcome | None:
     """
     diverged = cell.divergence(seed)
     if diverged.is_file():
-        found = read_json(diverged)
-        same_settings(cell, found["settings"], diverged)
-        return Outcome(seed, math.nan, math.nan, math.nan, found["commit"], found["reason"])
+        found = read_json(diverged, Divergence)
+        same_settings(cell, found.settings, diverged)
+        return Outcome(seed, math.nan, math.nan, math.nan, found.commit, found.reason)
     folder = cell.run(seed)
-    if not is_whole(folder):
-        return None
-    config, result = read_json(folder / "config.json"), read_json(folder / "result.json")
+    refuse_links(cell.folder)
+    try:
+        ended = read_ended(folder)
+        if ended is None or not ended.completed:
+            return None
+        config, origin = read_known(folder / "config.json"), _origin(folder)
+        seconds = last_seconds(folder) / origin.seeds
+    except UserError as error:
+        raise UserError(f"{error} Remove {folder}, and it will be run again.") from error
     same_settings(cell, config, folder)
-    origin = read_json(folder / ORIGIN) if (folder / ORIGIN).is_file() else {}
-    for name in ("test_error", "valid_error"):
-        if not isinstance(result.get(name), float):
-            raise UserError(f"{folder / 'result.json'} lacks {name}; remove its folder, and it will be run again.")
-    seconds = _last_seconds(folder / "timing.jsonl") / origin.get("seeds", 1)
-    commit = origin.get("commit", config.get("versions", {}).get("lfl", ""))
-    return Outcome(seed, result["test_error"], result["valid_error"], seconds, commit)
+    commit = origin.commit or config.get("versions", {}).get("lfl", "")
+    return Outcome(seed, ended.test_error, ended.valid_error, seconds, commit)
+
+
+def _origin(folder: Path) -> Origin:
+    return read_json(folder / ORIGIN, Origin) if (folder / ORIGIN).is_file() else Origin()
 
 
 def is_whole(folder: Path) -> bool:
     """Whether a run folder is that of a run that came to its end."""
-    return (folder / "result.json").is_file() and bool(read_json(folder / "result.json").get("completed"))
+    ended = read_ended(folder)
+    return ended is not None and ended.completed
 
 
 def write_divergence(cell: Cell, seed: int, error: Diverged) -> None:
@@ -77,7 +83,7 @@ def write_divergence(cell: Cell, seed: int, error: Diverged) -> None:
 
 def write_origin(folder: Path, num_seeds: int) -> None:
     """Note what a run is made by; where it is gone on with, also what it was made by before."""
-    before = [read_json(folder / ORIGIN)["commit"]] if (folder / ORIGIN).is_file() else []
+    before = [_origin(folder).commit] if (folder / ORIGIN).is_file() else []
     write_json(folder / ORIGIN, {"commit": joined(*before, source()), "seeds": num_seeds})
 
 
@@ -95,10 +101,3 @@ def same_settings(cell: Cell, found: dict[str, Any], where: Path) -> None:
                 f"{where} was made with {name} {was}, but {wanted} is asked for now; choose another --out, or the "
                 "settings of before."
             )
-
-
-def _last_seconds(timing: Path) -> float:
-    try:
-        return float(json.loads(timing.read_text().splitlines()[-1])["seconds"])
-    except (OSError, ValueError, LookupError) as error:
-        raise UserError(f"{timing} is missing or corrupt; remove its folder, and it will be run again.") from error

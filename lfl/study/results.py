@@ -11,6 +11,7 @@ from ..report.published import figures
 from ..report.spread import Spread, spread_words
 from ..run.folder import explained, write_bytes
 from ..run.lock import in_turn
+from ..text import from_cell, to_cell
 from .entry import Entry
 from .line import TUNED, TUNED_FACTORS
 from .statistics import Paired
@@ -120,12 +121,14 @@ def csv_format() -> Format:
 
     def read(text: str) -> Cells | None:
         first, *rest = list(csv.reader(io.StringIO(text))) or [[]]
-        return _by_key(rest, len(CSV)) if first == CSV else None
+        return _by_key([list(map(from_cell, row)) for row in rest], len(CSV)) if first == CSV else None
 
     def write(cells: Cells, before: str = "") -> str:
         del before  # all of it was read
         file = io.StringIO()
-        csv.writer(file, lineterminator="\n").writerows([CSV, *([*key, *rest] for key, rest in cells.items())])
+        csv.writer(file, lineterminator="\n").writerows(
+            [CSV, *(map(to_cell, [*key, *rest]) for key, rest in cells.items())]
+        )
         return file.getvalue()
 
     holds = f"the line {','.join(CSV)} and rows of these columns below it, without comments or blank lines"

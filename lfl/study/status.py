@@ -1,9 +1,10 @@
 """How far a study is, whoever works on it: read from its folder."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..errors import UserError
+from ..run.schema import read_lines
 from .cell import Cell
 from .lock import is_claimed
 
@@ -36,8 +37,8 @@ def _read(cell: Cell, seed: int | None) -> Running:
     lines: list[dict[str, Any]] = []
     if folders:
         try:
-            lines = [json.loads(line) for line in (folders[0] / "metrics.jsonl").read_text().splitlines()]
-        except (OSError, ValueError):  # not begun, moved just now, or half a line
+            lines = read_lines(folders[0] / "metrics.jsonl")
+        except UserError:  # not begun, moved just now, or half a line
             lines = []
     name = f"seed {seed}" if seed is not None else f"{len(folders)} seeds"
     if not lines:

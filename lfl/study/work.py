@@ -7,15 +7,17 @@ digits.
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from signal import SIGINT
 from typing import NamedTuple
 
 from ..errors import Diverged
-from ..run import Result, execute, execute_seeds, read_json, resume
+from ..run import Named, Result, execute, execute_seeds, resume
 from ..run.checkpoint import FOLDER
-from ..run.folder import explained
+from ..run.folder import explained, refuse_links
+from ..run.schema import read_facts, read_known, read_settings
+from ..run.trust import asked_for, note_made_here, was_made_here
 from ..task import Task
 from ..training import Progress
 from .cell import Cell
@@ -27,12 +29,12 @@ class Worker(NamedTuple):
 
     Args:
         load: a task's data by its name, on the device to train on.
-        data_dir: where named tasks find their data.
+        data_dir: where named tasks find their data; None for lfl's own cache.
         look: called after each step, and while others are waited for.
     """
 
     load: Callable[[str], Task]
-    data_dir: Path
+    data_dir: Path | None
     look: Callable[[], None]
 
     def watch(self, progress: Progress) -> None:
@@ -89,6 +91,7 @@ def go_on(cell: Cell, scratch_of: int | None, worker: Worker) -> None:
         Stopped, Failure, UserError: as `make`; what is there is of other settings.
     """
     scratch = cell.scratch(scratch_of)
+    refuse_links(cell.folder)
     runs = sorted(scratch.glob("runs/seed-*"))
     if runs and all(is_whole(run) for run in runs):
         _ended(cell, scratch, [], list)
@@ -101,9 +104,11 @@ def go_on(cell: Cell, scratch_of: int | None, worker: Worker) -> None:
         def run() -> list[Result]:
             write_origin(scratch, len(runs))
             folder = scratch / "runs" if scratch_of is None else runs[0]
-            return resume(folder, data_dir=worker.data_dir, device=task.device, watch=worker.watch)
+            asked = cell.settings  # by this very command
+            named = Named(model=asked.model, task=asked.task, loss_from=asked.loss_from)
+            return resume(folder, data_dir=worker.data_dir, device=task.device, watch=worker.watch, named=named)
 
-        _ended(cell, scratch, [read_json(run / "config.json")["seed"] for run in runs], run)
+        _ended(cell, scratch, [read_settings(run).seed for run in runs], run)
 
 
 def check_half_made(cell: Cell, scratch_of: int | None) -> None:
@@ -113,9 +118,10 @@ def check_half_made(cell: Cell, scratch_of: int | None) -> None:
         UserError: what is half-made, and has a checkpoint, is of other settings.
     """
     scratch = cell.scratch(scratch_of)
+    refuse_links(cell.folder)
     if _checkpoints(scratch):
         for run in scratch.glob("runs/seed-*"):
-            same_settings(cell, read_json(run / "config.json"), run)
+            same_settings(cell, read_known(run / "config.json"), run)
 
 
 def _ended(cell: Cell, scratch: Path, seeds: Sequence[int], run: Callable[[], list[Result]]) -> bool:
@@ -144,9 +150,13 @@ def _place(cell: Cell, scratch: Path) -> None:
     for run in sorted(scratch.glob("runs/seed-*")):
         shutil.rmtree(run / FOLDER, ignore_errors=True)  # killed between its last file and their removal
         place = cell.folder / run.name
+        settings, facts = read_settings(run), read_facts(run)
+        ours = was_made_here(run, asked_for(asdict(settings), facts.data_dir))
         shutil.rmtree(place, ignore_errors=True)  # an interrupted run of somebody's making
         shutil.copyfile(scratch / ORIGIN, run / ORIGIN)
         run.replace(place)
+        if ours:
+            note_made_here(place, settings, facts.data_dir)
     shutil.rmtree(scratch)
 
 

@@ -23,6 +23,9 @@ TASKS: dict[str, Callable[..., Task]] = {
     "svhn": svhn,
 }
 
+WITHOUT_DATA_DIR = {"digits", "diabetes"}
+"""Tasks whose data come with scikit-learn."""
+
 
 def load_task(
     name: str, data_dir: Path, *, target: str | None = None, kind: str | None = None, eval_split: bool = False
@@ -49,4 +52,14 @@ def load_task(
     return TASKS[name](data_dir, eval_split=eval_split)
 
 
-__all__ = ["DEFAULTS", "TASKS", "Defaults", "Encoding", "Task", "load_task", "task_from_arrays"]
+__all__ = [
+    "DEFAULTS",
+    "TASKS",
+    "WITHOUT_DATA_DIR",
+    "Defaults",
+    "Encoding",
+    "Task",
+    "is_file_task",
+    "load_task",
+    "task_from_arrays",
+]

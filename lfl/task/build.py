@@ -4,6 +4,7 @@ import torch
 
 from ..data.arrays import Split, hold_out, range_of, scale_of
 from ..data.augment import augmentation_of
+from ..data.digest import digest_of
 from ..errors import UserError
 from ..types import Kind
 from .encoding import Encoding
@@ -40,6 +41,7 @@ def build_task(
     Raises:
         UserError: inputs or targets that cannot be scaled.
     """
+    digest = digest_of(train, test)
     if test is None:
         train, test = hold_out(train, TEST_FRACTION, stratified=_stratifies(kind, train))
     train, valid = hold_out(train, VALID_FRACTION, stratified=_stratifies(kind, train))
@@ -64,7 +66,7 @@ def build_task(
     fourth = scaled[3] if eval_split else None
     names = None if kind == "regression" else list(range(num_outputs))
     encoding = Encoding(kind, tuple(train.x.shape[1:]), num_outputs, scale, span, names)
-    return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth)
+    return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth, digest)
 
 
 def _stratifies(kind: Kind, rows: Split) -> bool:

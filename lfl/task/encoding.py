@@ -1,14 +1,19 @@
 """How raw inputs become a model's, and its outputs what was asked for: all that predicting needs beside the model."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta, Struct
 
+from ..boundary import converted
 from ..data.arrays import Range, Scale
 from ..data.table import Column
 from ..errors import UserError, reason
 from ..types import Kind
+
+LARGEST = 2**31
+"""Of a dimension."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +53,45 @@ class Encoding:
     @classmethod
     def of(cls, content: dict[str, Any], where: str) -> "Encoding":
         """The encoding that has such a content; `UserError` naming `where` if there is none."""
+        found = converted(content, _Content, where)
         try:
-            scale, span = (
-                None if content[name] is None else [torch.tensor(t, dtype=torch.float64) for t in content[name]]
-                for name in ("scale", "range")
-            )
-            columns = content["columns"]
-            return cls(
-                content["kind"],
-                tuple(content["input_shape"]),
-                content["num_outputs"],
-                Scale(*scale or ()),
-                None if span is None else Range(*span),
-                content["classes"],
-                None if columns is None else [Column(name, words) for name, words in columns],
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            mean, deviation = (torch.tensor(t, dtype=torch.float64) for t in found.scale)
+            span = None if found.range is None else [torch.tensor(t, dtype=torch.float64) for t in found.range]
+        except (TypeError, ValueError, RuntimeError, OverflowError, RecursionError) as error:
             raise UserError(f"{where} is damaged ({reason(error)}); the run cannot be used.") from error
+        shape, width = tuple(found.input_shape), (found.num_outputs,)
+        fits = mean.shape == deviation.shape and _spreads_over(mean, shape) and bool((deviation > 0).all())
+        fits = fits and (span is None) == (found.kind == "classification")
+        fits = fits and all(t.shape == width for t in span or ())
+        fits = fits and (found.classes is None or len(found.classes) == found.num_outputs)
+        if not fits or not all(bool(t.isfinite().all()) for t in (mean, deviation, *(span or ()))):
+            raise UserError(f"{where} is damaged (its parts do not fit each other); the run cannot be used.")
+        return cls(
+            found.kind,
+            shape,
+            found.num_outputs,
+            Scale(mean, deviation),
+            None if span is None else Range(*span),
+            found.classes,
+            found.columns,
+        )
+
+
+class _Content(Struct, frozen=True):
+    """`encoding.json`."""
+
+    kind: Kind
+    input_shape: list[Annotated[int, Meta(ge=1, le=LARGEST)]]
+    num_outputs: Annotated[int, Meta(ge=1, le=LARGEST)]
+    scale: Annotated[list[Any], Meta(min_length=2, max_length=2)]
+    range: Annotated[list[Any], Meta(min_length=2, max_length=2)] | None
+    classes: list[str | int | float | bool] | None
+    columns: list[Column] | None
+
+
+def _spreads_over(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor has a value, or one to share, for each place of a shape."""
+    try:
+        return tensor.expand(shape).shape == shape
+    except RuntimeError:
+        return False

@@ -39,6 +39,7 @@ class Task:
         defaults: steps, rates and batch size unless others are asked for.
         augmentation: of train batches, over the images of `train`; None for none.
         eval: a fourth split, held out of train like `valid` but seen by no step, where one was asked for.
+        digest: of the rows before they were split and scaled; empty where it is not known.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Task:
     defaults: Defaults
     augmentation: Augmentation | None = None
     eval: Split | None = None
+    digest: str = ""
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -20,6 +20,34 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
 
+LEAST = dict.fromkeys(["seed", "init_steps", "restart_every", "checkpoint_every"], 0) | dict.fromkeys(
+    [
+        *["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size"],
+        *["log_every", "eval_every"],
+    ],
+    1,
+)
+"""The least that a count may be."""
+
+MOST_COUNT, MOST_RATE = 2**63 - 1, 3.4e38
+"""What fits 64 bits, and what is finite in single precision."""
+
+MOST_SHOWN = 60
+"""Letters of a value that an error shows."""
+
+CHOICES = {
+    "init_objective": ["train", "valid"],
+    "meta_objective": ["train", "valid"],
+    "theta_init": ["xavier", "architecture"],
+    "inner": ["sgd", "adam", "adamw"],
+    "schedule": list(SCHEDULES),
+    "hypergradient": ["auto", *HYPERGRADIENTS],
+    "compile": ["auto", "on", "off"],
+    "log": ["none", "tensorboard"],
+    "precision": ["float32", "tf32", "bfloat16"],
+}
+"""What a setting may be."""
+
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
 
 
@@ -101,32 +129,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            check_type(field.name, field.type, getattr(self, field.name))
-        from_0 = ["seed", "init_steps", "restart_every", "checkpoint_every"]
-        from_1 = ["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size"]
-        from_1 += ["log_every", "eval_every"]
-        for name, least in (dict.fromkeys(from_0, 0) | dict.fromkeys(from_1, 1)).items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but {value!r} came.")
-        one_of("--init-objective", self.init_objective, ["train", "valid"])
-        one_of("--meta-objective", self.meta_objective, ["train", "valid"])
-        one_of("--theta-init", self.theta_init, ["xavier", "architecture"])
-        one_of("--inner", self.inner, ["sgd", "adam", "adamw"])
-        one_of("--schedule", self.schedule, list(SCHEDULES))
-        one_of("--hypergradient", self.hypergradient, ["auto", *HYPERGRADIENTS])
-        one_of("--compile", self.compile, ["auto", "on", "off"])
-        one_of("--log", self.log, ["none", "tensorboard"])
-        one_of("--precision", self.precision, ["float32", "tf32", "bfloat16"])
+            check_setting(field.name, getattr(self, field.name))
         if self.meta_every % self.lookahead or self.steps % self.lookahead:
             raise UserError(
-                f"--steps and --meta-every must be multiples of --lookahead, but {self.steps}, {self.meta_every} and "
-                f"{self.lookahead} came."
+                f"--steps and --meta-every must be multiples of --lookahead, but got {self.steps}, {self.meta_every} "
+                f"and {self.lookahead}."
             )
-        for name in ("inner_lr", "init_lr", "outer_lr", "momentum", "weight_decay", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 <= value < float("inf"):
-                raise UserError(f"{_flag(name)} must be a finite number of at least 0, but {value!r} came.")
         if self.inner != "sgd" and (self.momentum or self.nesterov):
             raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
         if (self.method == "fixed") != (self.loss_from is not None):
@@ -156,10 +164,10 @@ def resolve(
         UserError: a setting is out of range.
     """
     asked = {name: value for name, value in asked.items() if value is not None}
-    types = {field.name: field.type for field in fields(Settings)}
     for name, value in asked.items():
-        check_type(name, types.get(name, object), value)
-        if type(value) is int and types.get(name) in (float, float | None):
+        if name in TYPES:
+            check_setting(name, value)
+        if type(value) is int and TYPES.get(name) in (float, float | None):
             asked[name] = float(value)
     steps = asked.get("steps", defaults.steps)
     lookahead = asked.get("lookahead", 1)
@@ -208,14 +216,52 @@ def schedule_factor(settings: Settings, step: int) -> float:
     return SCHEDULES[settings.schedule](step / settings.steps)
 
 
+def check_setting(name: str, value: Any) -> None:
+    """Raise `UserError` unless a setting is of its type and in its range, whatever the others are."""
+    check_type(name, TYPES[name], value)
+    if value is None:
+        return
+    if isinstance(value, str):
+        check_text(name, value)
+    elif type(value) is bool:
+        return
+    elif TYPES[name] in (int, int | None):
+        least = LEAST[name]
+        if not least <= value <= MOST_COUNT:
+            raise UserError(f"{_flag(name)} must be a whole number of at least {least}, but got {_short(value)}.")
+    elif not 0.0 <= value <= MOST_RATE:
+        raise UserError(f"{_flag(name)} must be a finite number of at least 0, but got {_short(value)}.")
+    if name in CHOICES:
+        one_of(_flag(name), value, CHOICES[name])
+    elif name == "method":
+        one_of("method", value, list(METHODS))
+
+
+def check_text(name: str, value: str) -> None:
+    """Raise `UserError` unless a name can be written, and can be a path."""
+    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        raise UserError(f"{_flag(name)} must be text, but got {value!a}.")
+
+
 def check_type(name: str, wanted: Any, value: Any) -> None:
     """Raise `UserError` unless a setting is of its type; a whole number is a number too."""
     types = wanted.__args__ if isinstance(wanted, UnionType) else (wanted,)
     whole = type(value) is int and float in types
     if not whole and object not in types and type(value) not in types:
         words = " or ".join(WORDS[one] for one in types if one is not type(None))
-        raise UserError(f"{_flag(name)} must be {words}, but {value!r} came.")
+        raise UserError(f"{_flag(name)} must be {words}, but got {_short(value)}.")
+
+
+def _short(value: Any) -> str:
+    """A value in an error: some are long."""
+    if type(value) is int and abs(value) > MOST_COUNT:
+        return f"a number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+TYPES: dict[str, Any] = {field.name: field.type for field in fields(Settings)}

@@ -134,7 +134,7 @@ def cut(name: str, keep: int) -> Callable[[Path], None]:
 def swapped_checkpoint(folder: Path) -> None:
     found, _ = read_checkpoint(folder / "other")
     shutil.rmtree(folder / "stopped" / "checkpoints")
-    write_checkpoint(folder / "stopped", 7, found.tensors, found.facts)
+    write_checkpoint(folder / "stopped", 7, found.tensors, found.left)
 
 
 def other_type(folder: Path) -> None:

@@ -37,8 +37,8 @@ DAMAGE = {
     "another loss": (edit(loss="taylor-cubic"), "does not fit"),
     "a loss by hand": (edit(loss="focal"), "learned no loss"),
     "no curves": (lambda f: (f / "loss_curves.npz").unlink(), "learned no loss"),
-    "curves truncated": (truncate("loss_curves.npz"), r"loss_curves\.npz is corrupt"),
-    "curves empty": (lambda f: (f / "loss_curves.npz").write_bytes(b""), r"loss_curves\.npz is corrupt"),
+    "curves truncated": (truncate("loss_curves.npz"), r"loss_curves\.npz is damaged"),
+    "curves empty": (lambda f: (f / "loss_curves.npz").write_bytes(b""), r"loss_curves\.npz is damaged"),
     "no phi": (lambda f: (f / "phi.safetensors").unlink(), r"cannot read .*phi"),
     "phi truncated": (truncate("phi.safetensors"), "is corrupt"),
 }

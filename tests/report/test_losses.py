@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lfl.report import draw_losses
-from lfl.report.curves import read_curves
 from lfl.report.losses import losses_figure
+from lfl.run.curves import read_curves
 
 from .folders import write_run
 

@@ -75,11 +75,11 @@ def append(line: str):
 
 DAMAGE = {
     "no config": (lambda f: (f / "config.json").unlink(), r"cannot read .*config\.json"),
-    "config lacks the task": (change("config.json", task=...), "task is missing or odd"),
-    "config with a list for a model": (change("config.json", model=[1]), "model is missing or odd"),
-    "config with an unknown method": (change("config.json", method="maml"), "method is missing or odd"),
-    "config without a seed": (change("config.json", seed=...), "seed is missing or odd"),
-    "config with words for a number": (change("config.json", steps="many"), "steps is missing or odd"),
+    "config lacks the task": (change("config.json", task=...), "task is missing"),
+    "config with a list for a model": (change("config.json", model=[1]), "--model must be a word"),
+    "config with an unknown method": (change("config.json", method="maml"), "unknown method"),
+    "config without a seed": (change("config.json", seed=...), "seed is missing"),
+    "config with words for a number": (change("config.json", steps="many"), "--steps must be a whole number"),
     "no metrics": (lambda f: (f / "metrics.jsonl").unlink(), "has no metrics yet"),
     "empty metrics": (lambda f: (f / "metrics.jsonl").write_text(""), "has no metrics yet"),
     "half a line": (append('{"phase": "train", "st'), r"metrics\.jsonl, line 5, is not JSON"),
@@ -89,7 +89,7 @@ DAMAGE = {
     "a line that is a list": (append("[1, 2]\n"), "line 5, is not a phase"),
     "an empty line": (append("\n"), "line 5, is not JSON"),
     "result not JSON": (lambda f: (f / "result.json").write_text("{"), r"result\.json is not JSON"),
-    "result without an error": (change("result.json", test_error=...), "has test_error None, not a number"),
+    "result without an error": (change("result.json", test_error=...), "missing required field `test_error`"),
 }
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfl.run.checkpoint import read_checkpoint, remove_checkpoints, write_checkpoint
+from lfl.run.schema import Left, Place
 
 TENSORS = {
     "a": torch.arange(6.0).view(2, 3),
@@ -16,15 +17,15 @@ TENSORS = {
     "twice": torch.ones(2),
     "none": torch.zeros(0, 4),
 }
-FACTS = {"phase": "train", "step": 7, "records": [{"metrics": 12, "seconds": 0.5}]}
+LEFT = Left("train", 7, 19, [Place(12, 4, 0.5)])
 
 
 def test_it_reads_back_with_its_strides(tmp_path: Path) -> None:
     same = dict(TENSORS, again=TENSORS["twice"])  # tensors that share memory
-    path = write_checkpoint(tmp_path, 7, same, FACTS)
+    path = write_checkpoint(tmp_path, 7, same, LEFT)
     found, damaged = read_checkpoint(tmp_path)
     assert found is not None
-    assert (found.path, found.facts, damaged) == (path, FACTS, [])
+    assert (found.path, found.left, damaged) == (path, LEFT, [])
     assert found.tensors.keys() == same.keys()
     for name, tensor in same.items():
         assert torch.equal(found.tensors[name], tensor)
@@ -35,12 +36,12 @@ def test_it_reads_back_with_its_strides(tmp_path: Path) -> None:
 def test_the_last_two_are_kept_in_the_order_of_their_steps(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path) == (None, [])
     for number in (8, 9, 10, 100):
-        write_checkpoint(tmp_path, number, TENSORS, {"step": number})
+        write_checkpoint(tmp_path, number, TENSORS, Left("train", number, number, []))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
     newest, _ = read_checkpoint(tmp_path)
     newest.path.unlink()
     before, _ = read_checkpoint(tmp_path)
-    assert (newest.facts["step"], before.facts["step"]) == (100, 10)
+    assert (newest.left.step, before.left.step) == (100, 10)
     remove_checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -49,7 +50,7 @@ def test_what_a_killed_write_left_is_swept_up(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     (folder / ".step-000000001-0.safetensors.partial").write_bytes(b"half")
-    write_checkpoint(tmp_path, 2, TENSORS, FACTS)
+    write_checkpoint(tmp_path, 2, TENSORS, LEFT)
     assert [path.suffix for path in folder.iterdir()] == [".safetensors"]
 
 
@@ -57,7 +58,7 @@ def test_what_a_killed_write_left_is_swept_up(tmp_path: Path) -> None:
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     for number in (1, 2):
-        write_checkpoint(folder, number, TENSORS, {"step": number})
+        write_checkpoint(folder, number, TENSORS, Left("train", number, number, []))
     return folder
 
 
@@ -71,6 +72,6 @@ def test_a_changed_bit_or_a_missing_end_is_recognised(written: Path, data: st.Da
     try:
         newest.write_bytes(data.draw(st.sampled_from([whole[:cut], bytes(flipped)]), "content"))
         found, damaged = read_checkpoint(written)
-        assert (found.facts["step"], damaged) == (1, [newest])
+        assert (found.left.step, damaged) == (1, [newest])
     finally:
         newest.write_bytes(whole)

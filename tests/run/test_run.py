@@ -131,7 +131,7 @@ DAMAGE = {
     "no folder": (lambda f: shutil.rmtree(f), "no such folder"),
     "no config": (lambda f: (f / "config.json").unlink(), r"cannot read .*config\.json"),
     "config not JSON": (lambda f: (f / "config.json").write_text("{"), "is not JSON"),
-    "config a list": (lambda f: (f / "config.json").write_text("[]"), "holds a list"),
+    "config a list": (lambda f: (f / "config.json").write_text("[]"), "Expected `object`, got `array`"),
     "config lacks": (lambda f: (f / "config.json").write_text("{}"), "lacks batch_size"),
     "no theta": (lambda f: (f / "theta.safetensors").unlink(), r"cannot read .*theta"),
     "theta truncated": (
@@ -141,7 +141,7 @@ DAMAGE = {
     "theta empty": (lambda f: (f / "theta.safetensors").write_bytes(b""), "is corrupt"),
     "theta of another model": (
         lambda f: save_file({"1.weight": torch.zeros(2, 2)}, f / "theta.safetensors"),
-        r"does not fit the model.*1\.bias should be \[10\], but is absent",
+        r"does not fit the model.*1\.bias should be \[10\] of float32, but is absent",
     ),
 }
 

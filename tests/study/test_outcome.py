@@ -41,10 +41,10 @@ def test_commits_of_a_run_that_was_gone_on_with(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("timing.jsonl", "", "timing.jsonl is missing or corrupt; remove its folder"),
+        ("timing.jsonl", "", "timing.jsonl is empty; the run cannot be used. Remove .*seed-0"),
         ("config.json", "{", "is not JSON"),
-        ("result.json", "[]", "holds a list"),
-        ("result.json", '{"completed": true}', "lacks test_error"),
+        ("result.json", "[]", "Expected `object`, got `array`"),
+        ("result.json", '{"completed": true}', "lacks|missing required field"),
     ],
 )
 def test_damage_is_named(name: str, content: str, words: str, tmp_path: Path) -> None:

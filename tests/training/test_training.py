@@ -223,7 +223,7 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"steps": 0}, "--steps must be a whole number of at least 1, but 0 came"),
+        ({"steps": 0}, "--steps must be a whole number of at least 1, but got 0"),
         ({"init_steps": -1}, "--init-steps"),
         ({"inner_steps": 0}, "--inner-steps"),
         ({"batch_size": 0}, "--batch-size"),
@@ -245,8 +245,8 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"compile": "maybe"}, "--compile"),
         ({"precision": "float8"}, "--precision"),
         ({"meta_batch_size": 0}, "--meta-batch-size"),
-        ({"lookahead": 2, "meta_every": 3}, "multiples of --lookahead, but 6, 3 and 2 came"),
-        ({"lookahead": 4}, "multiples of --lookahead, but 6, 4 and 4 came"),
+        ({"lookahead": 2, "meta_every": 3}, "multiples of --lookahead, but got 6, 3 and 2"),
+        ({"lookahead": 4}, "multiples of --lookahead, but got 6, 4 and 4"),
     ],
 )
 def test_settings_out_of_range_are_named(asked, words: str) -> None:

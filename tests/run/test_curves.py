@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import lfl
-from lfl.report.curves import read_curves
+from lfl.run.curves import read_curves
 
-from .folders import curves
+from ..report.folders import curves
 
 
 def test_whole(tmp_path: Path) -> None:

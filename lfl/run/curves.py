@@ -1,17 +1,20 @@
 """A learned loss by step, as a run folder keeps it."""
 
-import io
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boundary import MEBIBYTE, read_npz
 from ..errors import UserError
 from ..types import Kind
 
 FILE = "loss_curves.npz"
+MOST = 64 * MEBIBYTE
+PHASES = ("init", "train")
+DRAWABLE = 1e30
+"""Values beyond this cannot be drawn in single precision."""
 
 
 class Curves(NamedTuple):
@@ -42,15 +45,24 @@ def read_curves(folder: Path) -> Curves | None:
         UserError: its file is damaged.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         return None
-    try:
-        with np.load(io.BytesIO(path.read_bytes())) as file:
-            found = Curves(*(file[name] for name in ("axis", "phase", "step", "curves")))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}); make the run again, or leave it out.") from error
-    n, points = len(found.step), len(found.axis)
-    fits = found.phase.shape == (n,) and found.curves.shape in {(n, 1, points), (n, 2, points)} and n > 0
-    if not fits or not np.isfinite(found.curves).all():
+    found = Curves(**read_npz(path, Curves._fields, MOST))
+    if not _fits(found):
         raise UserError(f"{path} does not hold the curves of a loss; make the run again, or leave it out.")
     return found
+
+
+def _fits(found: Curves) -> bool:
+    """Whether arrays are of the types, the shapes and the range that `History.curves` gives them."""
+    kinds = tuple(array.dtype.kind for array in found)
+    if kinds != ("f", "U", "i", "f") or found.axis.ndim != 1 or found.step.ndim != 1:
+        return False
+    n, points = len(found.step), len(found.axis)
+    shapes = found.phase.shape == (n,) and found.curves.shape in {(n, 1, points), (n, 2, points)} and n and points
+    return bool(
+        shapes
+        and set(found.phase.tolist()) <= set(PHASES)
+        and found.step.min() >= 0
+        and all(np.abs(values.astype(float)).max() <= DRAWABLE for values in (found.axis, found.curves))
+    )

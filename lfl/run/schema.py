@@ -1,0 +1,183 @@
+"""The files of a run folder, each declared once: what is read from them is of these types or refused."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from ..boundary import Count, Positive, converted, parse_json, read_bytes, read_json
+from ..errors import UserError
+from ..training import Settings
+from ..training.settings import check_setting, check_text
+from ..types import Kind
+
+MOST_THREADS, MOST_SEEDS = 1024, 10_000
+
+Threads = Annotated[int, Meta(ge=1, le=MOST_THREADS)]
+Phase = Literal["init", "train"]
+
+
+class Facts(Struct, frozen=True):
+    """What `config.json` says beside the settings; older versions said less."""
+
+    device: str = "cpu"
+    device_name: str | None = None
+    threads: Threads | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    data_dir: str | None = None
+    data: str | None = None
+    """Digest of the task's rows."""
+
+    compiled: bool | None = None
+    together: bool = False
+    seeds: Annotated[list[Count], Meta(min_length=1, max_length=MOST_SEEDS)] | None = None
+    """Of the folder of several runs."""
+
+
+class Ended(Struct, frozen=True):
+    """`result.json`."""
+
+    phase: Phase
+    step: Count
+    completed: bool
+    valid_error: float
+    test_error: float
+    kind: Kind | None = None
+
+
+class Clock(Struct, frozen=True):
+    """A line of `timing.jsonl`."""
+
+    seconds: Annotated[float, Meta(ge=0.0, le=1e12)]
+
+
+class Line(Struct, frozen=True):
+    """What each line of `metrics.jsonl` and `timing.jsonl` has beside its numbers."""
+
+    phase: Phase
+    step: Count
+
+
+class Place(Struct, frozen=True):
+    """How far the files of a run were written at a checkpoint."""
+
+    metrics: Count
+    timing: Count
+    seconds: Annotated[float, Meta(ge=0.0, le=1e12)]
+
+
+class Left(Struct, frozen=True):
+    """What a checkpoint holds beside tensors: where the run was left."""
+
+    phase: str
+    step: Count
+    done: Count
+    records: list[Place]
+
+
+class Origin(Struct, frozen=True):
+    """In a run of a study: the commit of the source, and how many seeds trained as one program."""
+
+    commit: str = ""
+    seeds: Positive = 1
+
+
+class Divergence(Struct, frozen=True):
+    """What a seed of a study that diverged leaves in place of a run."""
+
+    settings: dict[str, Any]
+    reason: str
+    commit: str
+
+
+NAMES = {each.name: each.type for each in fields(Settings)}
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a run.
+
+    Raises:
+        UserError: no run is there, or its `config.json` is damaged.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
+    path = folder / "config.json"
+    config = read_json(path, dict[str, Any])
+    missing = sorted(NAMES.keys() - config.keys())
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)}; it is not a whole run's.")
+    try:
+        return Settings(**{name: config[name] for name in NAMES})
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def read_known(path: Path) -> dict[str, Any]:
+    """What a `config.json` says, also one of an older version that lacks settings; each that is there is checked.
+
+    Raises:
+        UserError: it cannot be read, or a setting or fact is of another type.
+    """
+    config = read_json(path, dict[str, Any])
+    converted(config, Facts, str(path))
+    for name in NAMES.keys() & config.keys():
+        try:
+            check_setting(name, config[name])
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+    return config
+
+
+def read_facts(folder: Path) -> Facts:
+    """What `config.json` says beside the settings."""
+    path = folder / "config.json"
+    facts = read_json(path, Facts)
+    if facts.data_dir is not None:
+        check_text("data_dir", facts.data_dir)
+    if facts.seeds is not None and len(set(facts.seeds)) < len(facts.seeds):
+        raise UserError(f"{path} names a seed twice; the run cannot be used.")
+    return facts
+
+
+def read_ended(folder: Path) -> Ended | None:
+    """How a run ended, or was told to stop; None before that."""
+    path = folder / "result.json"
+    return read_json(path, Ended) if path.exists() or path.is_symlink() else None
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl` or `timing.jsonl`: each a phase, a step and numbers.
+
+    Raises:
+        UserError: the file cannot be read, or a line is something else; it names the line.
+    """
+    lines = []
+    for number, text in enumerate(read_bytes(path).splitlines(), 1):
+        where = f"{path}, line {number},"
+        try:
+            line = parse_json(text, where)
+        except UserError as error:
+            raise UserError(f"{where} is not JSON; remove the line, or leave the run out.") from error
+        try:
+            place = converted(line, Line, where)
+            numbers = converted({k: v for k, v in line.items() if k not in ("phase", "step")}, dict[str, float], where)
+        except UserError as error:
+            raise UserError(
+                f"{where} is not a phase, a step and numbers; remove the line, or leave the run out."
+            ) from error
+        lines.append({"phase": place.phase, "step": place.step} | numbers)
+    return lines
+
+
+def last_seconds(folder: Path) -> float:
+    """The clock at the end of `timing.jsonl`.
+
+    Raises:
+        UserError: it has no line, or its last is damaged.
+    """
+    path = folder / "timing.jsonl"
+    lines = read_bytes(path).splitlines()
+    if not lines:
+        raise UserError(f"{path} is empty; the run cannot be used.")
+    return converted(parse_json(lines[-1], str(path)), Clock, str(path)).seconds

@@ -1,0 +1,133 @@
+"""What a run folder asks for beyond its own files is used only where the person asked for it too.
+
+A folder may come from somebody else. Its settings can name a model of one's own, which is code, and data or another
+run's loss anywhere on the disk. Such a name counts in three cases: it was given again in this command; everything is
+trusted (`--trust`); or this user's lfl made the run in this very place, which it notes outside of the folder.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import UserError
+from ..places import own_cache, state_folder
+from ..task import TASKS, WITHOUT_DATA_DIR, is_file_task
+from ..training import Settings
+
+MADE_HERE = "made-here"
+"""In the user's state folder: a line for each run that asks for something, a digest of its place and of that."""
+
+WORDS = {
+    "model": "run the code of the model {}",
+    "task": "read {}",
+    "data_dir": "read data in {}",
+    "loss_from": "read the run {}",
+}
+
+
+class Named(NamedTuple):
+    """What the person named in this command.
+
+    Args:
+        model: `"module:function"`, the run's own.
+        task: the path of the run's own data, where they are now.
+        data_dir: the folder of the data sets.
+        loss_from: the run folder whose loss the run trains on.
+        trust: whether all is allowed that the folder asks for.
+    """
+
+    model: str | None = None
+    task: str | None = None
+    data_dir: Path | None = None
+    loss_from: str | None = None
+    trust: bool = False
+
+
+def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
+    """What settings ask for beyond lfl itself and its own cache, by name."""
+    asked: dict[str, str] = {}
+    task, model, loss_from = (settings.get(name) for name in ("task", "model", "loss_from"))
+    if isinstance(model, str) and ":" in model:
+        asked["model"] = model
+    if isinstance(task, str) and task not in TASKS and is_file_task(task):
+        asked["task"] = task
+    elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):
+        asked["data_dir"] = data_dir
+    if isinstance(loss_from, str):
+        asked["loss_from"] = loss_from
+    return asked
+
+
+def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str] = tuple(WORDS)) -> None:
+    """Refuse what was asked for and neither named nor trusted.
+
+    Args:
+        where: the run folder, or the file of settings.
+        asked: of `asked_for`.
+        named: in this command.
+        uses: what of it the command makes use of.
+
+    Raises:
+        UserError: it says what is asked for, and how to allow it.
+    """
+    model = asked.get("model", named.model)
+    if named.model is not None and "model" in uses and named.model != model:
+        raise UserError(f"{where} has the model {model}, but got --model {named.model}; give the same.")
+    unnamed = {name: asked[name] for name in asked if name in uses and getattr(named, name) is None}
+    if not unnamed or named.trust or was_made_here(where, asked):
+        return
+    wants = " and to ".join(WORDS[name].format(value) for name, value in unnamed.items())
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in unnamed.items())
+    raise UserError(
+        f"{where} was not made here and asks to {wants}. If that is what you want, give {flags}, or --trust "
+        "(from Python trust=True)."
+    )
+
+
+def note_made_here(folder: Path, settings: Settings, data_dir: str | None) -> None:
+    """Note that this user made a run, where it asks for anything; not where the home cannot be written."""
+    asked = asked_for(asdict(settings), data_dir)
+    home = state_folder()
+    if not asked or home is None:
+        return
+    with suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        note = os.open(home / MADE_HERE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o600)
+        with open(note, "a") as file:
+            file.write(_digest(folder, asked) + "\n")
+
+
+def was_made_here(folder: Path, asked: dict[str, str]) -> bool:
+    """Whether this user's lfl noted a run in this place that asked for just this."""
+    home = state_folder()
+    if home is None:
+        return False
+    try:
+        with open(os.open(home / MADE_HERE, os.O_RDONLY | _NOFOLLOW)) as file:
+            facts = os.fstat(file.fileno())
+            ours = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+            if not stat.S_ISREG(facts.st_mode) or not ours or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return False
+            return _digest(folder, asked) in file.read().split()
+    except (OSError, ValueError):
+        return False
+
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _digest(folder: Path, asked: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps([str(folder.resolve()), asked], sort_keys=True).encode()).hexdigest()
+
+
+def _is_own_cache(data_dir: Path) -> bool:
+    try:
+        return data_dir.resolve() == own_cache().resolve()
+    except UserError:
+        return False
