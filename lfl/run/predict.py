@@ -11,6 +11,7 @@ import torch
 from ..data.files import read_arrays
 from ..data.table import encode, read_table
 from ..errors import UserError
+from ..loss.classes import class_logits
 from ..task import Encoding
 from ..task.arrays import to_inputs
 from ..text import to_cell
@@ -99,7 +100,7 @@ def _columns(outputs: torch.Tensor, encoding: Encoding) -> dict[str, np.ndarray]
         names = ["value"] if values.shape[1] == 1 else [f"value {i}" for i in range(values.shape[1])]
         return dict(zip(names, values.T, strict=True))
     classes: list[Any] = encoding.classes or list(range(encoding.num_outputs))
-    likely = torch.softmax(outputs.double(), -1).numpy()
+    likely = torch.softmax(class_logits(outputs.double()), -1).numpy()
     named = {f"probability of {name}": column for name, column in zip(classes, likely.T, strict=True)}
     return {"class": np.array(classes)[likely.argmax(-1)], **named}
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import UserError
 from ..task.targets import refuse_long_whole
+from ..loss.classes import class_logits
 from ..types import Kind
 from .fit import Fitted, fit, outputs_of
 
@@ -127,11 +128,11 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities `[n, classes]`, in the order of `classes_`."""
-        return np.asarray(torch.softmax(self._outputs(X), -1))
+        return np.asarray(torch.softmax(class_logits(self._outputs(X)), -1))
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each row, `[n]`."""
-        best = self._outputs(X).argmax(-1).numpy()
+        best = class_logits(self._outputs(X)).argmax(-1).numpy()
         return np.asarray(self.classes_[best])
 
 

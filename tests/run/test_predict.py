@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from sklearn.datasets import load_diabetes, load_digits
 
 import lfl
@@ -104,3 +106,34 @@ def test_what_cannot_be_predicted_is_named(tmp_path: Path) -> None:
     (folder / "encoding.json").write_text('{"kind": "classification"}')
     with pytest.raises(lfl.UserError, match=r"encoding\.json is damaged"):
         predict(folder, tmp_path / "good.npz", tmp_path / "out.csv")
+
+
+ONE_LOGIT = """
+from torch import nn
+
+
+def one(shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0], 1))
+"""
+
+
+@pytest.mark.parametrize("method", ["baseline", "adalfl"])
+def test_one_logit_serves_two_classes(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the sigmoid of the trained line, computed by hand."""
+    (tmp_path / "one_logit.py").write_text(ONE_LOGIT)
+    monkeypatch.chdir(tmp_path)
+    g = np.random.default_rng(0)
+    y = np.repeat(["no", "yes"], 100)
+    x = g.normal(size=(200, 2)) + 3.0 * (y == "yes")[:, None]
+    task = lfl.task_from_arrays(x, y)
+    settings = resolve(task.defaults, task="arrays", model="one_logit:one", method=method, steps=300, init_steps=20)
+    ended = execute(task, settings, tmp_path / "run")
+    assert ended.test_error < 0.1 or method == "adalfl"  # so few offline steps make no good loss
+    np.savez(tmp_path / "in.npz", x=x)
+    predict(ended.folder, tmp_path / "in.npz", tmp_path / "out.csv", trust=True)
+    theta = load_file(ended.folder / "theta.safetensors")
+    scaled = task.encoding.scale(torch.from_numpy(x))
+    likely = torch.sigmoid(scaled @ theta["1.weight"].T + theta["1.bias"])[:, 0].numpy()
+    found = rows(tmp_path / "out.csv")
+    np.testing.assert_allclose([float(row["probability of yes"]) for row in found], likely, rtol=1e-5)
+    assert [row["class"] for row in found] == list(np.where(likely > 0.5, "yes", "no"))

@@ -1,5 +1,8 @@
 """The estimators pass scikit-learn's own checks, and do what their parameters say."""
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +49,24 @@ def test_words_are_classes_in_sorted_order(flowers) -> None:
     np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=1e-12)
     assert (fitted.predict(x) == fitted.classes_[probabilities.argmax(1)]).all()
     assert fitted.score(x, words) > 0.9
+
+
+def one_logit(shape, outputs) -> torch.nn.Module:
+    return torch.nn.Linear(shape[0], 1)
+
+
+def test_one_logit_serves_two_classes(flowers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the sigmoid of the trained line, computed by hand."""
+    own = ModuleType("own_logit")
+    own.one_logit = one_logit
+    monkeypatch.setitem(sys.modules, "own_logit", own)
+    x, y = (part[:100] for part in flowers)
+    fitted = AdaLFLClassifier(model="own_logit:one_logit", method="baseline", steps=300, random_state=0).fit(x, y)
+    assert fitted.score(x, y) > 0.95
+    scaled = fitted._fitted.scale(torch.tensor(x)).double()
+    with torch.no_grad():
+        likely = torch.sigmoid(fitted.model_.double()(scaled))[:, 0].numpy()
+    np.testing.assert_allclose(fitted.predict_proba(x)[:, 1], likely, rtol=1e-5)
 
 
 def test_units_of_inputs_and_targets_do_not_matter() -> None:
