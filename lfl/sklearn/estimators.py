@@ -10,8 +10,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import UserError
-from ..task.targets import refuse_long_whole
 from ..loss.classes import class_logits
+from ..task.targets import refuse_long_whole
 from ..types import Kind
 from .fit import Fitted, fit, outputs_of
 
