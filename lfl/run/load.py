@@ -17,7 +17,7 @@ from ..training import ERRORS, Settings, build_functional, evaluate
 from ..training.learned import RATE
 from ..types import Kind, Tensors
 from .curves import read_curves
-from .folder import refuse_links
+from .folder import check_plain
 from .history import MOST_LOOKS, History
 from .record import Result
 from .schema import last_seconds, read_ended, read_facts, read_known, read_settings
@@ -110,7 +110,7 @@ def load_model(
     Raises:
         UserError: as `load_run`.
     """
-    refuse_links(folder)
+    check_plain(folder)
     settings = read_settings(folder)
     allow(folder, _asked(folder), Named(model=model, trust=trust), ["model"])
     ended = read_ended(folder)

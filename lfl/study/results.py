@@ -171,7 +171,7 @@ def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
     with explained(f"write {path}", f"choose another {form.option}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with in_turn(path.parent):
-            write_results(path, form, read_results(path, form) | cells, table)
+            write_results(path.resolve(), form, read_results(path, form) | cells, table)
 
 
 def write_results(path: Path, form: Format, cells: Cells, table: int) -> None:

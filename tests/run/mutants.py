@@ -24,7 +24,21 @@ TEXTS = [
     *["digits", "california", "adalfl", "fixed", "network", "taylor-cubic", "init", "train", "classification"],
     *["regression", "=1+1", "{}", "%s"],
 ]
-NESTED = [[], {}, [[]], [None], [0], [1, 2], [10**9, 10**9], ["a"], {"a": 1}, [[[[1.0]]]], [math.nan], [1] * 300, [0, 0]]
+NESTED = [
+    [],
+    {},
+    [[]],
+    [None],
+    [0],
+    [1, 2],
+    [10**9, 10**9],
+    ["a"],
+    {"a": 1},
+    [[[[1.0]]]],
+    [math.nan],
+    [1] * 300,
+    [0, 0],
+]
 VALUES: list[Any] = [None, *NUMBERS, *TEXTS, *NESTED]
 DTYPES = [torch.float16, torch.float64, torch.int64, torch.bool, torch.bfloat16, torch.uint8, torch.int32]
 BYTES = [
