@@ -8,7 +8,7 @@ from ..errors import UserError
 from ..loss import REPRESENTATIONS, LearnedLoss
 from ..run import learned_loss_of, load_history
 from ..run.folder import check_plain
-from ..run.load import kind_of_loss, load_phi
+from ..run.learned import kind_of_loss, load_phi
 from ..types import Tensors
 from .schedule import Schedule
 

@@ -16,7 +16,7 @@ from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from .folder import check_plain
 from .history import MOST_LOOKS, History
-from .load import load_phi
+from .learned import load_phi
 from .looks import Looks
 from .record import Record, Result
 from .schema import Left
