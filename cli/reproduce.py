@@ -64,6 +64,7 @@ def reproduce(
     Interrupted and called again it runs what is missing. Table 2, of times, comes from the runs of Table 1.
     """
     from lfl.errors import one_of
+    from lfl.run.folder import check_output
     from lfl.study import TABLES, defaults_of, entries, parse_row, summarise, table_lines
     from lfl.study.results import (
         csv_cells,
@@ -88,6 +89,7 @@ def reproduce(
     as_csv, as_markdown = csv_format(), markdown_format(hours=hours)
     for path, form in ((csv, as_csv), (markdown, as_markdown)):
         if path is not None:
+            check_output(path)
             read_results(path, form)  # hours before it is written: is it one?
     share = study.share_of_threads(threads, jobs)
     load = study.loader(device, share, data_dir)

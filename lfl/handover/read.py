@@ -7,8 +7,8 @@ import torch
 from ..errors import UserError
 from ..loss import REPRESENTATIONS, LearnedLoss
 from ..run import learned_loss_of, load_history
-from ..run.folder import refuse_links
-from ..run.load import kind_of_loss, load_phi
+from ..run.folder import check_plain
+from ..run.learned import kind_of_loss, load_phi
 from ..types import Tensors
 from .schedule import Schedule
 
@@ -19,7 +19,7 @@ def read_loss(folder: Path) -> tuple[LearnedLoss, Tensors]:
     Raises:
         UserError: the run learned no loss, or a file of it is missing or damaged.
     """
-    refuse_links(folder)
+    check_plain(folder)
     representation, kind = learned_loss_of(folder), kind_of_loss(folder)
     phi = load_phi(folder, representation, kind)
     _, loss_fn = REPRESENTATIONS[representation](kind, generator=torch.Generator())

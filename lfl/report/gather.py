@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..method import METHODS
-from ..run.folder import refuse_links
+from ..run.folder import check_plain
 from ..types import Kind
 from .read import NAMED, RunLog, has_begun, read_run
 
@@ -95,7 +95,7 @@ def _run_folders(given: Path) -> Iterator[Path]:
     if not given.is_dir():
         what = "it is a file" if given.exists() else "there is no such folder"
         raise UserError(f"{given} is not a run folder: {what}; name one that lfl train made.")
-    refuse_links(given)
+    check_plain(given)
     seeds = sorted(path for path in given.glob("seed-*") if (path / "config.json").is_file())
     if seeds:
         yield from filter(has_begun, seeds) if any(map(has_begun, seeds)) else seeds

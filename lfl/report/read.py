@@ -9,7 +9,7 @@ from msgspec import to_builtins
 from ..errors import UserError
 from ..loss import HANDCRAFTED
 from ..run.curves import Curves, read_curves
-from ..run.folder import refuse_links
+from ..run.folder import check_plain
 from ..run.schema import read_ended, read_known, read_lines
 from ..training import Settings
 from ..types import Kind
@@ -93,7 +93,7 @@ def read_run(folder: Path) -> RunLog:
     Raises:
         UserError: it is not a run folder, a file of it is damaged, or the run has not come to its first metrics.
     """
-    refuse_links(folder)
+    check_plain(folder)
     path = folder / "config.json"
     config = read_known(path)
     missing = [name for name in (*NAMED, "seed") if name not in config]

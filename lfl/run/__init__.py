@@ -2,7 +2,8 @@
 
 from .execute import execute, execute_seeds
 from .history import History
-from .load import Run, data_folder, learned_loss_of, load_data, load_history, load_model, load_run, test_error
+from .learned import learned_loss_of, load_history
+from .load import Run, data_folder, load_data, load_model, load_run, test_error
 from .predict import predict
 from .record import Result
 from .resume import resume

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from ..boundary import MEBIBYTE, converted, parse_json, parse_tensors, read_bytes
 from ..errors import LflError, UserError
 from ..types import Tensors
-from .folder import clear_partial, refuse_links, write_bytes
+from .folder import check_plain, clear_partial, write_bytes
 from .schema import Left
 
 KEPT = 2
@@ -93,7 +93,7 @@ def remove_checkpoints(run: Path) -> None:
     folder = run / FOLDER
     if folder.is_symlink():
         raise UserError(f"{folder} is a symbolic link; a run folder holds its files itself. Remove it.")
-    refuse_links(folder)
+    check_plain(folder)
     if folder.is_dir():
         for path in [*_by_age(folder), *folder.glob(".*.partial")]:
             path.unlink()

@@ -83,20 +83,22 @@ def explained(what: str, remedy: str) -> Iterator[None]:
         raise Failure(f"cannot {what} ({error.strerror or error}); {remedy}.") from error
 
 
-def refuse_links(folder: Path) -> None:
-    """Look through a run folder before anything is read from it or written into it.
+def check_plain(folder: Path) -> None:
+    """Look through a run folder, before anything is read from it or written into it, for what is no file of a run.
 
     The folder's own path may be a link, since whoever names it chose it; what lies inside came with the folder.
 
     Raises:
-        UserError: a symbolic link lies inside, which would lead out of the folder.
+        UserError: a symbolic link lies inside, which would lead out of the folder, or a pipe, a device or a socket.
     """
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as inside:
         for entry in inside:
             if entry.is_symlink():
                 raise UserError(f"{entry.path} is a symbolic link; a run folder holds its files itself. Remove it.")
             if entry.is_dir(follow_symlinks=False):
-                refuse_links(Path(entry.path))
+                check_plain(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False):
+                raise UserError(f"{entry.path} is not a plain file, and does not belong into a run folder. Remove it.")
 
 
 def write_output(path: Path, content: bytes) -> None:

@@ -1,29 +1,23 @@
 """Read a run folder back."""
 
-from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from ..boundary import HEADER, MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
+from ..boundary import read_json
 from ..errors import LflError, UserError, reason
-from ..loss import REPRESENTATIONS
 from ..model import PureModule, build_model, initial_theta
 from ..places import own_cache
 from ..task import WITHOUT_DATA_DIR, Encoding, Task, is_file_task, load_task
 from ..training import ERRORS, Settings, build_functional, evaluate
-from ..training.learned import RATE
-from ..types import Kind, Tensors
-from .curves import read_curves
-from .folder import refuse_links
-from .history import MOST_LOOKS, History
+from ..types import Tensors
+from .folder import check_plain
 from .record import Result
-from .schema import last_seconds, read_ended, read_facts, read_known, read_settings
+from .schema import last_seconds, read_ended, read_facts, read_settings
+from .tensors import read_tensors
 from .trust import Named, allow, asked_for
-
-MOST_HISTORY = 1024 * MEBIBYTE
 
 
 class Model(NamedTuple):
@@ -110,7 +104,7 @@ def load_model(
     Raises:
         UserError: as `load_run`.
     """
-    refuse_links(folder)
+    check_plain(folder)
     settings = read_settings(folder)
     allow(folder, _asked(folder), Named(model=model, trust=trust), ["model"])
     ended = read_ended(folder)
@@ -121,11 +115,11 @@ def load_model(
     sizes = _Sizes(encoding.input_shape, encoding.num_outputs, torch.device(device))
     if ":" in settings.model:
         shapes, apply_fn = build_functional(sizes, settings)
-        theta = _read_tensors(folder / "theta.safetensors", shapes, finite=True)
+        theta = read_tensors(folder / "theta.safetensors", shapes, finite=True)
     else:
-        theta = _read_tensors(folder / "theta.safetensors", _named_shapes(settings, sizes, path), finite=True)
+        theta = read_tensors(folder / "theta.safetensors", _named_shapes(settings, sizes, path), finite=True)
         _, apply_fn = build_functional(sizes, settings)
-    buffers = _read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
+    buffers = read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
     theta, buffers = ({name: t.to(device) for name, t in tensors.items()} for tensors in (theta, buffers))
     return Model(settings, encoding, theta, buffers, apply_fn, ended.completed)
 
@@ -210,92 +204,6 @@ def read_result(folder: Path) -> Result | None:
     return Result(folder, ended.kind, *where, True, ended.valid_error, ended.test_error, last_seconds(folder))
 
 
-def learned_loss_of(folder: Path) -> str:
-    """What the learned loss of a run is made of: the name of its representation.
-
-    Raises:
-        UserError: not the folder of a run that learned a loss.
-    """
-    config = read_known(folder / "config.json")
-    if not (folder / "loss_curves.npz").is_file() or config.get("loss") not in REPRESENTATIONS:
-        raise UserError(f"{folder} learned no loss (method {config.get('method')}); name a run of ml3 or adalfl.")
-    return str(config["loss"])
-
-
-def kind_of_loss(folder: Path) -> Kind:
-    """What the learned loss of a run was learned for."""
-    curves = read_curves(folder)
-    if curves is None:
-        raise UserError(f"{folder} learned no loss; name a run of ml3 or adalfl.")
-    return curves.kind
-
-
-def load_phi(folder: Path, representation: str, kind: Kind) -> Tensors:
-    """The learned loss of a run, without a learning rate that it may have learned beside it.
-
-    Raises:
-        UserError: not the folder of a run that learned such a loss for such targets.
-    """
-    found = learned_loss_of(folder)
-    if found != representation:
-        raise UserError(f"the loss of {folder} is {found}, but got --loss {representation}; leave --loss out.")
-    learned_for = kind_of_loss(folder)
-    if learned_for != kind:
-        raise UserError(
-            f"the loss of {folder} was learned for {learned_for}, but this task is {kind}; choose another run."
-        )
-    like, _ = REPRESENTATIONS[representation](kind, generator=torch.Generator())
-    return _read_tensors(folder / "phi.safetensors", like, ignored={RATE}, finite=True)
-
-
-def load_history(folder: Path, like: Tensors | None = None) -> History:
-    """What a run learned beside its model, by step.
-
-    Args:
-        folder: the run folder.
-        like: phi as it was learned: others are refused, and what was learned beside it is left out; all when omitted.
-
-    Raises:
-        UserError: the run learned nothing, or the file is corrupt.
-    """
-    path = folder / "phi_history.safetensors"
-    most = MOST_HISTORY if like is None else (num_bytes(like) + MEBIBYTE) * MOST_LOOKS
-    history = History.of(parse_tensors(read_bytes(path, most), path), str(path))
-    if like is None:
-        return history
-    kept = [{name: phi[name] for name in like if name in phi} for phi in history.phis]
-    for phi in kept:
-        _refuse_odd(phi, like, path, finite=True)
-    return History(history.phases, history.steps, kept)
-
-
 def test_error(run: Run) -> float:
     """The test error of a run's model: error rate from 0 to 1, or mean squared error."""
     return evaluate(run.apply_fn, run.theta, run.buffers, run.task.test, ERRORS[run.task.kind])
-
-
-def _read_tensors(
-    path: Path, like: Tensors, ignored: AbstractSet[str] = frozenset(), *, finite: bool = False
-) -> Tensors:
-    content = read_bytes(path, num_bytes(like) + HEADER)
-    tensors = {name: t for name, t in parse_tensors(content, path).items() if name not in ignored}
-    _refuse_odd(tensors, like, path, finite=finite)
-    return tensors
-
-
-def _refuse_odd(tensors: Tensors, like: Tensors, path: Path, *, finite: bool) -> None:
-    """Refuse tensors of other names, shapes or types than the model or the loss has, and where wanted infinite ones."""
-    expected, found = ({name: _described(t) for name, t in ts.items()} for ts in (like, tensors))
-    if expected != found:
-        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise UserError(
-            f"{path} does not fit the model of config.json: {odd[0]} should be "
-            f"{expected.get(odd[0], 'absent')}, but is {found.get(odd[0], 'absent')}."
-        )
-    for name, t in tensors.items():
-        if finite and not bool(t.isfinite().all()):
-            raise UserError(f"{path} is damaged: {name} holds values that are not finite; make the run again.")
-
-
-def _described(t: torch.Tensor) -> str:
-    return f"{list(t.shape)} of {str(t.dtype).removeprefix('torch.')}"

@@ -11,7 +11,7 @@ from ..task import Task
 from ..training import Settings, build_programs, compiles
 from .environment import environment
 from .execute import run_in_turn
-from .folder import explained, refuse_links
+from .folder import check_plain, explained
 from .load import load_data, read_result
 from .lock import locked
 from .record import Result
@@ -52,7 +52,7 @@ def resume(
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     with locked(folder):  # what is read from here on is nobody else's to change
-        refuse_links(folder)
+        check_plain(folder)
         settings, facts = read_settings(folder), read_facts(folder)
         folders = _folders(folder, settings, facts)
         if all(read_result(own) is not None for own in folders):

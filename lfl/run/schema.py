@@ -12,7 +12,7 @@ from ..training import Settings
 from ..training.settings import check_setting, check_text
 from ..types import Kind
 
-MOST_THREADS, MOST_SEEDS = 1024, 10_000
+MOST_THREADS, MOST_SEEDS = 4096, 10_000
 
 Threads = Annotated[int, Meta(ge=1, le=MOST_THREADS)]
 Phase = Literal["init", "train"]

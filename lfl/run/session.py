@@ -14,9 +14,9 @@ from ..training import Position, Progress, Settings, build_functional, build_pro
 from ..trees import named, refill
 from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
-from .folder import refuse_links
+from .folder import check_plain
 from .history import MOST_LOOKS, History
-from .load import load_phi
+from .learned import load_phi
 from .looks import Looks
 from .record import Record, Result
 from .schema import Left
@@ -71,7 +71,7 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
         UserError: the checkpoint is of another run, or a link lies in the folder.
         Failure: training diverged.
     """
-    refuse_links(root)
+    check_plain(root)
     checkpoint, damaged = read_checkpoint(root, _most(session, len(folders)))
     for path in damaged:
         say(f"{path} is damaged and not used.")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..boundary import read_json
 from ..errors import Diverged, UserError
-from ..run.folder import refuse_links, write_json
+from ..run.folder import check_plain, write_json
 from ..run.schema import Divergence, Origin, last_seconds, read_ended, read_known
 from .cell import Cell
 from .commit import joined, source
@@ -51,7 +51,7 @@ def read_outcome(cell: Cell, seed: int) -> Outcome | None:
         same_settings(cell, found.settings, diverged)
         return Outcome(seed, math.nan, math.nan, math.nan, found.commit, found.reason)
     folder = cell.run(seed)
-    refuse_links(cell.folder)
+    check_plain(cell.folder)
     try:
         ended = read_ended(folder)
         if ended is None or not ended.completed:

@@ -212,7 +212,7 @@ def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with in_turn(path.parent):
             held, text = _read(path, form)
-            write_results(path, form, held | cells, table, before=text)
+            write_results(path.resolve(), form, held | cells, table, before=text)
 
 
 def write_results(path: Path, form: Format, cells: Cells, table: int, *, before: str = "") -> None:

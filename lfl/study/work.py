@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..errors import Diverged
 from ..run import Named, Result, execute, execute_seeds, resume
 from ..run.checkpoint import FOLDER
-from ..run.folder import explained, refuse_links
+from ..run.folder import check_plain, explained
 from ..run.schema import read_facts, read_known, read_settings
 from ..run.trust import asked_for, note_made_here, was_made_here
 from ..task import Task
@@ -91,7 +91,7 @@ def go_on(cell: Cell, scratch_of: int | None, worker: Worker) -> None:
         Stopped, Failure, UserError: as `make`; what is there is of other settings.
     """
     scratch = cell.scratch(scratch_of)
-    refuse_links(cell.folder)
+    check_plain(cell.folder)
     runs = sorted(scratch.glob("runs/seed-*"))
     if runs and all(is_whole(run) for run in runs):
         _ended(cell, scratch, [], list)
@@ -118,7 +118,7 @@ def check_half_made(cell: Cell, scratch_of: int | None) -> None:
         UserError: what is half-made, and has a checkpoint, is of other settings.
     """
     scratch = cell.scratch(scratch_of)
-    refuse_links(cell.folder)
+    check_plain(cell.folder)
     if _checkpoints(scratch):
         for run in scratch.glob("runs/seed-*"):
             same_settings(cell, read_known(run / "config.json"), run)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from lfl_cli.app import main
 
@@ -30,7 +30,7 @@ from lfl.training import Progress, Settings, resolve
 from ..processes import start, status_of
 from .mutants import BYTES, VALUES, mutate, restored
 
-CASES = {"model": 550, "resume": 300, "report": 250, "loss": 250, "again": 100, "toml": 250}
+CASES = {"model": 700, "resume": 90, "report": 40, "loss": 700, "again": 15, "toml": 60}
 GIBIBYTE = 2**30
 EVIL = "open('exploded', 'w').close()\n"
 SMALL = {"model": "logistic", "steps": 3, "init_steps": 2, "batch_size": 8, "checkpoint_every": 1}
@@ -87,12 +87,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (here / "precious").mkdir()
     (here / "precious" / "letter").write_text("keep")
     (here / "evil.py").write_text(EVIL)
-    before = Path.cwd()
+    before, fsync = Path.cwd(), os.fsync
     os.chdir(here)
+    os.fsync = lambda descriptor: None  # the disk's own pace is not what is tested
     task = load_task("own.npz", here)
     asked = resolve(task.defaults, task="own.npz", method="adalfl+lr", momentum=0.5, **SMALL)
     execute(task, asked, Path("run"))
-    execute(task, asked, Path("stopped"), stop)
+    rate_only = resolve(task.defaults, task="own.npz", method="meta-lr", momentum=0.5, **SMALL)  # draws no picture
+    execute(task, rate_only, Path("stopped"), stop)
     execute_seeds(task, asked, [0, 1], Path("seeds"), stop)
     for name in ("run", "stopped", "seeds"):
         (here / name / "evil.py").write_text(EVIL)
@@ -104,6 +106,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     yield Place(here, kept)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     os.chdir(before)
+    os.fsync = fsync
 
 
 def lfl_command(*arguments: str) -> tuple[int, str]:
@@ -144,8 +147,21 @@ def check(place: Place, call: Callable[[], tuple[int, str]], folder: str, *may: 
     assert place.outside(folder) == outside
     assert not any("partial" in str(name) for name in names_in(place.here / folder))
     if status == 2:
-        assert names_in(place.here / folder) == inside
+        changed = sorted(path.name for path in names_in(place.here / folder) ^ inside)
+        assert changed == [], err
     assert "evil" not in sys.modules
+
+
+def ends_soon(config: Path) -> bool:
+    """Whether settings ask for so few steps that one can wait for them; no settings ask for none."""
+    plain = config.is_file() and not config.is_symlink() and config.stat().st_size < GIBIBYTE
+    try:
+        asked = json.loads(config.read_bytes() if plain else b"{}")
+    except (ValueError, RecursionError):
+        return True
+    counts = ["steps", "init_steps", "inner_steps", "lookahead", "meta_every"]
+    values = [asked.get(name) for name in counts] if isinstance(asked, dict) else []
+    return not any(isinstance(value, int) and 20 < value < 2**63 for value in values)
 
 
 def names_in(folder: Path) -> set[Path]:
@@ -166,9 +182,10 @@ def test_a_damaged_run_is_measured_or_refused(place: Place, data: st.DataObject)
 @cases("resume")
 @given(data=st.data())
 def test_a_damaged_run_is_resumed_or_refused(place: Place, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["stopped", "stopped", "seeds"]))
+    name = "seeds" if not data.draw(st.integers(0, 7)) else "stopped"
     restored(place.kept / name, place.here / name)
     mutate(place.here / name, data.draw)
+    assume(ends_soon(place.here / name / "config.json"))
     check(place, lambda: lfl_command("resume", name), name)
 
 
@@ -177,7 +194,7 @@ def test_a_damaged_run_is_resumed_or_refused(place: Place, data: st.DataObject) 
 def test_a_damaged_run_is_reported_or_refused(place: Place, data: st.DataObject) -> None:
     restored(place.kept / "run", place.here / "run")
     mutate(place.here / "run", data.draw)
-    if data.draw(st.integers(0, 5)):
+    if data.draw(st.integers(0, 9)):
         check(place, lambda: lfl_command("report", "run"), "run", "report.html")
     else:
         check(place, lambda: lfl_command("plot", "run"), "run", "plots")

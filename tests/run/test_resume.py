@@ -3,11 +3,15 @@
 import json
 import random
 import shutil
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+from torch import nn
 
 import lfl
 from lfl.run import execute, execute_seeds, resume
@@ -179,3 +183,31 @@ def test_a_run_that_diverges_late_keeps_its_checkpoint(tmp_path: Path) -> None:
         execute(TASKS["digits"], settings, tmp_path / "run")
     assert "lfl resume" not in str(raised.value)  # it would diverge again
     assert (tmp_path / "run" / "checkpoints").is_dir()
+
+
+def test_a_run_that_somebody_else_has_just_finished_is_left_alone(tmp_path: Path) -> None:
+    """Another `resume` ends while this one has the model built: what it wrote stays, whoever came first."""
+    module = ModuleType("model_of_two")
+    folder, tries = tmp_path / "run", []
+
+    def net(shape: tuple[int, ...], outputs: int) -> nn.Module:
+        if folder.exists() and tries:
+            tries.pop()
+            with suppress(lfl.UserError):
+                resume(folder)
+        return nn.Linear(*shape, outputs)
+
+    module.net = net  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    settings = settings_of(task="diabetes", model="model_of_two:net", method="meta-lr")
+    execute(TASKS["diabetes"], settings, tmp_path / "whole")
+    execute(TASKS["diabetes"], settings, folder, stop_at("train", 24))
+    tries.append("once")
+    with suppress(lfl.UserError):
+        resume(folder)
+    assert tries == []
+    lines = (folder / "timing.jsonl").read_text().splitlines()
+    assert len(lines) == len((tmp_path / "whole" / "timing.jsonl").read_text().splitlines())
+    assert contents(folder) == contents(tmp_path / "whole")
+    clocks = [json.loads(line)["seconds"] for line in lines]
+    assert clocks == sorted(clocks)
