@@ -83,10 +83,10 @@ def loss_network(
     both are raw values. The same l_phi serves every output, so phi fits any number of them.
 
     Of C > 10 classes f_i is that probability to the power log 10 / log C, and the wrong classes together count as nine
-    (`LearnedLoss`, `many_classes`). As published, phi's first gradient falls as 1/C^3, a million times from ten to 1,000
-    classes, and is below the epsilon of Adam from some hundred on, so that nothing is learned. With these rules it falls
-    75 times, and phi learns; at 10,000 classes it is below that epsilon again. `docs/own-loss.md` has the measurements.
-    `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
+    (`LearnedLoss`, `many_classes`). As published, phi's first gradient falls as 1/C^3, a million times from ten to
+    1,000 classes, and is below the epsilon of Adam from some hundred on, so that nothing is learned. With these rules
+    it falls 75 times, and phi learns; at 10,000 classes it is below that epsilon again. `docs/own-loss.md` has the
+    measurements. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
 
     Args:
         kind: `"classification"` or `"regression"`.
