@@ -27,6 +27,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/cost.md", "cheaper.py", "--table"),
         ("docs/cost.md", "augmentation.py", "--table"),
         ("docs/cost.md", "label_smoothing.py", "--table"),
+        ("docs/own-loss.md", "many_classes.py", "--table"),
     ],
 )
 def test_tables_are_generated_from_the_committed_results(page: str, script: str, flag: str) -> None:

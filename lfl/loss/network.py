@@ -86,8 +86,7 @@ def loss_network(
     (`LearnedLoss`, `many_classes`). As published, phi's first gradient falls as 1/C^3, a million times from ten to
     1,000 classes, and is below the epsilon of Adam from some hundred on, so that nothing is learned. With these rules
     it falls 75 times, and phi learns; at 10,000 classes it is below that epsilon again. `docs/own-loss.md` has the
-    measurements.
-    `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
+    measurements. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
 
     Args:
         kind: `"classification"` or `"regression"`.
