@@ -23,6 +23,6 @@ def export(
 
     path = write(run, to, out, reduction=reduction)
     if to == "sympy":
-        for line in path.read_text().splitlines():
+        for line in path.read_text().split("\n"):
             say(line)
     say(f"{to} {path}")
