@@ -42,7 +42,7 @@ def test_each_form_is_written_where_it_is_said(export, folder: Path) -> None:
     assert export("run", "--to", "onnx", "-o", "new/l.onnx", "--reduction", "none") == (0, "onnx new/l.onnx\n", "")
     status, out, err = export("run", "--to", "sympy", "--out", "loss.txt")
     assert (status, err) == (0, "")
-    assert out == f"{(folder / 'loss.txt').read_text()}sympy loss.txt\n"
+    assert out == f"{(folder / 'loss.txt').read_text()}\nsympy loss.txt\n"
     assert out.startswith("the loss of run, ")
     for name in ("run/loss.pt2", "new/l.onnx"):
         assert (folder / name).stat().st_size > 5000
