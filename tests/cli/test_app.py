@@ -93,8 +93,8 @@ def test_no_home_directory(lfl_command, monkeypatch: pytest.MonkeyPatch) -> None
     def nobody(number: int) -> None:
         raise KeyError(number)
 
-    for name in ("HOME", "XDG_STATE_HOME"):
-        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_STATE_HOME", "LFL_DATA"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     assert lfl_command("train", *QUICK, "--out", "run")[0] == 0
     assert lfl_command("eval", "run")[0] == 0

@@ -121,7 +121,10 @@ class Bomb:
         return open, ("exploded", "w")
 
 
-def test_a_data_folder_in_the_settings_is_not_unpickled(foreign: Path, lfl_command) -> None:
+def test_a_data_folder_in_the_settings_is_not_unpickled(
+    foreign: Path, lfl_command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LFL_DATA", raising=False)
     pickled = foreign / "done" / "data" / "scikit_learn_data" / "cal_housing_py3.pkz"
     pickled.parent.mkdir(parents=True)
     joblib.dump(Bomb(), pickled)
