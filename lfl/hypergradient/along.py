@@ -23,8 +23,7 @@ STEP_SIZE = 1 / 16
 def forward_mode(function: Callable[[Tensors], Any], value: Any, theta: Tensors, direction: Tensors) -> tuple[Any, Any]:
     """J d, exactly; costs about two evaluations beyond the value, which it computes again."""
     del value
-    few_passes = nullcontext() if torch.compiler.is_compiling() else FewPasses()
-    with torch.enable_grad(), ObeyNoGrad(), few_passes:
+    with torch.enable_grad(), ObeyNoGrad() if torch.compiler.is_compiling() else FewPasses():
         primal, tangent, *_ = torch.func.jvp(function, (theta,), (direction,))
     return primal, tangent
 

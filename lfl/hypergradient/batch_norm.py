@@ -7,23 +7,22 @@ from typing import Any
 import torch
 import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
+from .constants import ObeyNoGrad
 from .gradient import is_differentiated
 
 Value = torch.Tensor | None
 
 
-class FewPasses(TorchFunctionMode):
-    """A context in which forward mode goes through batch norm by `batch_norm`, unless reverse mode goes there too, or
-    no derivative does (`torch.no_grad()`)."""
+class FewPasses(ObeyNoGrad):
+    """`ObeyNoGrad`, in which forward mode goes through batch norm by `batch_norm`, unless reverse mode goes there too."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func is F.batch_norm and torch.is_grad_enabled() and not is_differentiated():
             return batch_norm(*args, **kwargs or {})
-        return func(*args, **kwargs or {})
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def batch_norm(

@@ -14,6 +14,7 @@ from ..errors import UserError
 DETACHING = (torch.Tensor.detach, torch.Tensor.data.__get__, torch.detach)  # type: ignore[attr-defined]
 
 
+REGISTER_HOOK = torch.Tensor.register_hook
 HOOKS_REFUSED = (
     "the model changes gradients by a hook on a tensor (Tensor.register_hook), which not every derivative of a step "
     "goes through; write it as a torch.autograd.Function with forward, setup_context, backward and jvp."
@@ -33,7 +34,7 @@ class ObeyNoGrad(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is torch.Tensor.register_hook:
+        if func is REGISTER_HOOK:
             raise UserError(HOOKS_REFUSED)
         if torch.is_grad_enabled():
             return func(*args, **kwargs or {})

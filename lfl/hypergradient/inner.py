@@ -30,6 +30,7 @@ class Bilevel(NamedTuple):
         task_loss: the task's own, descended by phi.
         inner: optimiser of theta.
         inner_lr: its rate: a number, a tensor, `inner_lr(phi)` where phi holds it, or None for its own.
+        hidden: whether numbers and None in the slots are `Constant`s.
     """
 
     apply_fn: ApplyFn
@@ -37,10 +38,13 @@ class Bilevel(NamedTuple):
     task_loss: TaskLoss
     inner: Optimiser
     inner_lr: Rate | Callable[[Any], Rate] | None = None
+    hidden: bool = False
 
     def update(self, grads: Tensors, state: Any, theta: Tensors, phi: Any) -> tuple[Tensors, Any]:
-        """Theta and the slots after an update, at the rate that holds for phi; numbers in the slots are `Constant`s."""
+        """Theta and the slots after an update, at the rate that holds for phi."""
         rate = self.inner_lr(phi) if callable(self.inner_lr) else self.inner_lr
+        if not self.hidden:
+            return apply_update(self.inner, grads, state, theta, rate)
         theta, state = apply_update(self.inner, grads, show_constants(state), theta, rate)
         return theta, hide_constants(state, not_a_slot)
 

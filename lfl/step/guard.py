@@ -8,7 +8,7 @@ import torch
 
 from ..errors import UserError
 from ..model.unsupported import explain, is_refusal
-from ..trees import map_tree, named
+from ..trees import leaves, map_tree
 from ..types import ApplyFn, Batch, Tensors
 
 Found = TypeVar("Found")
@@ -72,19 +72,18 @@ def no_writes(theta: Tensors, batches: Sequence[Batch]) -> Iterator[None]:
     Raises:
         UserError: a tensor of theta or of a batch was written to.
     """
-    watched = {f"theta['{name}']": t for name, t in theta.items()}
-    for batch in batches:
-        watched |= {f"the input x{name}": t for name, t in named(batch[0]).items()}
-    watched = {name: t for name, t in watched.items() if not t.is_inference()}  # these have no counter of writes
-    before = [t._version for t in watched.values()]
+    inputs = [t for batch in batches for t in ([batch[0]] if isinstance(batch[0], torch.Tensor) else leaves(batch[0]))]
+    watched = [t for t in (*theta.values(), *inputs) if isinstance(t, torch.Tensor) and not t.is_inference()]
+    before = [t._version for t in watched]  # inference tensors count no versions
 
     def written() -> UserError | None:
-        for (name, tensor), version in zip(watched.items(), before, strict=True):
+        for tensor, version in zip(watched, before, strict=True):
             if tensor._version != version:
+                names = [f"theta['{name}']" for name, t in theta.items() if t is tensor]
                 return UserError(
-                    f"{name} is written to in place, by the model's forward pass (nn.Embedding(max_norm=), clamp_, an "
-                    "inplace=True on the input) or by the optimiser's update; a step must leave what it is given as it "
-                    "is. Compute a new tensor there instead."
+                    f"{names[0] if names else 'the input x'} is written to in place, by the model's forward pass "
+                    "(nn.Embedding(max_norm=), clamp_, an inplace=True on the input) or by the optimiser's update; a "
+                    "step must leave what it is given as it is. Compute a new tensor there instead."
                 )
         return None
 

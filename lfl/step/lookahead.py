@@ -59,13 +59,14 @@ def lookahead_step(
         lowered=getattr(apply_fn, "autocast", None) is not None,
         custom=bool(custom.functions),
     )
-    problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr)
     fresh, eager = carry is None, not in_transform()
     if carry is None:
         carry = fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
         if eager:
             theta, batches_tr, batch_val = copies((theta, batches_tr, batch_val))
-    slots = hide_constants(carry.inner, not_a_slot)
+    hidden = not all(isinstance(leaf, torch.Tensor) for leaf in leaves(carry.inner))
+    slots = hide_constants(carry.inner, not_a_slot) if hidden else carry.inner
+    problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr, hidden)
     computations = [partial(form, problem, theta, phi, batches_tr, batch_val, slots, carry.buffers) for form in forms]
     with sdpa_kernel(SDPBackend.MATH):  # no other attention has second derivatives
         if eager:
@@ -77,7 +78,8 @@ def lookahead_step(
     info = Info(ahead.inner_loss, ahead.outer_loss, ahead.theta_grad_norm, norm(phi_grads))
     if fresh and eager:
         warn_of_zero_gradient(info, stacklevel=3)
-    return ahead.theta, phi, Carry(show_constants(ahead.inner), outer_state, ahead.buffers), info
+    slots = show_constants(ahead.inner) if hidden else ahead.inner
+    return ahead.theta, phi, Carry(slots, outer_state, ahead.buffers), info
 
 
 def _need_tensors(theta: Tensors, phi: Any) -> None:
