@@ -15,7 +15,7 @@ Value = torch.Tensor | None
 
 
 class FewPasses(ObeyNoGrad):
-    """`ObeyNoGrad`, in which forward mode goes through batch norm by `batch_norm`, unless reverse mode goes there too."""
+    """`ObeyNoGrad`, and forward mode goes through batch norm by `batch_norm` unless reverse mode goes there too."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

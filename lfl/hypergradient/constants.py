@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..errors import UserError
 
-DETACHING = (torch.Tensor.detach, torch.Tensor.data.__get__, torch.detach)  # type: ignore[attr-defined]
+DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.data.__get__, torch.detach})  # type: ignore[attr-defined]
 
 
 REGISTER_HOOK = torch.Tensor.register_hook
