@@ -27,6 +27,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/cost.md", "cheaper.py", "--table"),
         ("docs/cost.md", "augmentation.py", "--table"),
         ("docs/cost.md", "label_smoothing.py", "--table"),
+        ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
     ],
 )
