@@ -22,6 +22,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory that a process keeps is glibc's affair, on Linux")
 @pytest.mark.parametrize("keep", [True, False])
 def test_freed_memory_is_kept_where_that_is_asked_for(keep: bool) -> None:

@@ -14,6 +14,7 @@ PAGE = (Path(__file__).parent.parent / "docs" / "handing-over.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
 
+@pytest.mark.slow
 def test_a_torch_loop_learns_with_a_loss_from_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -29,6 +30,7 @@ def test_a_torch_loop_learns_with_a_loss_from_a_run(
     assert errors["learned, with schedule"] < 0.08
 
 
+@pytest.mark.slow
 def test_the_estimator_of_the_example_learns(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(EXAMPLES[1].replace("random_state=0", "random_state=0, steps=100"), "handing-over.md", "exec"), {})
     scores = [float(score) for score in re.findall(r"0\.\d+|1\.", capsys.readouterr().out)]

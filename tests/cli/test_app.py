@@ -102,6 +102,7 @@ def test_no_home_directory(lfl_command, monkeypatch: pytest.MonkeyPatch) -> None
     assert (status, "no home directory" in err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [float("inf"), float("nan")])
 def test_an_error_that_is_not_finite(error: float, lfl_command, tmp_path: Path) -> None:
     from .test_bad_input import edit
@@ -122,6 +123,7 @@ def test_the_end_of_a_run_with_an_infinite_error(lfl_command, monkeypatch: pytes
     assert said[-1] == "over 2 seeds inf"
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_a_training(tmp_path: Path) -> None:
     """`lfl train | head -1`."""
     pipe, said = tmp_path / "pipe", tmp_path / "said"

@@ -56,6 +56,7 @@ def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
         assert re.search(rf"^  {re.escape(name)} +\S", out, re.M), name
 
 
+@pytest.mark.slow
 def test_a_zero_gradient_is_a_line_on_standard_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "train", *QUICK, "--inner-lr", "0"], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -80,6 +81,7 @@ def test_names_known_without_torch_are_those_of_the_library() -> None:
         assert list(known) == list(library)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "how"), [("logistic", "as one program"), ("mlp", "one after the other")])
 def test_seeds_get_a_folder_each_and_a_mean(model: str, how: str, lfl_command, tmp_path: Path) -> None:
     status, out, err = lfl_command("train", *QUICK, "--model", model, "--seed", "4", "--seeds", "3", "--out", "here")
@@ -93,6 +95,7 @@ def test_seeds_get_a_folder_each_and_a_mean(model: str, how: str, lfl_command, t
     assert lfl_command("eval", "here/seed-5")[1].startswith(f"test error {errors[1]:.4f}\n")
 
 
+@pytest.mark.slow
 def test_forward_mode_runs_without_a_word_of_torchs_own(tmp_path: Path) -> None:
     arguments = ["train", *QUICK, "--hypergradient", "mixed", "--out", str(tmp_path / "run")]
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True)
@@ -246,6 +249,7 @@ def test_help_version_and_completion_do_not_import_torch() -> None:
     assert call(**words).split() == ["digits", "diabetes"]
 
 
+@pytest.mark.slow
 def test_import_is_light_and_works_without_torchvision(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torchvision'] = None; import lfl; from pathlib import Path; "
@@ -261,6 +265,7 @@ def test_import_is_light_and_works_without_torchvision(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, lfl_command, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -18,6 +18,7 @@ NAMES = ["a$_$b.csv", "a{b}c.csv", "x[/b].csv", "[red]x.csv", "{0.__class__}.csv
 QUICK = ["--model", "logistic", "--steps", "3", "--init-steps", "2", "--batch-size", "8", "--target", "y"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_of_any_name(name: str, lfl_command, tmp_path: Path) -> None:
     rows = "".join(f"{i},{i % 7},{i % 2}\n" for i in range(60))

@@ -96,6 +96,7 @@ def test_a_row_that_cannot_be_had_leaves_the_others_alone(lfl_command, tmp_path:
     assert [row["task"] for row in rows(tmp_path / "runs" / "reproduce" / "table1.csv")] == ["digits"]
 
 
+@pytest.mark.slow
 def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_command, tmp_path: Path) -> None:
     """A real kill, of a process with a helper, which stops by itself or is waited for."""
     slow = [*QUICK, "--steps", "120", "--init-steps", "20", "--threads", "1"]

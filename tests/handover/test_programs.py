@@ -50,6 +50,7 @@ def test_a_torch_program_has_the_values_and_the_gradient(kind: str, reduction: s
             program(logits[:, :1], torch.ones_like(ids))
 
 
+@pytest.mark.slow
 def test_a_torch_program_trains_where_there_is_no_lfl(tmp_path: Path) -> None:
     (tmp_path / "loss.pt2").write_bytes(torch_program(drawn("regression")))
     code = """
@@ -73,6 +74,7 @@ print(w[0, 0].item())
     assert w[0, 0].item() != 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "reduction", "representation"),
     [
@@ -94,6 +96,7 @@ def test_an_onnx_model_has_the_values(kind: str, reduction: str, representation:
         np.testing.assert_allclose(found, loss(outputs, targets).numpy(), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_programs_are_the_same_each_time_and_name_no_files_of_ours() -> None:
     loss = drawn("classification")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")

@@ -48,6 +48,7 @@ def test_every_form_equals_the_reference(
     assert_close(run(FORMS[name], case, num_steps), eager(unroll, case, num_steps), RTOL[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "optimiser", "num_steps"), ROWS)
 def test_every_form_compiled_equals_the_reference(model: str, optimiser: str, num_steps: int) -> None:
     """Whole; over several steps the passes of what has passes each for itself, as `lfl train` compiles them.

@@ -82,6 +82,7 @@ def table_task(name: str) -> Task:
     return replace(task, **few)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("task_name", "model"), TABLE_1)
 def test_the_whole_matrix_runs(task_name: str, model: str, method: str, tmp_path: Path) -> None:
@@ -114,6 +115,7 @@ def small_batch_norm_network(input_shape: tuple[int, ...], num_outputs: int) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_running_statistics_evaluate_like_batch_statistics(method: str, tmp_path: Path) -> None:
     """Without them code on `higher` evaluates near chance: an error of 0.9 on ten digits."""

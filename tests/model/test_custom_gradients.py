@@ -136,6 +136,7 @@ def gradient(hypergradient: str, compiled: bool, num_steps: int = 1, layer: nn.M
     return (torch.compile(step, backend="aot_eager", fullgraph=True) if compiled else step)(theta, phi, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_steps", [1, 2])
 def test_a_compiled_step_keeps_a_functions_derivative_or_is_refused(num_steps: int) -> None:
     """torch's compiler takes the forward pass apart in forward mode, and would find the derivative of rounding: 0."""

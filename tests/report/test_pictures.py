@@ -14,6 +14,7 @@ from lfl.training import resolve
 from .folders import write_run
 
 
+@pytest.mark.slow
 def test_pictures_of_real_runs_are_the_same_each_time(tmp_path: Path) -> None:
     task = load_task("digits", tmp_path)
     small = {"model": "logistic", "steps": 8, "init_steps": 4, "batch_size": 16}

@@ -55,6 +55,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_stopped_and_resumed(case: str, tmp_path: Path) -> None:
     settings = settings_of(**CASES[case])
@@ -73,6 +74,7 @@ def test_stopped_and_resumed(case: str, tmp_path: Path) -> None:
         assert contents(folder) == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["logistic", "mlp"])  # as one program, one after the other
 def test_seeds_stopped_and_resumed(model: str, tmp_path: Path) -> None:
     settings = settings_of(model=model)
@@ -93,6 +95,7 @@ def killed(folder: Path, code: str, after: float) -> None:
     status_of(process)
 
 
+@pytest.mark.slow
 def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     """The seed of the moments is the process's: any moment must do."""
     threads = torch.get_num_threads()

@@ -17,6 +17,7 @@ def friedman(return_X_y: bool):
     return make_friedman1(500, noise=1.0, random_state=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "ours", "theirs", "least"),
     [
@@ -36,6 +37,7 @@ def test_it_learns_beside_a_linear_model(load: Callable, ours, theirs, least: fl
     assert fitted.score(x_test, y_test) > linear.score(x_test, y_test) + least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_ten_rows_do_not_make_it_diverge(seed: int) -> None:
     x = np.random.default_rng(seed).uniform(0, 3, (10, 1))

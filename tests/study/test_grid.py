@@ -96,6 +96,7 @@ def test_a_cell_in_trouble_leaves_the_others_alone(tmp_path: Path) -> None:
     assert read_outcome(cells[1], 0) is not None
 
 
+@pytest.mark.slow
 def test_what_another_process_works_on_is_waited_for_and_taken_over(tmp_path: Path) -> None:
     for model, name in (("logistic", ".lock"), ("mlp", ".lock-0")):
         study = cell(tmp_path, "baseline", model)

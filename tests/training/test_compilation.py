@@ -34,6 +34,7 @@ def assert_close(a, b) -> None:
         torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [
