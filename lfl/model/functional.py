@@ -14,6 +14,7 @@ from ..types import Tensors
 from .call import call
 from .custom_gradients import NONE, CustomGradients, custom_gradients
 from .dropout import apply_masks, dropout_layers
+from .random_draws import RefuseDraws
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,9 @@ class PureModule:
                 "the third entry of a batch must be dropout masks (a tuple of tensors from lfl.draw_masks) or a seed "
                 f"(an int), got {type(masks).__name__}."
             )
+        if torch.compiler.is_compiling():
+            with RefuseDraws(), apply_masks(tuple(masks), self.dropouts):
+                return call(self.training_code, theta, buffers, x)
         if not (len(masks) or self.dropouts):
             return call(self.training_code, theta, buffers, x)
         with apply_masks(tuple(masks), self.dropouts):
