@@ -47,8 +47,8 @@ REFUSED = (
 class RefuseDraws(TorchFunctionMode):
     """A context in which a random draw is an error.
 
-    torch 2.14 traces `torch.rand_like` and `torch.randn_like` past such contexts: these two go unnoticed in a step that a
-    user compiles. A run makes an eager step first, which notices them.
+    torch 2.14 traces `torch.rand_like` and `torch.randn_like` past such contexts: these two go unnoticed in a step that
+    a user compiles. A run makes an eager step first, which notices them.
 
     Raises:
         UserError: a function of `DRAWS` is called.
