@@ -85,11 +85,11 @@ Take = Callable[[tuple[int, ...], float, torch.Tensor], torch.Tensor]
 
 
 class _Interpose(TorchFunctionMode):
-    """Answer dropout calls with masks from `take(noise_shape, p, like)`."""
+    """Answer dropout calls with masks from `take(noise_shape, p, like)`; `unused()` says how many are left."""
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, unused: Callable[[], int] = lambda: 0) -> None:
         super().__init__()
-        self.take = take
+        self.take, self.unused = take, unused
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -192,7 +192,7 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
             )
         return mask
 
-    return _Interpose(take)
+    return _Interpose(take, lambda: len(masks) - used)
 
 
 def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:

@@ -53,7 +53,8 @@ class PureModule:
             What the module returns, and its buffers after the pass.
 
         Raises:
-            UserError: a dropout layer finds no mask, or one of another shape; a seed in a compiled or vmapped program.
+            UserError: a dropout layer finds no mask, or one of another shape; masks are left over; a seed in a
+                compiled or vmapped program.
         """
         # Layers write running statistics in place: into copies that belong to this call.
         buffers = {name: tensor.clone() for name, tensor in buffers.items()}
@@ -82,8 +83,14 @@ class PureModule:
                 return call(self.training_code, theta, buffers, x)
         if not (len(masks) or self.dropouts):
             return call(self.training_code, theta, buffers, x)
-        with apply_masks(tuple(masks), self.dropouts):
-            return call(self.training_code, theta, buffers, x)
+        with (interposed := apply_masks(tuple(masks), self.dropouts)):
+            outputs = call(self.training_code, theta, buffers, x)
+        if interposed.unused():
+            raise UserError(
+                f"the model used {len(masks) - interposed.unused()} of {len(masks)} dropout masks; draw them for this "
+                "model and inputs of this shape: lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator)."
+            )
+        return outputs
 
 
 def is_seed(masks: Any) -> bool:

@@ -136,7 +136,7 @@ def test_stochastic_depth(library: str) -> None:
     kept = copy.deepcopy(layer)
     setattr(kept, "drop_prob" if library == "timm" else "p", 1.0)
     _, _, always = lfl.functional(kept)
-    assert not always({}, {}, X, masks=masks)[0].any()
+    assert not always({}, {}, X)[0].any()
 
 
 def test_noise_written_in_place_is_the_mask_and_other_bernoulli_draws_are_left_alone() -> None:
@@ -250,3 +250,15 @@ def test_what_is_neither_masks_nor_a_seed_is_refused(wrong: Any) -> None:
     theta, _, apply_fn = lfl.functional(nn.Linear(2, 2))
     with pytest.raises(lfl.UserError, match="must be dropout masks"):
         apply_fn(theta, {}, torch.zeros(1, 2), masks=wrong)
+
+
+def test_masks_that_are_left_over_are_refused() -> None:
+    """Masks drawn for another model would otherwise go to the wrong layers without a word."""
+    layers = [nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 4), nn.Dropout(0.5)]
+    theta, buffers, apply_fn = lfl.functional(nn.Sequential(*layers))
+    x = torch.ones(5, 3)
+    masks = lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), torch.Generator().manual_seed(0))
+    shallow, _, apply_shallow = lfl.functional(nn.Sequential(*layers[:2]))
+    apply_fn(theta, buffers, x, masks=masks)
+    with pytest.raises(lfl.UserError, match="used 1 of 2 dropout masks"):
+        apply_shallow(shallow, {}, x, masks=masks)
