@@ -18,7 +18,7 @@ _NO_FORWARD_MODE = re.compile(r"Trying to use forward AD with (?:aten::)?(\w+?)(
 _NO_JVP = "You must implement the jvp function"
 
 _WAYS_OUT = {
-    "scaled_dot_product": "run the step inside torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)",
+    "scaled_dot_product": "take the model's own torch.nn.attention.sdpa_kernel out; a step uses SDPBackend.MATH",
     "cudnn_rnn": "run the step inside torch.backends.cudnn.flags(enabled=False)",
     "mkldnn_rnn": "run the step inside torch.backends.mkldnn.flags(enabled=False)",
 }

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
@@ -75,6 +76,17 @@ def test_attention_is_differentiated_by_its_mathematics() -> None:
     unrolled, mixed = (step(module, name, 2, torch.float64) for name in ("unroll", "mixed"))
     for name, found in mixed.items():
         torch.testing.assert_close(found, unrolled[name], rtol=1e-9, atol=1e-12)
+
+
+class OwnKernel(Attention):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            return super().forward(x)
+
+
+def test_a_kernel_that_the_model_chooses_is_named_with_the_way_out() -> None:
+    with pytest.raises(lfl.NotDifferentiable, match=r"\(OwnKernel\) uses scaled_dot_product.*own .*sdpa_kernel out"):
+        step(OwnKernel())
 
 
 class Square(torch.autograd.Function):
