@@ -9,26 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lfl.run import execute
-from lfl.task import load_task
-from lfl.training import Progress, resolve
-
-SMALL = {"model": "logistic", "steps": 4, "init_steps": 2, "batch_size": 8, "checkpoint_every": 1}
-
-
-def stop(progress: Progress) -> None:
-    if (progress.phase.name, progress.step) == ("train", 2):
-        raise KeyboardInterrupt
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    task = load_task("digits", folder)
-    for name, watch in (("done", None), ("stopped", stop)):
-        execute(task, resolve(task.defaults, **SMALL), folder / name, watch)
-    return folder
-
 
 @pytest.fixture
 def here(runs: Path, tmp_path: Path) -> Path:

@@ -15,7 +15,9 @@ import lfl
 from lfl.run import execute, load_data, load_model, load_run, resume
 from lfl.run.trust import MADE_HERE
 from lfl.task import load_task
-from lfl.training import Progress, resolve
+from lfl.training import resolve
+
+from .conftest import SMALL, stop
 
 EVIL = "open('exploded', 'w').close()\n\n\ndef net(shape, outputs):\n    raise ValueError\n"
 GOOD = """
@@ -25,22 +27,6 @@ import torch
 def net(shape, outputs):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, outputs))
 """
-SMALL = {"steps": 4, "init_steps": 2, "batch_size": 8, "checkpoint_every": 1}
-
-
-def stop(progress: Progress) -> None:
-    if (progress.phase.name, progress.step) == ("train", 2):
-        raise KeyboardInterrupt
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run and a stopped one, of a named model and a named task."""
-    folder = tmp_path_factory.mktemp("runs")
-    task = load_task("digits", folder)
-    for name, watch in (("done", None), ("stopped", stop)):
-        execute(task, resolve(task.defaults, model="logistic", **SMALL), folder / name, watch)
-    return folder
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from torch import nn
 import lfl
 from lfl.model.functional import copied
 
+from ..hypergradient.cases import double_backward
+
 X = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 
 
@@ -196,21 +198,6 @@ def test_autocast_lowers_the_precision_of_products_and_its_derivatives_stay_clos
     assert 1e-5 < float((full - low).norm() / full.norm()) < 0.5
 
 
-def phi_gradient_by_hand(module: nn.Module, phi, loss_fn, train, valid) -> list[torch.Tensor]:
-    """Autograd's double backward through a step of plain gradient descent, on a deep copy."""
-    module, phi = copy.deepcopy(module), {name: t.clone().requires_grad_() for name, t in phi.items()}
-    theta = dict(module.named_parameters())
-
-    def outputs(theta, x):
-        return torch.func.functional_call(module, theta, (x,))
-
-    grads = torch.autograd.grad(
-        loss_fn(phi, outputs(theta, train[0]), train[1]).mean(), list(theta.values()), create_graph=True
-    )
-    theta = {name: p - 0.3 * g for (name, p), g in zip(theta.items(), grads, strict=True)}
-    return torch.autograd.grad(F.cross_entropy(outputs(theta, valid[0]), valid[1]), list(phi.values()))
-
-
 @pytest.mark.parametrize("passes", [0, 1])
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 def test_weight_norm_by_hooks_gives_the_gradient_of_plain_autograd(passes: int) -> None:
@@ -243,7 +230,7 @@ def test_weight_norm_by_hooks_gives_the_gradient_of_plain_autograd(passes: int) 
         hypergradient="unroll",
     )[2]
     assert copied(apply_fn.training_code)[0].weight.is_meta  # what the last pass left is not copied
-    expected = phi_gradient_by_hand(unhooked(fresh), phi, loss_fn, train, valid)
+    expected = double_backward(unhooked(fresh), phi, loss_fn, [train], valid, 0.3)
     for found, by_hand in zip(carry.outer.values(), expected, strict=True):
         torch.testing.assert_close(found, by_hand, rtol=1e-12, atol=1e-15)
 
