@@ -1,18 +1,16 @@
 """Tables that are fetched on first use, or that are already there."""
 
-import io
 import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from urllib.request import urlretrieve
 
 import numpy as np
 import torch
 
 from ..boundary import read_npz
-from ..errors import UserError
+from ..errors import Failure, UserError
 from .arrays import Split
 from .download import downloading
 
@@ -41,13 +39,10 @@ def california(data_dir: Path) -> Split:
         arrays = read_npz(kept, ("data", "target"), CALIFORNIA_BYTES)
         return _split(*_california(arrays["data"], arrays["target"], kept))
     data, target = _california(*_fetch_california(data_dir), data_dir / "scikit_learn_data" / "cal_housing_py3.pkz")
-    file = io.BytesIO()
-    np.savez_compressed(file, data=data, target=target)
-    with suppress(OSError):  # a folder that cannot be written is read again the next time
-        kept.parent.mkdir(exist_ok=True)
-        scratch = kept.with_name(f".{kept.name}.{token_hex(4)}.partial")
-        scratch.write_bytes(file.getvalue())
-        scratch.replace(kept)
+    # A folder that cannot be written is read again the next time.
+    with suppress(Failure), downloading("california", kept.parent, "read it again") as scratch:
+        np.savez_compressed(scratch / kept.name, data=data, target=target)
+        os.replace(scratch / kept.name, kept)
     return _split(data, target)
 
 

@@ -12,8 +12,6 @@ from torch.utils._pytree import tree_leaves
 from ..errors import UserError
 
 DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.data.__get__, torch.detach})  # type: ignore[attr-defined]
-
-
 REGISTER_HOOK = torch.Tensor.register_hook
 HOOKS_REFUSED = (
     "the model changes gradients by a hook on a tensor (Tensor.register_hook), which not every derivative of a step "

@@ -86,7 +86,7 @@ def explained(what: str, remedy: str) -> Iterator[None]:
 def check_plain(folder: Path) -> None:
     """Look through a run folder, before anything is read from it or written into it, for what is no file of a run.
 
-    The folder's own path may be a link, since whoever names it chose it; what lies inside came with the folder.
+    The folder's own path may be a link, since the user named it; what is inside may be somebody else's.
 
     Raises:
         UserError: a symbolic link lies inside, which would lead out of the folder, or a pipe, a device or a socket.

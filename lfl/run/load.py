@@ -85,7 +85,8 @@ def load_run(
             named, or the data have changed since.
     """
     named = Named(model=model, task=task, data_dir=data_dir, trust=trust)
-    allow(folder, _asked(folder), named, ["model", "task", "data_dir"])  # all in one line, before either is loaded
+    asked = asked_for(asdict(read_settings(folder)), read_facts(folder).data_dir)
+    allow(folder, asked, named, ["model", "task", "data_dir"])  # all in one line, before either is loaded
     found = load_model(folder, device, model=model, trust=trust)
     data = load_data(folder, data_dir, task=task, trust=trust).to(torch.device(device))
     if (data.input_shape, data.num_outputs) != (found.encoding.input_shape, found.encoding.num_outputs):
@@ -106,7 +107,7 @@ def load_model(
     """
     check_plain(folder)
     settings = read_settings(folder)
-    allow(folder, _asked(folder), Named(model=model, trust=trust), ["model"])
+    allow(folder, asked_for(asdict(settings), read_facts(folder).data_dir), Named(model=model, trust=trust), ["model"])
     ended = read_ended(folder)
     if ended is None:
         raise UserError(f"{folder} has no result.json: its run has not ended; lfl resume {folder} goes on with it.")
@@ -153,7 +154,7 @@ def load_data(folder: Path, data_dir: Path | None = None, *, task: str | None = 
         UserError: the folder asks for data that were not named, or they have changed since.
     """
     settings, facts = read_settings(folder), read_facts(folder)
-    asked = _asked(folder)
+    asked = asked_for(asdict(settings), facts.data_dir)
     if task is not None and "task" not in asked and task != settings.task:
         raise UserError(f"{folder} was trained on {settings.task}, but got --task {task}; leave it out.")
     allow(folder, asked, Named(task=task, data_dir=data_dir, trust=trust), ["task", "data_dir"])
@@ -170,11 +171,6 @@ def load_data(folder: Path, data_dir: Path | None = None, *, task: str | None = 
             f"the data of {name} are not those that {folder} was trained on; put the old ones back, or train again."
         )
     return data
-
-
-def _asked(folder: Path) -> dict[str, str]:
-    """What the settings of a run ask for beyond its folder."""
-    return asked_for(asdict(read_settings(folder)), read_facts(folder).data_dir)
 
 
 def data_folder(task: str, given: Path | None, noted: str | None = None) -> Path:

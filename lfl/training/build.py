@@ -141,9 +141,6 @@ def build_problem(
         seeds: stacks what is drawn for each of them; the settings' own seed, unstacked, when omitted.
         steps: programs that were built before; eager ones when omitted.
         phi: where phi starts in place of a draw, the same for every seed.
-
-    Raises:
-        UserError: the model does not give one output for each class or target column.
     """
     shapes, apply_fn = build_functional(task, settings)
     if steps is None:

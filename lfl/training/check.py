@@ -47,7 +47,7 @@ def working_hypergradient(
             inputs, or cannot be differentiated.
     """
     own = build_model(settings.model, task.input_shape, task.num_outputs, seed=settings.seed)
-    theta = map_tree(lambda t: t.clone().to(task.device), initial_theta(own))
+    theta = map_tree(lambda t: t.to(task.device), initial_theta(own))
     _check_outputs(task, settings, apply_fn, theta)
     batch = _few(task, settings, apply_fn, theta)
     if learned.phi_0 is None:
