@@ -36,6 +36,7 @@ METHODS = {
     "meta-lr": "learn the learning rate, offline and while the model trains",
     "adalfl": "learn a loss offline, and go on learning it while the model trains (the default)",
     "adalfl+lr": "learn a loss and the learning rate together, offline and while the model trains",
+    "residual": "start at a loss made by hand and learn a correction while the model trains: for dirty labels",
     "fixed": "train on the loss that another run has learned (--loss-from RUN)",
 }
 LOSSES = {
@@ -61,6 +62,10 @@ SCHEDULES = {
     "constant": "the same rate throughout (the default)",
     "cosine": "half a cosine down to zero",
     "step": "a tenth from half of the steps on, a hundredth from three quarters on",
+}
+OUTER_SCHEDULES = {
+    **SCHEDULES,
+    "model": "as the model's rate, which --schedule gives (the default of residual)",
 }
 KINDS = {"classification": "targets are classes", "regression": "targets are real values"}
 OBJECTIVES = {"train": "the step's own train batch", "valid": "a validation batch"}

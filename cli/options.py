@@ -44,6 +44,27 @@ WeightDecay = Annotated[float | None, _number("Of the model.")]
 Target = Annotated[str | None, typer.Option(help="Column of your own table to be predicted.", show_default=False)]
 Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--inner")]
 Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
+OuterSchedule = Annotated[
+    str | None, _choice(names.OUTER_SCHEDULES, "Of the loss's learning rate, online", "--outer-schedule")
+]
+LabelNoise = Annotated[
+    str | None,
+    typer.Option(
+        help="Make a share of the train labels wrong: symmetric:0.4 (any other class) or pair:0.45 (the next one).",
+        show_default="none",
+    ),
+]
+Outliers = Annotated[
+    str | None,
+    typer.Option(
+        help="Make a share of the real train targets wrong: uniform:0.3 (drawn anew) or shift:0.3 (too high).",
+        show_default="none",
+    ),
+]
+Imbalance = Annotated[
+    float | None,
+    typer.Option(help="Drop train examples, until the last class is so many times rarer.", show_default="none"),
+]
 Kind = Annotated[str | None, _choice(names.KINDS, "What your own targets are, where it is not inferred", "--kind")]
 InitObjective = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from .text import say
 
 if TYPE_CHECKING:
     from lfl.task import Task
+    from lfl.training import Settings
 
 
 def train(
@@ -43,6 +44,7 @@ def train(
         float | None, typer.Option(help="Greatest norm of the model's gradient.", show_default="none")
     ] = None,
     schedule: options.Schedule = None,
+    outer_schedule: options.OuterSchedule = None,
     init_objective: options.InitObjective = None,
     meta_objective: options.MetaObjective = None,
     restart_every: options.RestartEvery = None,
@@ -83,6 +85,9 @@ def train(
     eval_split: Annotated[
         bool | None, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")
     ] = None,
+    label_noise: options.LabelNoise = None,
+    outliers: options.Outliers = None,
+    imbalance: options.Imbalance = None,
     data_dir: options.DataDir = None,
     trust: options.Trust = False,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
@@ -96,7 +101,7 @@ def train(
     from lfl.run import data_folder, execute, execute_seeds, learned_loss_of
     from lfl.run.config import read_allowed
     from lfl.task import load_task
-    from lfl.training import resolve, trains_together
+    from lfl.training import is_spoiled, resolve, trains_together
 
     from .live import watching
 
@@ -113,6 +118,8 @@ def train(
         asked["loss_from"] = str(asked["loss_from"])
         asked.setdefault("loss", learned_loss_of(Path(asked["loss_from"])))
     settings = resolve(data.defaults, **asked)
+    if is_spoiled(settings):
+        say(_spoiled(data, settings, seeds))
     set_precision(settings.precision, where)
     keep_freed_memory()
 
@@ -128,6 +135,17 @@ def train(
         with watching(title(f"{seeds} seeds from {settings.seed} {how}")) as watch:
             results = execute_seeds(data, settings, chosen, out, watch, data_dir=folder)
     tell(results)
+
+
+def _spoiled(task: "Task", settings: "Settings", seeds: int | None) -> str:
+    """How train was made worse."""
+    from lfl.training import spoiled_train
+
+    rows, _, wrong = spoiled_train(task, settings, settings.seed)
+    what = "labels" if task.kind == "classification" else "targets"
+    draws = f"drawn by seed {settings.seed}" if seeds is None else "drawn anew by each seed"
+    left = "" if settings.imbalance is None else f"{len(rows)} of {len(task.train.y)} examples kept, "
+    return f"train is spoiled: {left}{int(wrong.sum())} {what} of {len(rows)} wrong, {draws}"
 
 
 def _shown(task: "Task") -> str:

@@ -1,7 +1,7 @@
 """The methods that are compared: what each learns beside the model, and its phases."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..errors import one_of
 from .phases import Phase, first_state, fixed_phase, offline_phase, online_phase
@@ -21,14 +21,13 @@ class Method(NamedTuple):
     Args:
         learns_loss, learns_rate: what phi holds: a loss network (or another representation), the learning rate.
         phases: of a problem, in order.
-        init_objective: what its offline steps judge phi on by default, `"train"` or `"valid"`. On the batch that a step
-            has just seen, the rate of the longest step wins, however badly it generalises.
+        defaults: settings that are the method's own, in place of the task's; each can be asked for otherwise.
     """
 
     learns_loss: bool
     learns_rate: bool
     phases: Callable[[Problem], list[Phase]]
-    init_objective: str = "train"
+    defaults: Mapping[str, Any] = {}
 
 
 def train_only(problem: Problem) -> list[Phase]:
@@ -46,12 +45,29 @@ def offline_and_online(problem: Problem) -> list[Phase]:
     return [offline_phase(problem), online_phase(problem)]
 
 
+JUDGED_ON_VALID = {"init_objective": "valid"}
+"""On the batch that a step has just seen, the rate of the longest step wins, however badly it generalises."""
+
+RESIDUAL = {
+    "loss": "residual",
+    "init_steps": 0,
+    "outer_lr": 1e-3,
+    "outer_schedule": "model",
+    "schedule": "cosine",
+    "momentum": 0.9,
+    "clip_norm": 1.0,
+}
+"""The loss starts at one made by hand, so that nothing has to be learned offline; what it learns then has to come
+within one training, which takes a larger rate. Adam divides by the size of the gradient, which shrinks with the model's
+rate: a loss whose own rate stays would wander at full speed at the end."""
+
 METHODS: dict[str, Method] = {
     "baseline": Method(False, False, train_only),
     "ml3": Method(True, False, offline_only),
-    "meta-lr": Method(False, True, offline_and_online, init_objective="valid"),
+    "meta-lr": Method(False, True, offline_and_online, JUDGED_ON_VALID),
     "adalfl": Method(True, False, offline_and_online),
     "adalfl+lr": Method(True, True, offline_and_online),
+    "residual": Method(True, False, offline_and_online, RESIDUAL),
     "fixed": Method(True, False, train_only),
 }
 

@@ -78,18 +78,17 @@ def online_phase(problem: Problem) -> Phase:
 
     def draw(step: int) -> Any:
         batches = [problem.batch("train", "train", step + k) for k in range(horizon)]
-        rate = problem.inner_rate(step)
+        rates = problem.inner_rate(step), problem.outer_rate(step)
         if not learns(step):
-            return batches, None, rate
+            return batches, None, rates
         if problem.meta_objective == "valid":
-            return batches, problem.batch("valid", "valid", step), rate
-        return batches, problem.batch("train", "train", step + horizon - 1), rate
+            return batches, problem.batch("valid", "valid", step), rates
+        return batches, problem.batch("train", "train", step + horizon - 1), rates
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
-        batches, batch_val, rate = drawn
+        batches, batch_val, rates = drawn
         if batch_val is None:
-            return _base_steps(problem, state, batches, rate)
-        rates = rate, problem.outer_lr
+            return _base_steps(problem, state, batches, rates[0])
         theta, phi, carry, info = programs.meta(state.theta, state.phi, batches, batch_val, state.carry, *rates)
         return State(theta, phi, carry), info
 

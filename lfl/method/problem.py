@@ -32,7 +32,8 @@ class Problem:
         phi_0: where learning of the loss or the rate starts; None where neither is learned.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
         inner_rate: `inner_rate(step)`, the rate of theta, or the factor on the rate that phi holds; a scalar tensor.
-        init_lr, outer_lr: offline and online rate of phi, scalar tensors.
+        init_lr: offline rate of phi, a scalar tensor.
+        outer_rate: `outer_rate(step)`, its online rate; a scalar tensor.
         steps, init_steps, inner_steps: S_train, S_init and S_inner.
         lookahead: steps of theta that an online step of phi is differentiated through.
         meta_every: steps of theta for each online step of phi.
@@ -47,7 +48,7 @@ class Problem:
     batch: Callable[[str, str, int], Batch]
     inner_rate: Callable[[int], torch.Tensor]
     init_lr: torch.Tensor
-    outer_lr: torch.Tensor
+    outer_rate: Callable[[int], torch.Tensor]
     steps: int
     init_steps: int
     inner_steps: int

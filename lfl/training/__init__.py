@@ -7,6 +7,8 @@ from .build import (
     build_problem,
     build_programs,
     compiles,
+    is_spoiled,
+    spoiled_train,
     trains_together,
 )
 from .effective import effective_rate
@@ -30,8 +32,10 @@ __all__ = [
     "compiles",
     "effective_rate",
     "evaluate",
+    "is_spoiled",
     "learned",
     "resolve",
+    "spoiled_train",
     "train",
     "trains_together",
 ]

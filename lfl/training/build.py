@@ -19,12 +19,13 @@ from ..model.dropout import MaskSpec
 from ..optimiser import Optimiser, adam, adamw, clip, sgd
 from ..randomness import generator
 from ..task import Task
+from ..task.spoil import Spoiled, spoil
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .check import working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there
 from .learned import learned
-from .settings import Settings, schedule_factor
+from .settings import Settings, outer_schedule_factor, schedule_factor
 from .speed import forward_flops, vmap_pays, worth_compiling
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
@@ -146,6 +147,7 @@ def build_problem(
     if steps is None:
         steps = build_programs(task, settings, many_seeds=seeds is not None, compiled=False)
     splits = {"train": task.train, "valid": task.valid}
+    spoils = is_spoiled(settings)
     specs = _mask_specs(task, settings, shapes, apply_fn)
 
     def each_seed(draw: Callable[[int], Any]) -> Any:
@@ -170,22 +172,36 @@ def build_problem(
         cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
         return cut.view(*rows.shape, *task.input_shape)
 
+    worse = each_seed(lambda seed: spoiled_train(task, settings, seed)) if spoils else None
+
+    def of_seed(tensor: torch.Tensor, picked: torch.Tensor) -> torch.Tensor:
+        """The entries of each seed's own tensor that were picked for it."""
+        if seeds is None:
+            return tensor[picked]
+        return tensor[torch.arange(len(seeds), device=tensor.device)[:, None], picked]
+
     def batch(split: str, stream: str, step: int) -> Batch:
         data: Split = splits[split]
-        count = len(data.y)
-        rows = each_seed(lambda seed: draw_rows(count, settings.batch_size, seed=seed, stream=stream, step=step))
+        changed = worse if split == "train" else None
+        count = len(data.y) if changed is None else changed.rows.shape[-1]
+        picked = each_seed(lambda seed: draw_rows(count, settings.batch_size, seed=seed, stream=stream, step=step))
+        rows = picked if changed is None else of_seed(changed.rows, picked)
+        y = data.y[rows] if changed is None else of_seed(changed.y, picked)
         change = task.augmentation if split == "train" else None
         x = data.x[rows] if change is None else augmented(change, rows, stream, step)
         if not specs:
-            return x, data.y[rows]
+            return x, y
         masks = each_seed(lambda seed: draw_masks(specs, generator(seed, f"{stream} masks", step)))
-        return x, data.y[rows], masks
+        return x, y, masks
 
     whole = METHODS[settings.method]
     alpha = 1.0 if whole.learns_rate else settings.inner_lr
 
     def inner_rate(step: int) -> torch.Tensor:
         return torch.tensor(alpha * schedule_factor(settings, step), device=task.device)
+
+    def outer_rate(step: int) -> torch.Tensor:
+        return torch.tensor(settings.outer_lr * outer_schedule_factor(settings, step), device=task.device)
 
     def draw_phi(seed: int) -> Tensors:
         drawn = learned(task, settings, seed).phi_0 if phi is None else phi
@@ -207,7 +223,7 @@ def build_problem(
         inner_rate=inner_rate,
         batch=batch,
         init_lr=torch.tensor(settings.init_lr, device=task.device),
-        outer_lr=torch.tensor(settings.outer_lr, device=task.device),
+        outer_rate=outer_rate,
         steps=settings.steps,
         init_steps=settings.init_steps,
         inner_steps=settings.inner_steps,
@@ -215,6 +231,22 @@ def build_problem(
         meta_every=settings.meta_every,
         init_objective=settings.init_objective,
         meta_objective=settings.meta_objective,
+    )
+
+
+def is_spoiled(settings: Settings) -> bool:
+    """Whether a run makes its train split worse."""
+    return any(value is not None for value in (settings.label_noise, settings.outliers, settings.imbalance))
+
+
+def spoiled_train(task: Task, settings: Settings, seed: int) -> Spoiled:
+    """What a run with a seed trains on, on the CPU."""
+    return spoil(
+        task,
+        label_noise=settings.label_noise,
+        outliers=settings.outliers,
+        imbalance=settings.imbalance,
+        seed=seed,
     )
 
 

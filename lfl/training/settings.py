@@ -10,6 +10,7 @@ from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
 from ..method import METHODS
 from ..task import Defaults
+from ..task.spoil import LABEL_NOISE, OUTLIERS, parse_spoiler
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -17,6 +18,9 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "step": lambda done: 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01,
 }
 """The factor on theta's rate when a share of the steps is done."""
+
+AS_THE_MODEL = "model"
+"""The schedule of phi's rate that is theta's."""
 
 WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
 
@@ -41,12 +45,16 @@ CHOICES = {
     "theta_init": ["xavier", "architecture"],
     "inner": ["sgd", "adam", "adamw"],
     "schedule": list(SCHEDULES),
+    "outer_schedule": [*SCHEDULES, AS_THE_MODEL],
     "hypergradient": ["auto", *HYPERGRADIENTS],
     "compile": ["auto", "on", "off"],
     "log": ["none", "tensorboard"],
     "precision": ["float32", "tf32", "bfloat16"],
 }
 """What a setting may be."""
+
+SPOILERS = {"label_noise": list(LABEL_NOISE), "outliers": list(OUTLIERS)}
+"""Settings that name one of these and a share of the rows."""
 
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
 
@@ -64,6 +72,7 @@ class Settings:
         target, kind: of a user's own data: the column of a table to be predicted, and `"classification"` or
             `"regression"`; None where they are inferred or not needed.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
+        label_noise, outliers, imbalance: how train is spoiled, as in `lfl.task.spoil`; None for not at all.
         loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
         loss_from: a run folder; its loss is what the method `fixed` trains on.
         theta_init: how theta_0 is drawn: `"xavier"`, or as the `"architecture"` does by itself.
@@ -71,6 +80,7 @@ class Settings:
         clip_norm: the greatest norm of theta's gradient; None for any.
         schedule: of theta's rate over the steps: `"constant"`, `"cosine"` (to zero) or `"step"` (a tenth from half
             of the steps on, a hundredth from three quarters on).
+        outer_schedule: of the online rate of phi: one of the same, or `"model"` for theta's own.
         init_objective: whether offline steps judge the loss or the rate on their own `"train"` batch, as ML3 does,
             or on a `"valid"` batch.
         meta_objective: the same of online steps.
@@ -103,6 +113,9 @@ class Settings:
     target: str | None
     kind: str | None
     eval_split: bool
+    label_noise: str | None
+    outliers: str | None
+    imbalance: float | None
     loss: str
     loss_from: str | None
     theta_init: str
@@ -112,6 +125,7 @@ class Settings:
     weight_decay: float
     clip_norm: float | None
     schedule: str
+    outer_schedule: str
     init_objective: str
     meta_objective: str
     restart_every: int
@@ -150,12 +164,12 @@ def resolve(
     seed: int = 0,
     **asked: Any,
 ) -> Settings:
-    """Fill what was not asked for (None) from the task's defaults.
+    """Fill what was not asked for (None) from the method's and the task's defaults.
 
     Args:
         defaults: of the task.
         task, model, method, seed: as in `Settings`.
-        asked: other fields of `Settings`; None stands for the default.
+        asked: other fields of `Settings`; None stands for the default: the method's, where it has one, else the task's.
 
     Returns:
         The settings of the run.
@@ -172,20 +186,23 @@ def resolve(
     steps = asked.get("steps", defaults.steps)
     lookahead = asked.get("lookahead", 1)
     one_of("method", method, list(METHODS))
-    own = asked.get("inner", "sgd") == "sgd"  # the task's momentum is of sgd
     values = {
         "target": None,
         "kind": None,
         "eval_split": False,
+        "label_noise": None,
+        "outliers": None,
+        "imbalance": None,
         "loss": "network" if METHODS[method].learns_loss else defaults.loss,
         "loss_from": None,
         "theta_init": "architecture" if ":" in model else defaults.theta_init,
         "inner": "sgd",
-        "momentum": defaults.momentum if own else 0.0,
-        "nesterov": defaults.nesterov if own else False,
+        "momentum": defaults.momentum,
+        "nesterov": defaults.nesterov,
         "weight_decay": defaults.weight_decay,
         "clip_norm": None,
         "schedule": "constant",
+        "outer_schedule": "constant",
         "meta_objective": "valid",
         "steps": steps,
         "init_steps": defaults.init_steps,
@@ -194,7 +211,7 @@ def resolve(
         "inner_lr": defaults.inner_lr,
         "init_lr": defaults.init_lr,
         "outer_lr": defaults.outer_lr,
-        "init_objective": METHODS[method].init_objective,
+        "init_objective": "train",
         "restart_every": defaults.restart_every,
         "redraw_theta": True,
         "hypergradient": "auto",
@@ -208,12 +225,21 @@ def resolve(
         "checkpoint_every": max(100, steps // 20),
         "log": "none",
     }
+    values |= METHODS[method].defaults
+    if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
+        values |= {"momentum": 0.0, "nesterov": False}
     return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
 
 
 def schedule_factor(settings: Settings, step: int) -> float:
     """What theta's rate is multiplied by at a step."""
     return SCHEDULES[settings.schedule](step / settings.steps)
+
+
+def outer_schedule_factor(settings: Settings, step: int) -> float:
+    """What the online rate of phi is multiplied by at a step."""
+    chosen = settings.outer_schedule
+    return SCHEDULES[settings.schedule if chosen == AS_THE_MODEL else chosen](step / settings.steps)
 
 
 def check_setting(name: str, value: Any) -> None:
@@ -233,6 +259,8 @@ def check_setting(name: str, value: Any) -> None:
         raise UserError(f"{_flag(name)} must be a finite number of at least 0, but got {_short(value)}.")
     if name in CHOICES:
         one_of(_flag(name), value, CHOICES[name])
+    elif name in SPOILERS:
+        parse_spoiler(_flag(name), value, SPOILERS[name])
     elif name == "method":
         one_of("method", value, list(METHODS))
 

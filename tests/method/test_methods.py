@@ -1,6 +1,7 @@
 """What each method learns: the loss, the rate, both; and a loss that was learned elsewhere."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def test_phi_holds_what_is_learned() -> None:
         "meta-lr": {"inner_lr"},
         "adalfl": loss,
         "adalfl+lr": loss | {"inner_lr"},
+        "residual": loss,
     }
     for method, names in expected.items():
         phi = plan(method, build_problem(TASK, resolve(TASK.defaults, method=method, model="logistic"))).state.phi
@@ -82,6 +84,27 @@ def test_schedules_scale_the_rate_of_every_method(method: str, schedule: str) ->
         moved = sum((after.state.theta[n] - p).square().sum() for n, p in before.state.theta.items()).sqrt()
         norm = after.metrics[0]["theta_grad_norm"]
         assert float(moved) == pytest.approx(0.01 * factor * norm, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("outer_schedule", "factors"),
+    [
+        ("constant", [1.0] * 6),
+        ("step", [1.0, 1.0, 1.0, 0.1, 0.1, 0.01]),
+        ("model", [0.5 + 0.5 * math.cos(math.pi * t / 6) for t in range(6)]),
+    ],
+)
+def test_the_rate_of_what_is_learned_has_a_schedule_of_its_own(outer_schedule: str, factors: list[float]) -> None:
+    """A first step of Adam is as long as its rate, whatever the gradient that is not tiny."""
+    asked = {"steps": 6, "batch_size": 16, "inner_lr": 10.0, "outer_lr": 1e-3, "schedule": "cosine"}
+    chosen = resolve(TASK.defaults, method="adalfl", model="logistic", outer_schedule=outer_schedule, **asked)
+    problem = build_problem(TASK, chosen)
+    phase = plan("adalfl", problem).phases[1]
+    start = plan("adalfl", problem).state
+    for step, factor in enumerate(factors):
+        after, _ = phase.step(start, phase.draw(step))
+        moved = (after.phi["1.weight"] - start.phi["1.weight"]).abs().max()
+        assert float(moved) == pytest.approx(1e-3 * factor, rel=0.02)
 
 
 def test_online_steps_judge_the_loss_on_valid_or_on_their_own_batch() -> None:

@@ -1,6 +1,7 @@
-"""A problem is built only for a model that gives an output for each class or target column."""
+"""A problem: which models it is built for, and what its batches hold."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 import lfl
 from lfl.task import load_task, task_from_arrays
-from lfl.training import build_problem, resolve
+from lfl.training import build_problem, build_programs, resolve, spoiled_train
 from lfl.trees import leaves
 
 DIGITS = load_task("digits", Path("unused"))
@@ -70,3 +71,29 @@ def test_the_check_changes_no_draw(task) -> None:
     problem = build_problem(task, settings)
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(not leaf.requires_grad for leaf in leaves(problem.theta_0))
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("digits", {"label_noise": "symmetric:0.5", "imbalance": 4.0}),
+        ("diabetes", {"outliers": "shift:0.5"}),
+    ],
+)
+def test_batches_of_spoiled_train_data(name: str, asked: dict[str, Any]) -> None:
+    """Each seed trains on what its own draws left of train; valid is what it was."""
+    task = load_task(name, Path("unused"))
+    chosen = [resolve(task.defaults, model="logistic", batch_size=200, seed=seed, **asked) for seed in (3, 4)]
+    steps = build_programs(task, chosen[0], many_seeds=True, compiled=False)
+    together = build_problem(task, chosen[0], seeds=[3, 4], steps=steps)
+    for i, one in enumerate(chosen):
+        x, y = build_problem(task, one).batch("train", "train", 7)
+        left = spoiled_train(task, one, one.seed)
+        known = {tuple(row.flatten().tolist()): j for j, row in enumerate(task.train.x[left.rows])}
+        rows = torch.tensor([known[tuple(row.flatten().tolist())] for row in x])
+        assert torch.equal(y, left.y[rows])
+        assert 0.3 < float(left.wrong[rows].float().mean()) < 0.7
+        assert all(torch.equal(a[i], b) for a, b in zip(together.batch("train", "train", 7), (x, y), strict=True))
+        clean = build_problem(task, one).batch("valid", "valid", 7)
+        whole = build_problem(task, resolve(task.defaults, model="logistic", batch_size=200, seed=one.seed))
+        assert all(torch.equal(a, b) for a, b in zip(clean, whole.batch("valid", "valid", 7), strict=True))

@@ -1,0 +1,162 @@
+"""Train data made worse on purpose, to measure what a method makes of them: wrong labels, outliers, rare classes."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from ..data.arrays import Split
+from ..errors import UserError, one_of
+from ..randomness import generator
+from .task import Task
+
+
+class Spoiled(NamedTuple):
+    """What is left of a train split, and its targets.
+
+    Args:
+        rows: row numbers `[m]` of the train split, ascending: those that are trained on.
+        y: their targets, class ids `[m]` or real values `[m, width]`, some of them wrong.
+        wrong: booleans `[m]`, which targets were changed.
+    """
+
+    rows: torch.Tensor
+    y: torch.Tensor
+    wrong: torch.Tensor
+
+
+def symmetric(ids: torch.Tensor, num_classes: int, source: torch.Generator) -> torch.Tensor:
+    """Another class for each id, every other one as likely."""
+    return (ids + torch.randint(1, num_classes, ids.shape, generator=source)) % num_classes
+
+
+def pair(ids: torch.Tensor, num_classes: int, source: torch.Generator) -> torch.Tensor:
+    """The class after each id's; the first one after the last."""
+    del source
+    return (ids + 1) % num_classes
+
+
+def uniform(y: torch.Tensor, low: torch.Tensor, high: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    """Values that say nothing: uniform over the range of the targets."""
+    return low + (high - low) * torch.rand(y.shape, generator=source, dtype=y.dtype)
+
+
+def shift(y: torch.Tensor, low: torch.Tensor, high: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+    """Values that are too high by the whole range of the targets."""
+    del source
+    return y + (high - low)
+
+
+LABEL_NOISE: dict[str, Callable[[torch.Tensor, int, torch.Generator], torch.Tensor]] = {
+    "symmetric": symmetric,
+    "pair": pair,
+}
+OUTLIERS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Generator], torch.Tensor]] = {
+    "uniform": uniform,
+    "shift": shift,
+}
+
+
+def parse_spoiler(flag: str, text: str, known: list[str]) -> tuple[str, float]:
+    """A kind of damage and the share of the rows that suffers it, as one writes it: `symmetric:0.4`.
+
+    Raises:
+        UserError: an unknown kind, or a share that is not from 0 to 1.
+    """
+    kind, _, share = text.partition(":")
+    one_of(flag, kind, known)
+    try:
+        value = float(share)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise UserError(f"{flag} must name a share of the rows from 0 to 1, such as {kind}:0.4, got {text!r}.")
+    return kind, value
+
+
+def spoil(
+    task: Task,
+    *,
+    label_noise: str | None = None,
+    outliers: str | None = None,
+    imbalance: float | None = None,
+    seed: int,
+) -> Spoiled:
+    """Make the train split of a task worse; valid and test stay as they are.
+
+    The rows that suffer are round(share n), drawn without replacement; the same for the same seed, on every machine
+    and for every method.
+
+    Args:
+        task: what is spoiled; it is not changed.
+        label_noise: `"symmetric:SHARE"` (that share of the labels becomes another class, each as likely) or
+            `"pair:SHARE"` (the next class).
+        outliers: `"uniform:SHARE"` (that share of the real targets is drawn anew over the range of train) or
+            `"shift:SHARE"` (it is raised by that range).
+        imbalance: how many times rarer the last class is than the first: class c of C keeps n R^(-c/(C-1)) examples, n
+            the number of the rarest class before. It comes first; labels are made wrong among what is left.
+        seed: of the draws.
+
+    Returns:
+        The `Spoiled` rows, on the CPU.
+
+    Raises:
+        UserError: what is asked for does not fit the kind of target, or is out of range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from lfl.task import load_task
+        >>> task = load_task("digits", Path("unused"))
+        >>> rows, y, wrong = spoil(task, label_noise="symmetric:0.4", seed=0)
+        >>> len(rows), int(wrong.sum())
+        (1293, 517)
+
+    Source: symmetric and pair noise as in Han et al. (2018), the long tail as in Cui et al. (2019), section 5.
+    """
+    classes = task.kind == "classification"
+    for flag, given, fits in (
+        ("--label-noise", label_noise, classes),
+        ("--imbalance", imbalance, classes),
+        ("--outliers", outliers, not classes),
+    ):
+        if given is not None and not fits:
+            wanted = "real values" if classes else "classes"
+            raise UserError(f"{flag} is for {wanted}, but the targets of {task.name} are not; leave it out.")
+    rows = torch.arange(len(task.train.y))
+    train = Split(task.train.x, task.train.y.cpu())
+    if imbalance is not None:
+        rows = _long_tail(train.y, task.num_outputs, imbalance, generator(seed, "imbalance"))
+    y = train.y[rows]
+    wrong = torch.zeros(len(rows), dtype=torch.bool)
+    if label_noise is not None:
+        kind, share = parse_spoiler("--label-noise", label_noise, list(LABEL_NOISE))
+        source = generator(seed, "label noise")
+        wrong = _chosen(len(rows), share, source)
+        y = y.masked_scatter(wrong, LABEL_NOISE[kind](y[wrong], task.num_outputs, source))
+    if outliers is not None:
+        kind, share = parse_spoiler("--outliers", outliers, list(OUTLIERS))
+        source = generator(seed, "outliers")
+        wrong = _chosen(len(rows), share, source)
+        changed = OUTLIERS[kind](y[wrong], train.y.amin(0), train.y.amax(0), source)
+        y = y.masked_scatter(wrong[:, None], changed)
+    return Spoiled(rows, y, wrong)
+
+
+def _chosen(count: int, share: float, source: torch.Generator) -> torch.Tensor:
+    """Booleans `[count]`, `round(share * count)` of them true."""
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[torch.randperm(count, generator=source)[: round(share * count)]] = True
+    return chosen
+
+
+def _long_tail(ids: torch.Tensor, num_classes: int, ratio: float, source: torch.Generator) -> torch.Tensor:
+    """Row numbers, fewer of each class than of the one before."""
+    if not 1.0 <= ratio < float("inf"):
+        raise UserError(f"--imbalance must be a finite number of at least 1, got {ratio}.")
+    most = int(torch.bincount(ids, minlength=num_classes).min())
+    kept = []
+    for c in range(num_classes):
+        members = (ids == c).nonzero()[:, 0]
+        number = max(1, round(most * ratio ** (-c / (num_classes - 1))))
+        kept.append(members[torch.randperm(len(members), generator=source)[:number]])
+    return torch.cat(kept).sort()[0]
