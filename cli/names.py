@@ -46,6 +46,7 @@ LOSSES = {
     "taylor-cubic": "learned: a polynomial of order 3, eight parameters",
     "cross-entropy": "by hand, for classes (the baseline's default)",
     "focal": "by hand, for classes",
+    "generalised-cross-entropy": "by hand, for classes: made for wrong labels",
     "label-smoothing": "by hand, for classes",
     "absolute-cross-entropy": "by hand, for classes: folded cross-entropy, found by evolution",
     "sparse-label-smoothing": "by hand, for classes: label smoothing that touches the true class alone",

@@ -140,6 +140,27 @@ def label_smoothing(
     return classes.over_counted(-(1 - smoothing) * true - smoothing * log_f.mean(-1))
 
 
+def generalised_cross_entropy(
+    outputs: torch.Tensor, targets: torch.Tensor, q: float = 0.7, *, ignore_index: int = IGNORE_INDEX
+) -> torch.Tensor:
+    """A loss between cross-entropy and absolute error, made for wrong labels.
+
+        (1 - p_t^q) / q        p_t the probability of the true class
+
+    For q to 0 it is cross-entropy; for q = 1 it is 1 - p_t, half the absolute error, which wrong labels pull at least.
+
+    Args:
+        outputs, targets, ignore_index: as in `cross_entropy`.
+        q: above 0, at most 1.
+
+    Returns, Raises: as `cross_entropy`.
+
+    Source: Zhang and Sabuncu (2018), eq. 6.
+    """
+    classes = as_classes(outputs, targets, ignore_index)
+    return classes.over_counted(-torch.expm1(-q * _cross_entropy(classes)) / q)
+
+
 def absolute_cross_entropy(
     outputs: torch.Tensor,
     targets: torch.Tensor,
@@ -223,6 +244,7 @@ HANDCRAFTED: dict[Kind, dict[str, TaskLoss]] = {
     "classification": {
         "cross-entropy": cross_entropy,
         "focal": focal,
+        "generalised-cross-entropy": generalised_cross_entropy,
         "label-smoothing": label_smoothing,
         "absolute-cross-entropy": absolute_cross_entropy,
         "sparse-label-smoothing": sparse_label_smoothing,

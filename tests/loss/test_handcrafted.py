@@ -70,6 +70,17 @@ def test_focal_turns_from_cross_entropy_and_has_derivatives_where_examples_are_r
         assert torch.isfinite(right).all()
 
 
+def test_generalised_cross_entropy_lies_between_cross_entropy_and_absolute_error() -> None:
+    outputs, targets = logits()
+    p = F.softmax(outputs, -1)
+    true = p.gather(1, targets[:, None])[:, 0]
+    loss = lfl.generalised_cross_entropy
+    torch.testing.assert_close(loss(outputs, targets), (1 - true**0.7) / 0.7, rtol=1e-12, atol=1e-12)
+    one_hot = F.one_hot(targets, 7).double()
+    torch.testing.assert_close(loss(outputs, targets, 1.0), (p - one_hot).abs().sum(1) / 2, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(loss(outputs, targets, 1e-9), lfl.cross_entropy(outputs, targets), rtol=1e-7, atol=0.0)
+
+
 def test_absolute_cross_entropy_has_its_minimum_where_it_says() -> None:
     p = torch.linspace(0.05, 0.999, 4000, dtype=torch.float64)
     outputs = torch.stack([p.log(), (1 - p).log()], 1)
