@@ -22,7 +22,7 @@ WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "
 
 LEAST = dict.fromkeys(["seed", "init_steps", "restart_every", "checkpoint_every"], 0) | dict.fromkeys(
     [
-        *["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size"],
+        *["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size", "valid_size"],
         *["log_every", "eval_every"],
     ],
     1,
@@ -63,6 +63,8 @@ class Settings:
         inner_lr, init_lr, outer_lr: alpha, and the offline and online eta.
         target, kind: of a user's own data: the column of a table to be predicted, and `"classification"` or
             `"regression"`; None where they are inferred or not needed.
+        valid: the path of clean data of the user's own; None where they are split off train, or in the task's own file.
+        valid_size: how many examples are split off train as clean data; None for 10 %.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
         loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
         loss_from: a run folder; its loss is what the method `fixed` trains on.
@@ -102,6 +104,8 @@ class Settings:
     outer_lr: float
     target: str | None
     kind: str | None
+    valid: str | None
+    valid_size: int | None
     eval_split: bool
     loss: str
     loss_from: str | None
@@ -176,6 +180,8 @@ def resolve(
     values = {
         "target": None,
         "kind": None,
+        "valid": None,
+        "valid_size": None,
         "eval_split": False,
         "loss": "network" if METHODS[method].learns_loss else defaults.loss,
         "loss_from": None,
