@@ -44,6 +44,8 @@ def compare(
     jobs: study.Jobs = 1,
     target: options.Target = None,
     kind: options.Kind = None,
+    valid: options.Valid = None,
+    valid_size: options.ValidSize = None,
     data_dir: options.DataDir = None,
     out: Annotated[
         Path | None,
@@ -66,7 +68,8 @@ def compare(
     parse_row(f"{task}/{model}")
     out = out or _free_folder(task, model)
     share = study.share_of_threads(threads, jobs)
-    load = study.loader(device, share, data_dir, target=target, kind=kind)
+    own = {"target": target, "kind": kind, "valid": valid, "valid_size": valid_size}
+    load = study.loader(device, share, data_dir, **own)
     data = load(task)
     set_precision(precision or "float32", data.device)
     common = {
@@ -83,8 +86,7 @@ def compare(
         "schedule": schedule,
         "compile": compile,
         "precision": precision,
-        "target": target,
-        "kind": kind,
+        **own,
     }
     labels = list(dict.fromkeys(study.split(methods, "--methods")))
     lines = [Line(task, model, label, candidates_of(label, inner_lr or data.defaults.inner_lr)) for label in labels]

@@ -17,12 +17,14 @@ def evaluate(
     data_dir: options.DataDir = None,
     model: options.OwnModel = None,
     task: options.OwnTask = None,
+    valid: options.OwnValid = None,
     trust: options.Trust = False,
 ) -> None:
     """Load a run and measure its test error again."""
     from lfl.run import load_run, test_error
 
-    loaded = load_run(run, data_dir, prepare(device, threads), model=model, task=task, trust=trust)
+    where = prepare(device, threads)
+    loaded = load_run(run, data_dir, where, model=model, task=task, valid=valid, trust=trust)
     settings = loaded.settings
     say(f"{measure(loaded.task.kind)} {test_error(loaded):.4f}")
     ended = "" if loaded.completed else ", interrupted"

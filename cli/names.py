@@ -11,9 +11,9 @@ TASKS = {
     "svhn": "32x32 photographs of house numbers, 10 classes, downloaded on first use",
 }
 OWN_TASKS = {
-    "FILE.npz": "your own arrays x_train, y_train, x_test, y_test",
-    "TABLE.csv": "your own table, with --target COLUMN",
-    "FOLDER/": "your own pictures, in train/CLASS/ and test/CLASS/",
+    "FILE.npz": "your own arrays x_train, y_train; x_valid, y_valid, x_test, y_test where you have them",
+    "TABLE.csv": "your own table, with --target COLUMN, and --valid CLEAN.csv where you have one",
+    "FOLDER/": "your own pictures, in train/CLASS/, and valid/CLASS/ and test/CLASS/ where you have them",
 }
 MODELS = {
     "logistic": "one linear layer",

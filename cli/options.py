@@ -42,6 +42,13 @@ OuterLr = Annotated[float | None, _number("Learning rate of the loss, online.")]
 Momentum = Annotated[float | None, _number("Of sgd.")]
 WeightDecay = Annotated[float | None, _number("Of the model.")]
 Target = Annotated[str | None, typer.Option(help="Column of your own table to be predicted.", show_default=False)]
+Valid = Annotated[
+    str | None,
+    typer.Option(help="Your own clean data, of the same kind as --task.", show_default="split off train"),
+]
+ValidSize = Annotated[
+    int | None, _number("Examples that are split off train as clean data, and kept out of training.", "10 % of train")
+]
 Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--inner")]
 Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
 OuterSchedule = Annotated[
@@ -106,4 +113,7 @@ OwnModel = Annotated[
 ]
 OwnTask = Annotated[
     str | None, typer.Option("--task", help="The run's own data, where they lie now.", show_default=False)
+]
+OwnValid = Annotated[
+    str | None, typer.Option("--valid", help="The run's own clean data, where they lie now.", show_default=False)
 ]

@@ -18,6 +18,7 @@ def resume(
     data_dir: options.DataDir = None,
     model: options.OwnModel = None,
     task: options.OwnTask = None,
+    valid: options.OwnValid = None,
     loss_from: Annotated[
         str | None,
         typer.Option(help="The run whose loss --method fixed trains on, as in the settings.", show_default=False),
@@ -33,7 +34,7 @@ def resume(
 
     settings, facts = read_settings(run), read_facts(run)
     where = prepare(device or facts.device, threads or facts.threads)
-    named = Named(model=model, task=task, loss_from=loss_from, trust=trust)
+    named = Named(model=model, task=task, valid=valid, loss_from=loss_from, trust=trust)
     set_precision(settings.precision, where)
     keep_freed_memory()
 

@@ -82,6 +82,8 @@ def train(
     threads: options.Threads = None,
     target: options.Target = None,
     kind: options.Kind = None,
+    valid: options.Valid = None,
+    valid_size: options.ValidSize = None,
     eval_split: Annotated[
         bool | None, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")
     ] = None,
@@ -110,10 +112,11 @@ def train(
     seeds = asked.pop("seeds", None)
     asked["task"] = asked.get("task", "digits")
     folder = data_folder(asked["task"], Path(asked.pop("data_dir")) if "data_dir" in asked else None)
-    own = {name: asked.get(name) for name in ("target", "kind")}
+    own = {name: asked.get(name) for name in ("target", "kind", "valid", "valid_size")}
     data = load_task(asked["task"], folder, **own, eval_split=asked.get("eval_split", False)).to(where)
     if asked["task"] not in names.TASKS:
         say(_shown(data))
+    say(_clean(data))
     if "loss_from" in asked:
         asked["loss_from"] = str(asked["loss_from"])
         asked.setdefault("loss", learned_loss_of(Path(asked["loss_from"])))
@@ -153,3 +156,9 @@ def _shown(task: "Task") -> str:
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in task.splits.items())
     outputs = f"{task.num_outputs} {'classes' if task.kind == 'classification' else 'target columns'}"
     return f"{task.name}: {task.kind}, {outputs}, inputs {list(task.input_shape)}, rows {sizes}"
+
+
+def _clean(task: "Task") -> str:
+    """What a learned loss is judged by, and where it is from."""
+    origin = "split off train" if task.valid_from is None else f"from {task.valid_from}"
+    return f"clean data: {len(task.valid.y)} examples {origin}, kept out of training"

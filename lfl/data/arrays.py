@@ -26,8 +26,13 @@ class Split(NamedTuple):
         return Split(self.x.to(device), self.y.to(device))
 
 
-def hold_out(split: Split, fraction: float, *, stratified: bool) -> tuple[Split, Split]:
-    """Take `fraction` of the rows away by a fixed shuffle, keeping class shares where `stratified`.
+def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
+    """Take rows away by a fixed shuffle, keeping class shares where `stratified`.
+
+    Args:
+        split: the rows.
+        size: how many are taken: an int is their number, a float a fraction.
+        stratified: whether each class keeps its share; needs two rows of each, and one for each in both parts.
 
     Returns:
         The rows that stay, and the rows held out; both in the order of the original.
@@ -35,7 +40,7 @@ def hold_out(split: Split, fraction: float, *, stratified: bool) -> tuple[Split,
     from sklearn.model_selection import train_test_split  # a slow import
 
     labels = split.y.numpy() if stratified else None
-    kept, held = train_test_split(np.arange(len(split.y)), test_size=fraction, random_state=SPLIT_SEED, stratify=labels)
+    kept, held = train_test_split(np.arange(len(split.y)), test_size=size, random_state=SPLIT_SEED, stratify=labels)
     kept, held = torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
     return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
 

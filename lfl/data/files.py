@@ -12,7 +12,7 @@ from .limits import check_memory, regular_file
 from .words import shown
 
 Arrays = dict[str, np.ndarray]
-"""`x_train`, `y_train`, and where there is a test partition `x_test`, `y_test`."""
+"""`x_train`, `y_train`; and `x_valid`, `y_valid`, `x_test`, `y_test` where these parts are there."""
 
 COPIES = 4
 """Of the arrays, in memory at once while they are split and scaled."""
@@ -21,17 +21,35 @@ KINDS = "fiubSU"
 """numpy's letters for the types that are read: numbers and words."""
 
 
-def read_npz(path: Path) -> Arrays:
-    """`x_train` and `y_train`, and `x_test` and `y_test` where they are there, from a file of `numpy.savez`.
+def read_npz(path: Path, valid: Path | None = None) -> Arrays:
+    """`x_train` and `y_train`, and those of valid and test that are there, from a file of `numpy.savez`.
+
+    Args:
+        path: of the file.
+        valid: another such file, whose `x_valid` and `y_valid` (or else `x` and `y`) are the clean data.
 
     Raises:
-        UserError: it cannot be read, lacks an array, holds something else than numbers and words, or is too large.
+        UserError: one cannot be read, lacks an array, holds something else than numbers and words, or is too large; or
+            both have clean data.
     """
-    arrays = read_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
+    arrays = read_arrays(path, ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"))
     missing = sorted({"x_train", "y_train"} - arrays.keys())
     if missing:
         raise UserError(f"{path} lacks {' and '.join(missing)}; save arrays x_train, y_train, x_test, y_test.")
-    return arrays
+    if valid is None:
+        return arrays
+    if arrays.keys() & {"x_valid", "y_valid"}:
+        raise UserError(f"{path} has clean data of its own, x_valid and y_valid; leave --valid {valid} out.")
+    return arrays | _read_valid(valid)
+
+
+def _read_valid(path: Path) -> Arrays:
+    arrays = read_arrays(path, ("x_valid", "y_valid", "x", "y"))
+    end = "_valid" if arrays.keys() & {"x_valid", "y_valid"} else ""
+    missing = [name for name in (f"x{end}", f"y{end}") if name not in arrays]
+    if missing:
+        raise UserError(f"{path} lacks {' and '.join(missing)}; save clean data as x_valid and y_valid, or x and y.")
+    return {"x_valid": arrays[f"x{end}"], "y_valid": arrays[f"y{end}"]}
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> Arrays:

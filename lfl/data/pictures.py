@@ -23,19 +23,30 @@ SIXTEEN_BITS = 65535
 EIGHT_BITS = 255
 
 
-def read_folder(path: Path) -> Arrays:
-    """Pictures in `train/CLASS/` and `test/CLASS/` (or in `CLASS/` alone), all of one size, as `[n, 3, h, w]`.
+def read_folder(path: Path, valid: Path | None = None) -> Arrays:
+    """Pictures in `train/CLASS/`, `valid/CLASS/` and `test/CLASS/` (or in `CLASS/` alone), as `[n, 3, h, w]`.
 
     Values are those of 8 bits, from 0 to 255; a picture in 16 bits is brought to them by division, without rounding,
     so that it is read as the same picture in 8 bits.
 
+    Args:
+        path: of the folder.
+        valid: another folder, whose `CLASS/` hold the clean data.
+
     Raises:
         UserError: no such folders, a file that is no picture or is not read exactly (transparent pixels, floats,
-            several frames), pictures of several sizes, or more than the memory holds.
+            several frames), pictures of several sizes, or more than the memory holds; or both folders have clean data.
     """
     if not os.path.isdir(path):
         raise UserError(f"{path} is no folder; give one with train/ and test/, and in each a folder a class.")
-    parts = {"train": path / "train", "test": path / "test"} if (path / "train").is_dir() else {"train": path}
+    parted = (path / "train").is_dir()
+    parts = {part: path / part for part in ("train", "valid", "test")} if parted else {"train": path}
+    if valid is not None:
+        if parted and parts["valid"].is_dir():
+            raise UserError(f"{path} has clean data of its own, in valid/; leave --valid {valid} out.")
+        if not os.path.isdir(valid):
+            raise UserError(f"{valid} is no folder; give one with clean pictures in a folder a class.")
+        parts["valid"] = valid
     files = {part: _files(folder) for part, folder in parts.items() if folder.is_dir()}
     first = next(iter(files.values()))[0]
     size = _picture(first).shape

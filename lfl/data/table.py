@@ -116,8 +116,7 @@ def inputs_of(table: Table, target: str) -> list[Column]:
     Raises:
         UserError: no such target, nothing beside it, a value that is no number among numbers, or too many words.
     """
-    if target not in table.columns:
-        raise UserError(f"{table.path} has no column {quoted(target)}; it has: {listed(table.columns)}")
+    _refuse_absent(table, target)
     found = []
     for name, values in table.columns.items():
         different = dict.fromkeys(values)
@@ -135,6 +134,11 @@ def inputs_of(table: Table, target: str) -> list[Column]:
             f"{table.path} would become {count:,} inputs, and at most {MOST_INPUTS:,} may be; drop columns."
         )
     return found
+
+
+def _refuse_absent(table: Table, target: str) -> None:
+    if target not in table.columns:
+        raise UserError(f"{table.path} has no column {quoted(target)}; it has: {listed(table.columns)}")
 
 
 def _words(table: Table, name: str, different: list[str]) -> list[str]:
@@ -165,7 +169,7 @@ def encode(table: Table, columns: list[Column]) -> np.ndarray:
     place = 0
     for name, words in columns:
         if name not in table.columns:
-            raise UserError(f"{table.path} has no column {quoted(name)}, which the model was trained with.")
+            raise UserError(f"{table.path} has no column {quoted(name)}, which is among the inputs.")
         if words is None:
             inputs[:, place] = parsed(table, name)
             place += 1
@@ -179,13 +183,21 @@ def encode(table: Table, columns: list[Column]) -> np.ndarray:
     return inputs
 
 
-def targets_of(table: Table, target: str) -> np.ndarray:
+def targets_of(table: Table, target: str, *, words: bool | None = None) -> np.ndarray:
     """The values of the column to be predicted: numbers where all are, else words.
 
+    Args:
+        table: what they are in.
+        target: the column.
+        words: whether they are words, as another table has it; by the column's own values when omitted.
+
     Raises:
-        UserError: one is missing, or is no number among numbers.
+        UserError: there is no such column, a value is missing, or is no number among numbers.
     """
-    numbers = numbers_of(table, target)
+    _refuse_absent(table, target)
+    numbers = None
+    if not words:
+        numbers = numbers_of(table, target) if words is None else parsed(table, target)
     wanted = table.columns[target]
     absent = [value.lower() in MISSING_TARGET for value in wanted] if numbers is None else np.isnan(numbers).tolist()
     if True in absent:

@@ -63,6 +63,7 @@ def load_run(
     *,
     model: str | None = None,
     task: str | None = None,
+    valid: str | None = None,
     trust: bool = False,
 ) -> Run:
     """Load what `execute` left behind, and the data that it was made with.
@@ -75,6 +76,7 @@ def load_run(
         device: where the model and the data will live.
         model: the run's own model `"module:function"`, whose code may run.
         task: where the run's own data lie now, a file or folder.
+        valid: where the run's own clean data lie now.
         trust: whether all is allowed that the folder asks for.
 
     Returns:
@@ -84,11 +86,11 @@ def load_run(
         UserError: no run is there, a file of it is missing, corrupt or of another model, it asks for what was not
             named, or the data have changed since.
     """
-    named = Named(model=model, task=task, data_dir=data_dir, trust=trust)
+    named = Named(model=model, task=task, valid=valid, data_dir=data_dir, trust=trust)
     asked = asked_for(asdict(read_settings(folder)), read_facts(folder).data_dir)
-    allow(folder, asked, named, ["model", "task", "data_dir"])  # all in one line, before either is loaded
+    allow(folder, asked, named, ["model", "task", "valid", "data_dir"])  # all in one line, before either is loaded
     found = load_model(folder, device, model=model, trust=trust)
-    data = load_data(folder, data_dir, task=task, trust=trust).to(torch.device(device))
+    data = load_data(folder, data_dir, task=task, valid=valid, trust=trust).to(torch.device(device))
     if (data.input_shape, data.num_outputs) != (found.encoding.input_shape, found.encoding.num_outputs):
         raise UserError(f"{data.name} is not what it was when {folder} was trained: inputs or classes have changed.")
     return Run(found.settings, data, found.theta, found.buffers, found.apply_fn, found.completed)
@@ -144,11 +146,18 @@ def _named_shapes(settings: Settings, sizes: _Sizes, encoding: Path) -> Tensors:
         ) from error
 
 
-def load_data(folder: Path, data_dir: Path | None = None, *, task: str | None = None, trust: bool = False) -> Task:
+def load_data(
+    folder: Path,
+    data_dir: Path | None = None,
+    *,
+    task: str | None = None,
+    valid: str | None = None,
+    trust: bool = False,
+) -> Task:
     """The task of a run, from `data_dir` or from where the run had it.
 
     Args:
-        folder, data_dir, task, trust: as in `load_run`.
+        folder, data_dir, task, valid, trust: as in `load_run`.
 
     Raises:
         UserError: the folder asks for data that were not named, or they have changed since.
@@ -157,13 +166,18 @@ def load_data(folder: Path, data_dir: Path | None = None, *, task: str | None = 
     asked = asked_for(asdict(settings), facts.data_dir)
     if task is not None and "task" not in asked and task != settings.task:
         raise UserError(f"{folder} was trained on {settings.task}, but got --task {task}; leave it out.")
-    allow(folder, asked, Named(task=task, data_dir=data_dir, trust=trust), ["task", "data_dir"])
+    if valid is not None and settings.valid is None:
+        raise UserError(f"{folder} was trained without --valid, but got --valid {valid}; leave it out.")
+    named = Named(task=task, valid=valid, data_dir=data_dir, trust=trust)
+    allow(folder, asked, named, ["task", "valid", "data_dir"])
     name = task or settings.task
     data = load_task(
         name,
         data_folder(name, data_dir, facts.data_dir),
         target=settings.target,
         kind=settings.kind,
+        valid=settings.valid if valid is None else valid,
+        valid_size=settings.valid_size,
         eval_split=settings.eval_split,
     )
     if facts.data is not None and data.digest != facts.data:

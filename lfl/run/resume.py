@@ -59,7 +59,7 @@ def resume(
             raise UserError(f"{folder} is complete; there is nothing to resume.")
         named = (named or Named())._replace(data_dir=data_dir)
         allow(folder, asked_for(asdict(settings), facts.data_dir), named)
-        task = load_data(folder, data_dir, task=named.task, trust=named.trust).to(
+        task = load_data(folder, data_dir, task=named.task, valid=named.valid, trust=named.trust).to(
             device or resolve_device(facts.device)
         )
         _tell_changes(facts, task, say)

@@ -93,8 +93,15 @@ class Divergence(Struct, frozen=True):
 
 NAMES = {each.name: each.type for each in fields(Settings)}
 
-ADDED: dict[str, Any] = {"outer_schedule": "constant", "label_noise": None, "outliers": None, "imbalance": None}
-"""Settings that runs of version 0.1 lack, with what they were then."""
+ADDED: dict[str, Any] = {
+    "valid": None,
+    "valid_size": None,
+    "label_noise": None,
+    "outliers": None,
+    "imbalance": None,
+    "outer_schedule": "constant",
+}
+"""Settings that older versions did not write, with what they were then."""
 
 
 def read_settings(folder: Path) -> Settings:

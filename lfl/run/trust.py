@@ -26,6 +26,7 @@ MADE_HERE = "made-here"
 WORDS = {
     "model": "run the code of the model {}",
     "task": "read {}",
+    "valid": "read {}",
     "data_dir": "read data in {}",
     "loss_from": "read the run {}",
 }
@@ -37,6 +38,7 @@ class Named(NamedTuple):
     Args:
         model: `"module:function"`, the run's own.
         task: the path of the run's own data, where they are now.
+        valid: the path of the run's own clean data, where they are now.
         data_dir: the folder of the data sets.
         loss_from: the run folder whose loss the run trains on.
         trust: whether all is allowed that the folder asks for.
@@ -44,6 +46,7 @@ class Named(NamedTuple):
 
     model: str | None = None
     task: str | None = None
+    valid: str | None = None
     data_dir: Path | None = None
     loss_from: str | None = None
     trust: bool = False
@@ -52,15 +55,16 @@ class Named(NamedTuple):
 def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
     """What settings ask for beyond lfl itself and its own cache, by name."""
     asked: dict[str, str] = {}
-    task, model, loss_from = (settings.get(name) for name in ("task", "model", "loss_from"))
+    task, model = settings.get("task"), settings.get("model")
     if isinstance(model, str) and ":" in model:
         asked["model"] = model
     if isinstance(task, str) and task not in TASKS and is_file_task(task):
         asked["task"] = task
     elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):
         asked["data_dir"] = data_dir
-    if isinstance(loss_from, str):
-        asked["loss_from"] = loss_from
+    for name in ("valid", "loss_from"):
+        if isinstance(settings.get(name), str):
+            asked[name] = settings[name]
     return asked
 
 

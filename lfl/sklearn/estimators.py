@@ -9,8 +9,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..data.arrays import Split
 from ..errors import UserError
 from ..loss.classes import class_logits
+from ..task.build import FEWEST_VALID
 from ..task.targets import refuse_long_whole
 from ..types import Kind
 from .fit import Fitted, fit, outputs_of
@@ -48,13 +50,25 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
-    def _fit(self, kind: Kind, x: np.ndarray, y: torch.Tensor, num_outputs: int) -> Fitted:
+    def _fit(self, kind: Kind, rows: Split, valid: Split | None, num_outputs: int) -> Fitted:
         asked = self.get_params(deep=False)
         asked["seed"] = check_random_state(asked.pop("random_state")).randint(2**31 - 1)
         asked = {name: value.item() if isinstance(value, np.generic) else value for name, value in asked.items()}
-        self._fitted = fit(kind, torch.tensor(x), y, num_outputs, **asked)
+        self._fitted = fit(kind, rows, num_outputs, valid=valid, **asked)
         self.model_, self.loss_, self.n_iter_ = self._fitted.model, self._fitted.loss, self.steps
         return self._fitted
+
+    def _valid(self, x: Any, y: Any, **wanted: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Clean data as numbers and labels of the same columns as `fit`'s own; None where there are none."""
+        if (x is None) != (y is None):
+            raise UserError("X_valid and y_valid belong together, got only one; give both or neither.")
+        if x is None:
+            return None
+        _refuse_long_whole(x, "X_valid")
+        x, y = validate_data(self, x, y, dtype=np.float64, reset=False, **wanted)
+        if len(x) < FEWEST_VALID:
+            raise UserError(f"X_valid has {len(x)} rows; give at least {FEWEST_VALID}, or none, and some are held out.")
+        return x, y
 
     def _outputs(self, x: Any) -> torch.Tensor:
         check_is_fitted(self)
@@ -63,17 +77,23 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         return outputs_of(self._fitted, torch.tensor(x))
 
 
-def _refuse_long_whole(x: Any) -> None:
+def _refuse_long_whole(x: Any, name: str = "X") -> None:
     """Raise `UserError` where scikit-learn would round whole numbers to double precision."""
     if isinstance(x, np.ndarray):
-        refuse_long_whole(x, "X holds")
+        refuse_long_whole(x, f"{name} holds")
+
+
+def _columns(x: np.ndarray, y: np.ndarray) -> Split:
+    """Inputs, and targets `[n, width]` in double precision."""
+    return Split(torch.tensor(x), torch.tensor(np.asarray(y, dtype=np.float64).reshape(len(y), -1)))
 
 
 class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
     """A classifier that learns its loss while it trains.
 
-    Inputs are standardised. A part of the rows is held out, by a shuffle that is the same for every `random_state`:
-    the learned loss is judged on it. With the same `random_state` a fit repeats exactly.
+    Inputs are standardised. The learned loss is judged on clean data that the model does not train on: those that `fit`
+    is given, or else a part of its rows, held out by a shuffle that is the same for every `random_state`. With the same
+    `random_state` a fit repeats exactly.
 
     Args:
         method: `"adalfl"`, `"ml3"`, `"meta-lr"`, `"adalfl+lr"` or `"baseline"`: what is learned beside the model.
@@ -85,8 +105,8 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.
         clip_norm: greatest norm of the model's gradient, so that a loss that is learned from few rows cannot make the
             model diverge; None for any.
-        validation_fraction: of the rows, held out; where that is fewer than ten rows none are, and the loss is judged
-            on those that the model trains on.
+        validation_fraction: of the rows, held out where `fit` gets no `X_valid`; where that is fewer than ten rows none
+            are, and the loss is judged on those that the model trains on.
         random_state: an int, a `numpy.random.RandomState`, or None for another fit each time.
 
     Attributes:
@@ -103,18 +123,21 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: Any, y: Any) -> "AdaLFLClassifier":
+    def fit(self, X: Any, y: Any, *, X_valid: Any = None, y_valid: Any = None) -> "AdaLFLClassifier":
         """Train.
 
         Args:
             X: inputs `[n, columns]`, real numbers.
             y: labels `[n]`, at least two different ones.
+            X_valid, y_valid: clean data, on which the loss is judged: inputs `[m, columns]` and labels `[m]`. None of
+                `X` is held out then.
 
         Returns:
             The estimator itself.
 
         Raises:
-            UserError: a bad parameter, a single class, or whole numbers beyond 2**53.
+            UserError: a bad parameter, a single class, whole numbers beyond 2**53, or clean data with a class that `y`
+                lacks or with fewer than five rows.
             Failure: training diverged; lower the rates.
         """
         _refuse_long_whole(X)
@@ -123,8 +146,20 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise UserError(f"y has one class alone, {self.classes_[0]!r}; classification needs two.")
-        self._fit("classification", X, torch.from_numpy(ids), len(self.classes_))
+        rows = Split(torch.tensor(X), torch.from_numpy(ids))
+        self._fit("classification", rows, self._clean(X_valid, y_valid), len(self.classes_))
         return self
+
+    def _clean(self, x: Any, y: Any) -> Split | None:
+        given = self._valid(x, y)
+        if given is None:
+            return None
+        x, y = given
+        check_classification_targets(y)
+        for label in np.unique(y).tolist():
+            if label not in self.classes_.tolist():
+                raise UserError(f"y_valid has the class {label!r}, which y lacks.")
+        return Split(torch.tensor(x), torch.from_numpy(np.searchsorted(self.classes_, y)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities `[n, classes]`, in the order of `classes_`."""
@@ -157,26 +192,35 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
         True
     """
 
-    def fit(self, X: Any, y: Any) -> "AdaLFLRegressor":
+    def fit(self, X: Any, y: Any, *, X_valid: Any = None, y_valid: Any = None) -> "AdaLFLRegressor":
         """Train.
 
         Args:
             X: inputs `[n, columns]`, real numbers.
             y: real targets `[n]` or `[n, width]`.
+            X_valid, y_valid: clean data, on which the loss is judged: inputs `[m, columns]` and targets of the shape of
+                `y`. None of `X` is held out then.
 
         Returns:
             The estimator itself.
 
         Raises:
-            UserError: a bad parameter, or whole numbers beyond 2**53.
+            UserError: a bad parameter, whole numbers beyond 2**53, or clean data with targets of another width or with
+                fewer than five rows.
             Failure: training diverged; lower the rates.
         """
         _refuse_long_whole(X)
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
+        wanted = {"multi_output": True, "y_numeric": True}
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, **wanted)
         y = np.asarray(y, dtype=np.float64)
         self._shape = y.shape[1:]
-        columns = torch.tensor(y.reshape(len(y), -1))
-        scale = self._fit("regression", X, columns, columns.shape[1]).target_scale
+        rows, valid = _columns(X, y), None
+        given = self._valid(X_valid, y_valid, **wanted)
+        if given is not None:
+            valid = _columns(*given)
+            if valid.y.shape[1] != rows.y.shape[1]:
+                raise UserError(f"y has {rows.y.shape[1]} columns and y_valid {valid.y.shape[1]}; give both as many.")
+        scale = self._fit("regression", rows, valid, rows.y.shape[1]).target_scale
         assert scale is not None
         self.target_mean_, self.target_deviation_ = (t.numpy() for t in scale)
         return self

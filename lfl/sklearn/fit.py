@@ -45,15 +45,21 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    kind: Kind, x: torch.Tensor, y: torch.Tensor, num_outputs: int, *, validation_fraction: float, **asked: Any
+    kind: Kind,
+    rows: Split,
+    num_outputs: int,
+    *,
+    valid: Split | None,
+    validation_fraction: float,
+    **asked: Any,
 ) -> Fitted:
-    """Hold rows out, scale, and train.
+    """Hold rows out where none are given for valid, scale, and train.
 
     Args:
         kind: what targets are.
-        x: inputs `[n, columns]` in double precision.
-        y: class ids `[n]`, or real values `[n, width]` in double precision.
+        rows: inputs `[n, columns]`, and class ids `[n]` or real values `[n, width]`; numbers in double precision.
         num_outputs: classes, or width of the targets.
+        valid: other such rows, of clean data; None where some are to be held out.
         validation_fraction: of the rows, for valid; of so few that it is less than ten rows, none are held out.
         asked: fields of `Settings`.
 
@@ -68,7 +74,8 @@ def fit(
             raise UserError(f"{name} must be a number, but None came.")
     one_of("method", asked["method"], [name for name in METHODS if name != GIVEN])
     with _parameters_named():
-        rows, valid = _splits(kind, Split(x, y), validation_fraction)
+        if valid is None:
+            rows, valid = _splits(kind, rows, validation_fraction)
         scale, target_scale = scale_of(rows.x), scale_of(rows.y) if kind == "regression" else None
         rows, valid = (Split(scale(x), target_scale(y) if target_scale else y) for x, y in (rows, valid))
         own = Defaults(asked["steps"], asked["inner_lr"], loss="squared-error" if target_scale else "cross-entropy")

@@ -7,7 +7,10 @@ from ..errors import UserError, one_of
 from ..method import METHODS
 from ..training import Settings
 
-NOT_OF_A_VARIANT = {"task", "model", "method", "seed", "target", "kind", "eval_split", "checkpoint_every", "log"}
+NOT_OF_A_VARIANT = {
+    *["task", "model", "method", "seed", "checkpoint_every", "log"],
+    *["target", "kind", "valid", "valid_size", "eval_split"],
+}
 """What is the same for all that is compared, or makes no difference."""
 
 TYPES = {f.name: f.type for f in fields(Settings) if f.name not in NOT_OF_A_VARIANT}

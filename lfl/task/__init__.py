@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Unpack
 
 from ..errors import UserError, one_of
 from .arrays import task_from_arrays
+from .build import Held
 from .defaults import DEFAULTS
 from .encoding import Encoding
 from .files import is_file_task, task_from_files
@@ -28,7 +30,13 @@ WITHOUT_DATA_DIR = {"digits", "diabetes"}
 
 
 def load_task(
-    name: str, data_dir: Path, *, target: str | None = None, kind: str | None = None, eval_split: bool = False
+    name: str,
+    data_dir: Path,
+    *,
+    target: str | None = None,
+    kind: str | None = None,
+    valid: str | None = None,
+    **held: Unpack[Held],
 ) -> Task:
     """The task called `name`, or the user's own in a file or folder of that name.
 
@@ -37,19 +45,22 @@ def load_task(
         data_dir: where named tasks find their data, or download them to.
         target: the column of a `.csv` to be predicted.
         kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
-        eval_split: whether a fourth split is held out of train.
+        valid: the path of clean data of the user's own: a file or folder of the same kind as `name`.
+        held: `valid_size`, how many rows of train become valid (10 % when omitted), and `eval_split`, whether a fourth
+            split is held out of train.
 
     Raises:
         UserError: an unknown name, data that cannot be used, or an option that the task does not have.
         Failure: a download failed.
     """
     if name not in TASKS and is_file_task(name):
-        return task_from_files(Path(name), target=target, kind=kind, eval_split=eval_split)
+        own = None if valid is None else Path(valid)
+        return task_from_files(Path(name), target=target, kind=kind, valid=own, **held)
     one_of("task", name, [*TASKS, "FILE.npz", "TABLE.csv", "FOLDER/"])
-    for flag, given in (("--target", target), ("--kind", kind)):
+    for flag, given in (("--target", target), ("--kind", kind), ("--valid", valid)):
         if given is not None:
             raise UserError(f"{flag} is for your own data, but the task is {name}; leave it out.")
-    return TASKS[name](data_dir, eval_split=eval_split)
+    return TASKS[name](data_dir, **held)
 
 
 __all__ = [

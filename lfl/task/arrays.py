@@ -1,14 +1,14 @@
 """A task from a user's own arrays: what kind of target they have is inferred, and can be said."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 
 from ..data.arrays import Split
 from ..errors import UserError, one_of
-from .build import build_task
+from .build import FEWEST_VALID, Held, build_task
 from .defaults import colour_defaults, for_regression
 from .images import PAD
 from .targets import classes_of, infer_kind, refuse_long_whole, to_array, values_of
@@ -17,6 +17,9 @@ from .task import Defaults, Task
 STEPS = 10_000
 """What is trained for unless more or less is asked for."""
 
+FEWEST_TRAIN = 20
+"""Rows of train before any are held out."""
+
 
 def task_from_arrays(
     x_train: Any,
@@ -24,11 +27,13 @@ def task_from_arrays(
     x_test: Any = None,
     y_test: Any = None,
     *,
+    x_valid: Any = None,
+    y_valid: Any = None,
     name: str = "arrays",
     kind: str | None = None,
-    eval_split: bool = False,
+    **held: Unpack[Held],
 ) -> Task:
-    """A `Task` from arrays: valid is held out of train, and test too where none is given; inputs are standardised.
+    """A `Task` from arrays: valid and test are held out of train where they are not given; inputs are standardised.
 
     Args:
         x_train: inputs, numbers `[n, columns]` or images `[n, height, width]`, `[n, channels, height, width]` or
@@ -36,17 +41,20 @@ def task_from_arrays(
         y_train: targets: class names or ids `[n]` or `[n, 1]`, one-hot rows `[n, classes]`, or real values `[n]` or
             `[n, width]`.
         x_test, y_test: the test partition; 20 % of the rows by a fixed shuffle when omitted.
+        x_valid, y_valid: clean data of your own, by which a learned loss is judged: encoded by train, as the test
+            partition is, and kept out of training. Held out of train when omitted.
         name: what the task is called.
         kind: `"classification"` or `"regression"`. When omitted, targets that are words, one-hot rows, or whole
             numbers of few different values, are classes.
-        eval_split: whether a fourth split is held out of train.
+        held: `valid_size`, how many rows of train become valid (10 % when omitted), and `eval_split`, whether a fourth
+            split is held out of train.
 
     Returns:
         The task: class ids in the order of the sorted names; real targets scaled so that train spans [0, 1].
 
     Raises:
         UserError: shapes that do not fit, values that are neither numbers nor words, missing or infinite targets,
-            classes in test that train lacks, too few rows.
+            classes in valid or test that train lacks, too few rows, a `valid_size` that cannot be had.
 
     Example:
         >>> import numpy as np
@@ -54,34 +62,26 @@ def task_from_arrays(
         >>> task.kind, task.num_outputs
         ('classification', 2)
     """
-    if (x_test is None) != (y_test is None):
-        raise UserError("x_test and y_test belong together, got only one; give both or neither.")
-    given = [(x_train, y_train)] if x_test is None else [(x_train, y_train), (x_test, y_test)]
     if kind is not None:
         one_of("kind", kind, ["classification", "regression"])
-    inputs = [to_inputs(x, name) for x, _ in given]
-    labels = [to_array(y, f"{name}: targets") for _, y in given]
-    for x, y in zip(inputs, labels, strict=True):
-        if len(x) != _count(y):
-            raise UserError(f"{name}: {len(x)} inputs and {_count(y)} targets; each input needs one target.")
-    if inputs[-1].shape[1:] != inputs[0].shape[1:]:
-        raise UserError(
-            f"{name}: train inputs are {list(inputs[0].shape[1:])} and test inputs {list(inputs[-1].shape[1:])}; "
-            "give both the same shape."
-        )
-    least = 20
-    if len(inputs[0]) < least:
-        raise UserError(f"{name} has {len(inputs[0])} train rows; at least {least} are needed to hold some out.")
-    if not len(inputs[-1]):
-        raise UserError(f"{name}: the test part has no rows; give some, or leave x_test and y_test out.")
-    found = kind or infer_kind(labels[0])
+    given = {"train": (x_train, y_train)}
+    for part, x, y in (("valid", x_valid, y_valid), ("test", x_test, y_test)):
+        if (x is None) != (y is None):
+            raise UserError(f"x_{part} and y_{part} belong together, got only one; give both or neither.")
+        if x is not None:
+            given[part] = (x, y)
+    inputs = {part: to_inputs(x, _where(name, part)) for part, (x, _) in given.items()}
+    labels = {part: to_array(y, f"{_where(name, part)}: targets") for part, (_, y) in given.items()}
+    _check_rows(inputs, labels, name)
+    found = kind or infer_kind(labels["train"])
     classes: list[Any] | None = None
     if found == "classification":
         targets, classes = classes_of(labels, name)
         num_outputs = len(classes)
     else:
         targets, num_outputs = values_of(labels, name)
-    train, *test = (Split(x, y) for x, y in zip(inputs, targets, strict=True))
+    splits = {part: Split(x, targets[part]) for part, x in inputs.items()}
+    train = splits["train"]
     images = train.x.dim() == 4
     settings = colour_defaults(STEPS) if images else Defaults(STEPS, 0.01)
     if found == "regression":
@@ -90,13 +90,46 @@ def task_from_arrays(
         name,
         "classification" if found == "classification" else "regression",
         train,
-        test[0] if test else None,
+        splits.get("test"),
         num_outputs,
         settings,
-        eval_split=eval_split,
+        valid=splits.get("valid"),
         pad=PAD if images and found == "classification" and train.x.shape[1] == 3 else None,
+        **held,
     )
-    return replace(task, encoding=replace(task.encoding, classes=classes))
+    own = "x_valid" if "valid" in splits else None
+    return replace(task, encoding=replace(task.encoding, classes=classes), valid_from=own)
+
+
+def _where(name: str, part: str) -> str:
+    return name if part == "train" else f"{name}, {part}"
+
+
+def _check_rows(inputs: dict[str, torch.Tensor], labels: dict[str, np.ndarray], name: str) -> None:
+    """Raise `UserError` unless each input has a target, all are of one shape, and there are rows enough."""
+    train = inputs["train"]
+    for part, x in inputs.items():
+        if len(x) != _count(labels[part]):
+            raise UserError(
+                f"{_where(name, part)}: {len(x)} inputs and {_count(labels[part])} targets; each input needs one "
+                "target."
+            )
+        if x.shape[1:] != train.shape[1:]:
+            raise UserError(
+                f"{name}: train inputs are {list(train.shape[1:])} and {part} inputs {list(x.shape[1:])}; give both "
+                "the same shape."
+            )
+    if len(train) < FEWEST_TRAIN:
+        raise UserError(
+            f"{name} has {len(train)} train rows; at least {FEWEST_TRAIN} are needed, to hold some of them out."
+        )
+    if "valid" in inputs and len(inputs["valid"]) < FEWEST_VALID:
+        raise UserError(
+            f"{name}: the clean data (valid) have {len(inputs['valid'])} rows; give at least {FEWEST_VALID}, or none, "
+            "and some are split off train."
+        )
+    if "test" in inputs and not len(inputs["test"]):
+        raise UserError(f"{name}: the test part has no rows; give some, or leave x_test and y_test out.")
 
 
 def _count(array: np.ndarray) -> int:

@@ -1,5 +1,7 @@
 """From raw splits to a task: what is held out, and how inputs and targets are scaled."""
 
+from typing import TypedDict
+
 import torch
 
 from ..data.arrays import Split, hold_out, range_of, scale_of
@@ -13,8 +15,26 @@ from .task import Defaults, Task
 VALID_FRACTION = 0.1
 """Of train, for valid; and once more for eval where it is asked for."""
 
+FEWEST_VALID = 5
+"""Rows of a user's own valid."""
+
+FEWEST_KEPT = 10
+"""Rows that stay in train, whatever size of valid is asked for."""
+
 TEST_FRACTION = 0.2
 """Of all rows, where there is no test partition."""
+
+
+class Held(TypedDict, total=False):
+    """What is held out of train, beside what every task holds out.
+
+    Args:
+        valid_size: rows of valid; 10 % of train when None.
+        eval_split: whether there is a fourth split.
+    """
+
+    valid_size: int | None
+    eval_split: bool
 
 
 def build_task(
@@ -25,6 +45,8 @@ def build_task(
     num_outputs: int,
     defaults: Defaults,
     *,
+    valid: Split | None = None,
+    valid_size: int | None = None,
     eval_split: bool = False,
     pad: int | None = None,
 ) -> Task:
@@ -35,16 +57,21 @@ def build_task(
     Args:
         name, kind, num_outputs, defaults: those of the task.
         train, test: raw rows; without a test partition 20 % are held out by a fixed shuffle.
-        eval_split: whether a fourth split is held out.
+        valid: raw rows of the user's own, so that none are held out for it.
+        valid_size, eval_split: as in `Held`.
         pad: augments train images by flips and by crops from so many pixels of black around; None for no augmentation.
 
     Raises:
-        UserError: inputs or targets that cannot be scaled.
+        UserError: inputs or targets that cannot be scaled, or a `valid_size` that cannot be had.
     """
-    digest = digest_of(train, test)
+    digest = digest_of(train, test) if valid is None else digest_of(train, test, valid)
     if test is None:
         train, test = hold_out(train, TEST_FRACTION, stratified=_stratifies(kind, train))
-    train, valid = hold_out(train, VALID_FRACTION, stratified=_stratifies(kind, train))
+    if valid is None:
+        size = VALID_FRACTION if valid_size is None else _checked_size(name, valid_size, kind, train)
+        train, valid = hold_out(train, size, stratified=_stratifies(kind, train, size))
+    elif valid_size is not None:
+        raise UserError(f"{name}: --valid-size is for clean data split off train, but you give your own; leave it out.")
     splits = [train, valid, test]
     if eval_split:
         splits[0], held = hold_out(train, VALID_FRACTION, stratified=_stratifies(kind, train))
@@ -69,9 +96,24 @@ def build_task(
     return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth, digest)
 
 
-def _stratifies(kind: Kind, rows: Split) -> bool:
-    """Whether every class can keep its share: it takes two rows of each, and a row of each for what is held out."""
+def _checked_size(name: str, valid_size: int, kind: Kind, train: Split) -> int:
+    """The size, where that many rows can be held out; `UserError` where not."""
+    if type(valid_size) is not int or valid_size < 1:
+        raise UserError(f"{name}: --valid-size must be a whole number of at least 1, but got {valid_size!r}.")
+    classes = 0 if kind == "regression" else len(torch.unique(train.y))
+    most = max(0, len(train.y) - max(FEWEST_KEPT, classes))
+    if valid_size > most:
+        raise UserError(
+            f"{name}: --valid-size is {valid_size}, but train has {len(train.y)} rows, of which at most {most} can be "
+            "split off; give a smaller one."
+        )
+    return valid_size
+
+
+def _stratifies(kind: Kind, rows: Split, size: float = VALID_FRACTION) -> bool:
+    """Whether every class can keep its share: it takes two rows of each, and a row of each for both parts."""
     if kind == "regression":
         return False
     counts = torch.unique(rows.y, return_counts=True)[1]
-    return bool(counts.min() >= 2) and len(counts) <= VALID_FRACTION * len(rows.y)
+    held = size if isinstance(size, int) else size * len(rows.y)
+    return bool(counts.min() >= 2) and len(counts) <= min(held, len(rows.y) - held)

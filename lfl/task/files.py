@@ -3,12 +3,14 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from ..data.files import read_npz
 from ..data.pictures import read_folder
 from ..data.table import encode, inputs_of, read_table, targets_of
 from ..errors import UserError
 from .arrays import task_from_arrays
+from .build import Held
 from .task import Task
 
 
@@ -17,21 +19,47 @@ def is_file_task(name: str) -> bool:
     return Path(name).suffix in {".npz", ".csv"} or name.endswith("/") or os.path.isdir(name)
 
 
-def task_from_files(path: Path, *, target: str | None, kind: str | None, eval_split: bool) -> Task:
+def task_from_files(
+    path: Path, *, target: str | None, kind: str | None, valid: Path | None = None, **held: Unpack[Held]
+) -> Task:
     """The task in a file or folder; see `lfl.data.files` and `lfl.data.table` for what they hold.
+
+    Args:
+        path: of the data.
+        target, kind: as in `lfl.task.load_task`.
+        valid: clean data of the user's own, of the same kind as `path`.
+        held: as in `task_from_arrays`.
 
     Raises:
         UserError: it cannot be read, or what it holds cannot be used; `target` missing, or not wanted.
     """
+    if valid is not None and _form(valid) != _form(path):
+        raise UserError(f"--valid wants {_form(path)}, like the task {path}, but got {valid}.")
     if path.suffix == ".csv":
-        if target is None:
-            raise UserError(f"{path} is a table: say which column is to be predicted, with --target COLUMN.")
-        table = read_table(path)
-        columns = inputs_of(table, target)
-        arrays = {"x_train": encode(table, columns), "y_train": targets_of(table, target)}
-        task = task_from_arrays(**arrays, name=str(path), kind=kind, eval_split=eval_split)
-        return replace(task, encoding=replace(task.encoding, columns=columns))
+        return _from_table(path, valid, target, kind, **held)
     if target is not None:
         raise UserError(f"--target is for a .csv table, got {path}; leave it out.")
-    arrays = read_npz(path) if path.suffix == ".npz" else read_folder(path)
-    return task_from_arrays(**arrays, name=str(path), kind=kind, eval_split=eval_split)
+    read, inside = (read_npz, f"x_valid of {path}") if path.suffix == ".npz" else (read_folder, str(path / "valid"))
+    arrays = read(path, valid)
+    task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
+    return replace(task, valid_from=(inside if valid is None else str(valid)) if "x_valid" in arrays else None)
+
+
+def _form(path: Path) -> str:
+    return {".npz": "a .npz", ".csv": "a .csv table"}.get(path.suffix, "a folder of pictures")
+
+
+def _from_table(path: Path, valid: Path | None, target: str | None, kind: str | None, **held: Unpack[Held]) -> Task:
+    if target is None:
+        raise UserError(f"{path} is a table: say which column is to be predicted, with --target COLUMN.")
+    table = read_table(path)
+    columns = inputs_of(table, target)
+    arrays = {"x_train": encode(table, columns), "y_train": targets_of(table, target)}
+    if valid is not None:
+        clean = read_table(valid)
+        words = arrays["y_train"].dtype.kind == "U"
+        arrays |= {"x_valid": encode(clean, columns), "y_valid": targets_of(clean, target, words=words)}
+    task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
+    return replace(
+        task, encoding=replace(task.encoding, columns=columns), valid_from=None if valid is None else str(valid)
+    )

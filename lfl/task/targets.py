@@ -85,28 +85,32 @@ def is_one_hot(targets: np.ndarray) -> bool:
     return bool(((targets == 0) | (targets == 1)).all()) and bool(((targets == 1).sum(1) == 1).all())
 
 
-def classes_of(parts: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], list[Any]]:
+def classes_of(parts: dict[str, np.ndarray], name: str) -> tuple[dict[str, torch.Tensor], list[Any]]:
     """Class ids `[n]` of each part, and the names of the classes in the order of their ids.
 
     Args:
-        parts: targets of train, and of test where there is one: names or ids `[n]` or `[n, 1]`, or one-hot rows.
+        parts: targets of train, and of valid and test where they are given: names or ids `[n]` or `[n, 1]`, or one-hot
+            rows.
         name: of the task.
 
     Raises:
         UserError: other targets of several columns, missing ones, a single class, or a class that train lacks.
     """
-    flat = [_one_column(y, name) for y in parts]
-    if any(y.dtype.kind == "f" and not np.isfinite(y).all() for y in flat):
+    flat = {part: _one_column(y, name) for part, y in parts.items()}
+    if any(y.dtype.kind == "f" and not np.isfinite(y).all() for y in flat.values()):
         raise UserError(f"{name}: targets hold missing or infinite values; remove those rows.")
     # A one-hot column that no row of train has is a class all the same.
-    known = np.arange(parts[0].shape[1]) if is_one_hot(parts[0]) else np.unique(flat[0])
-    if len(np.unique(flat[0])) < 2:
-        raise UserError(f"{name}: train has one class alone, {quoted(flat[0].tolist()[0])}; classification needs two.")
-    for y in flat:
+    train = parts["train"]
+    known = np.arange(train.shape[1]) if is_one_hot(train) else np.unique(flat["train"])
+    if len(np.unique(flat["train"])) < 2:
+        raise UserError(
+            f"{name}: train has one class alone, {quoted(flat['train'].tolist()[0])}; classification needs two."
+        )
+    for part, y in flat.items():
         unknown = sorted(set(np.unique(y).tolist()) - set(known.tolist()))
         if unknown:
-            raise UserError(f"{name}: test has the class {quoted(unknown[0])}, which train lacks.")
-    return [torch.from_numpy(np.searchsorted(known, y)) for y in flat], known.tolist()
+            raise UserError(f"{name}: {part} has the class {quoted(unknown[0])}, which train lacks.")
+    return {part: torch.from_numpy(np.searchsorted(known, y)) for part, y in flat.items()}, known.tolist()
 
 
 def _one_column(targets: np.ndarray, name: str) -> np.ndarray:
@@ -122,21 +126,25 @@ def _one_column(targets: np.ndarray, name: str) -> np.ndarray:
     )
 
 
-def values_of(parts: list[np.ndarray], name: str) -> tuple[list[torch.Tensor], int]:
+def values_of(parts: dict[str, np.ndarray], name: str) -> tuple[dict[str, torch.Tensor], int]:
     """Real values `[n, width]` of each part in double precision, and their width.
 
     Raises:
         UserError: words, missing values, whole numbers beyond 2**53, or parts of several widths.
     """
-    if any(y.dtype.kind not in "fiub" or y.ndim not in (1, 2) for y in parts):
-        raise UserError(
-            f"{name}: regression wants real targets [n] or [n, width], got {parts[0].dtype} {list(parts[0].shape)}."
-        )
-    for y in parts:
+    for part, y in parts.items():
+        if y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
+            raise UserError(
+                f"{name}: regression wants real targets [n] or [n, width], got {y.dtype} {list(y.shape)} in {part}."
+            )
         refuse_long_whole(y, f"{name}: targets hold")
-    columns = [torch.from_numpy(np.array(y.reshape(len(y), -1), np.float64, order="C")) for y in parts]
-    if not all(bool(y.isfinite().all()) for y in columns):
+    columns = {
+        part: torch.from_numpy(np.array(y.reshape(len(y), -1), np.float64, order="C")) for part, y in parts.items()
+    }
+    if not all(bool(y.isfinite().all()) for y in columns.values()):
         raise UserError(f"{name}: targets hold missing or infinite values; remove those rows.")
-    if columns[-1].shape[1] != columns[0].shape[1]:
-        raise UserError(f"{name}: train targets have {columns[0].shape[1]} columns and test {columns[-1].shape[1]}.")
-    return columns, columns[0].shape[1]
+    width = columns["train"].shape[1]
+    for part, values in columns.items():
+        if values.shape[1] != width:
+            raise UserError(f"{name}: train targets have {width} columns and {part} {values.shape[1]}.")
+    return columns, width

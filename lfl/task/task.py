@@ -35,11 +35,12 @@ class Task:
     Args:
         name: what the task is called.
         encoding: of raw inputs and targets, with the kind and size of both.
-        train, valid, test: the splits; `valid` was held out of train.
+        train, valid, test: the splits; `valid`, the clean data, was held out of train or is the user's own.
         defaults: steps, rates and batch size unless others are asked for.
         augmentation: of train batches, over the images of `train`; None for none.
         eval: a fourth split, held out of train like `valid` but seen by no step, where one was asked for.
         digest: of the rows before they were split and scaled; empty where it is not known.
+        valid_from: what the user's own `valid` was read from, in words; None where it was held out of train.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Task:
     augmentation: Augmentation | None = None
     eval: Split | None = None
     digest: str = ""
+    valid_from: str | None = None
 
     @property
     def splits(self) -> dict[str, Split]:

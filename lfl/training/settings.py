@@ -26,7 +26,7 @@ WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "
 
 LEAST = dict.fromkeys(["seed", "init_steps", "restart_every", "checkpoint_every"], 0) | dict.fromkeys(
     [
-        *["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size"],
+        *["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size", "valid_size"],
         *["log_every", "eval_every"],
     ],
     1,
@@ -71,6 +71,8 @@ class Settings:
         inner_lr, init_lr, outer_lr: alpha, and the offline and online eta.
         target, kind: of a user's own data: the column of a table to be predicted, and `"classification"` or
             `"regression"`; None where they are inferred or not needed.
+        valid: the path of clean data of the user's own; None where they are split off train, or in the task's own file.
+        valid_size: how many examples are split off train as clean data; None for 10 %.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
         label_noise, outliers, imbalance: how train is spoiled, as in `lfl.task.spoil`; None for not at all.
         loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
@@ -112,6 +114,8 @@ class Settings:
     outer_lr: float
     target: str | None
     kind: str | None
+    valid: str | None
+    valid_size: int | None
     eval_split: bool
     label_noise: str | None
     outliers: str | None
@@ -189,6 +193,8 @@ def resolve(
     values = {
         "target": None,
         "kind": None,
+        "valid": None,
+        "valid_size": None,
         "eval_split": False,
         "label_noise": None,
         "outliers": None,
