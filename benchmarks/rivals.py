@@ -1,0 +1,180 @@
+"""What `value.py` measures: scenarios of bad data, and the rivals of a learned loss in each.
+
+A rival is settings of lfl, the data that its model is trained on, and the choices that are tuned for it beside the rate
+of the model. All share the model's optimiser: SGD with momentum 0.9 and a cosine schedule.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+import lfl
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+OWN = "own"
+"""The name by which a rival's own loss, not one of lfl's, is asked for."""
+
+
+class Scenario(NamedTuple):
+    """Data, how they are spoiled, and the model.
+
+    Args:
+        task, model, steps, rates: of lfl's settings; the rates are tried for every rival.
+        clean: clean examples that the rivals may use.
+        spoiled: settings that spoil train.
+        train_size: examples that are trained on, the first ones; None for all.
+        rivals: by name, in the order of the tables.
+    """
+
+    task: str
+    model: str
+    steps: int
+    clean: int
+    spoiled: dict[str, Any]
+    rivals: "dict[str, Rival]"
+    rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    train_size: int | None = None
+
+
+class Rival(NamedTuple):
+    """A way to train on bad data.
+
+    Args:
+        settings: of lfl, beside what all rivals share.
+        data: what the model is trained on: `"train"`, `"clean"`, or `"mixed"`, both, the clean part repeated.
+        loss: `loss(train targets, num_classes, option)`, the loss made by hand where it is not one of lfl's.
+        options: the values of one choice that is tuned beside the rate; `"repeat"` of a mixture, `"lr"` of fine-tuning,
+            or whatever `loss` takes.
+        start: the rival whose model, at its best step, is trained on by the options' rates on the clean data.
+        fixed: whether it is run by lfl's defaults, its rate among them, and nothing is tuned.
+    """
+
+    settings: dict[str, Any]
+    data: str = "train"
+    loss: Callable[[torch.Tensor, int, Any], Loss] | None = None
+    options: tuple[Any, ...] = (None,)
+    start: str | None = None
+    fixed: bool = False
+
+
+def class_weights(y: torch.Tensor, num_classes: int, option: Any) -> Loss:
+    """Cross-entropy of each example over the share of its class (King and Zeng 2001)."""
+    counts = torch.bincount(y, minlength=num_classes).float()
+    weights = counts.sum() / (num_classes * counts.clamp(min=1.0))
+    return lambda outputs, targets: weights[targets] * lfl.cross_entropy(outputs, targets)
+
+
+def logit_adjustment(y: torch.Tensor, num_classes: int, option: Any) -> Loss:
+    """Cross-entropy of logits raised by tau log of the share of their class (Menon et al. 2021, eq. 10)."""
+    prior = torch.bincount(y, minlength=num_classes).float() / len(y)
+    return lambda outputs, targets: lfl.cross_entropy(outputs + option * prior.clamp(min=1e-12).log(), targets)
+
+
+def huber(y: torch.Tensor, num_outputs: int, option: Any) -> Loss:
+    """Huber's loss over its delta, so that its slope beyond is 1 for every delta."""
+    return lambda outputs, targets: lfl.huber(outputs, targets, option) / option
+
+
+BY_HAND = {"method": "baseline"}
+LEARNED_ONLINE = {"method": "adalfl", "init_steps": 0}
+OFFLINE = {"init_steps": 500}
+REPEATS = (1, 5, 20)
+FINE_TUNING = (0.001, 0.003, 0.01, 0.03)
+WEIGHT_NET = {**LEARNED_ONLINE, "loss": "weight-net", "outer_lr": 1e-3}
+"""As published: Adam at 1e-3 for the weight network, no schedule."""
+
+
+def learned_rivals() -> dict[str, Rival]:
+    """What learns, in every scenario."""
+    return {
+        "meta-weight-net": Rival(WEIGHT_NET),
+        "adalfl": Rival({"method": "adalfl", **OFFLINE}),
+        "adalfl+lr": Rival({"method": "adalfl+lr", **OFFLINE}),
+        "residual": Rival({"method": "residual"}),
+        "residual, every step": Rival({"method": "residual", "meta_every": 1}),
+        "residual, defaults": Rival({"method": "residual"}, fixed=True),
+    }
+
+
+def noisy_labels() -> dict[str, Rival]:
+    """For wrong labels."""
+    gce = {**BY_HAND, "loss": "generalised-cross-entropy"}
+    return {
+        "cross-entropy": Rival(BY_HAND),
+        "clean alone": Rival(BY_HAND, data="clean"),
+        "cross-entropy, fine-tuned": Rival(BY_HAND, start="cross-entropy", options=FINE_TUNING),
+        "mixed": Rival(BY_HAND, data="mixed", options=REPEATS),
+        "label smoothing": Rival({**BY_HAND, "loss": "label-smoothing"}),
+        "gce": Rival(gce),
+        "gce, fine-tuned": Rival(BY_HAND, start="gce", options=FINE_TUNING),
+        "gce, mixed": Rival(gce, data="mixed", options=REPEATS),
+        **learned_rivals(),
+    }
+
+
+def bad_targets() -> dict[str, Rival]:
+    """For outliers among real targets."""
+    absolute = {**BY_HAND, "loss": "absolute-error"}
+    return {
+        "squared error": Rival(BY_HAND),
+        "clean alone": Rival(BY_HAND, data="clean"),
+        "squared error, fine-tuned": Rival(BY_HAND, start="squared error", options=FINE_TUNING),
+        "mixed": Rival(BY_HAND, data="mixed", options=REPEATS),
+        "absolute error": Rival(absolute),
+        "absolute error, fine-tuned": Rival(BY_HAND, start="absolute error", options=FINE_TUNING),
+        "absolute error, mixed": Rival(absolute, data="mixed", options=REPEATS),
+        "huber": Rival(BY_HAND, loss=huber, options=(0.01, 0.03, 0.1)),
+        **learned_rivals(),
+    }
+
+
+def long_tail() -> dict[str, Rival]:
+    """For rare classes."""
+    return {
+        "cross-entropy": Rival(BY_HAND),
+        "clean alone": Rival(BY_HAND, data="clean"),
+        "cross-entropy, fine-tuned": Rival(BY_HAND, start="cross-entropy", options=FINE_TUNING),
+        "mixed": Rival(BY_HAND, data="mixed", options=REPEATS),
+        "class weights": Rival(BY_HAND, loss=class_weights),
+        "logit adjustment": Rival(BY_HAND, loss=logit_adjustment, options=(0.5, 1.0, 1.5)),
+        "logit adjustment, mixed": Rival(BY_HAND, loss=partial(logit_adjustment), data="mixed", options=(1,)),
+        **learned_rivals(),
+        "residual, vector scaling": Rival({"method": "residual", "loss": "vector-scaling"}),
+    }
+
+
+def scenarios() -> dict[str, Scenario]:
+    """All of them by name, the quickest first."""
+    found = {}
+    for clean in (144, 50):
+        for noise in ("symmetric:0.4", "none", "symmetric:0.2", "symmetric:0.6", "symmetric:0.8", "pair:0.45"):
+            spoiled = {} if noise == "none" else {"label_noise": noise}
+            found[f"digits, {noise}, {clean} clean"] = Scenario(
+                "digits", "mlp-256", 3000, clean, spoiled, noisy_labels()
+            )
+    for name in ("california", "crime"):
+        for outliers in ("uniform:0.3", "shift:0.3"):
+            found[f"{name}, {outliers}"] = Scenario(
+                name, "mlp-256", 3000, 200, {"outliers": outliers}, bad_targets(), rates=(0.003, 0.01, 0.03, 0.1)
+            )
+    for noise in ("symmetric:0.4", "symmetric:0.7", "none"):
+        spoiled = {} if noise == "none" else {"label_noise": noise}
+        found[f"mnist, {noise}"] = Scenario(
+            "mnist", "mlp-256", 5000, 500, spoiled, noisy_labels(), rates=(0.01, 0.03, 0.1), train_size=20_000
+        )
+    found["mnist, 100:1"] = Scenario(
+        "mnist", "mlp-256", 5000, 200, {"imbalance": 100.0}, long_tail(), rates=(0.01, 0.03, 0.1)
+    )
+    found["mnist lenet5, symmetric:0.4"] = Scenario(
+        "mnist",
+        "lenet5",
+        5000,
+        500,
+        {"label_noise": "symmetric:0.4"},
+        noisy_labels(),
+        rates=(0.003, 0.01, 0.03),
+        train_size=20_000,
+    )
+    return found
