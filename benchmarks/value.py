@@ -6,8 +6,8 @@
 
 For each scenario of `rivals.py` and each rival: the rate of the model, and one choice more where the rival has one, are
 chosen on seeds 100 and 101 by the error on rows that are clean, were held out of train, and are seen by nothing else,
-the same for all rivals. Then five seeds, 0 to 4, with what was chosen for the last step and what was chosen for the best
-step (the one with the least error on the clean set, looked at fifty times). Within a seed all rivals have the same
+the same for all rivals. Then five seeds, 0 to 4, with what was chosen for the last step and what was chosen for the
+best step (the one with the least error on the clean set, looked at fifty times). Within a seed all rivals have the same
 wrong labels, the same first weights and, where they train on the same rows, the same batches. Batches of 128.
 
 Writes a line to `results/value.csv` after each run and does not repeat what is there.
@@ -21,7 +21,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -34,9 +34,19 @@ from rivals import BY_HAND, OWN, Rival, Scenario, scenarios
 import lfl
 from lfl.data.arrays import Split
 from lfl.loss import HANDCRAFTED
-from lfl.method import State, plan
+from lfl.method import Programs, State, plan
 from lfl.task import Task, load_task
-from lfl.training import ERRORS, Settings, build_functional, build_problem, evaluate, resolve, spoiled_train, train
+from lfl.training import (
+    ERRORS,
+    Settings,
+    build_functional,
+    build_problem,
+    build_programs,
+    evaluate,
+    resolve,
+    spoiled_train,
+    train,
+)
 
 RESULTS = Path(__file__).parent / "results"
 FIELDS = ["scenario", "rival", "rate", "option", "seed"]
@@ -91,7 +101,7 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
     rival = scenario.rivals[rival_name]
     whole = load(scenario.task, scenario.clean, scenario.train_size)
     task = replace(whole, train=train_split(whole, scenario, rival, option, seed), augmentation=None)
-    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "batch_size": 128, "compile": "off"}
+    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "batch_size": 128}
     if rival.start is not None:
         shared |= {"steps": FINE_TUNING_STEPS, "inner_lr": option}
     else:
@@ -101,11 +111,25 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
         settings = resolve(
             task.defaults, task=task.name, model=scenario.model, seed=seed, **(shared | rival.settings | asked)
         )
-        problem = build_problem(task, settings)
+        problem = build_problem(task, settings, steps=None if asked else compiled(task, settings))
     if rival.start is not None:
         _, start = start_of(name, rival.start, rate, scenario.rivals[rival.start].options[0], seed)
         problem = replace(problem, theta_0=start.theta)
     return run(task, settings, problem)
+
+
+PROGRAMS: dict[Any, Programs] = {}
+PASSED_IN = {"inner_lr": 0.0, "outer_lr": 0.0, "seed": 0, "steps": LOOKS, "init_steps": 1, "valid_size": None}
+"""Settings that a compiled step does not depend on."""
+
+
+def compiled(task: Task, settings: Settings) -> Programs:
+    """The compiled steps of a run, shared by all that differ in rates and data alone."""
+    alike = {**asdict(settings), **PASSED_IN, "checkpoint_every": 0, "log_every": 1, "eval_every": 1}
+    key = repr(alike)
+    if key not in PROGRAMS:
+        PROGRAMS[key] = build_programs(task, settings, many_seeds=False, compiled=True)
+    return PROGRAMS[key]
 
 
 start_of = lru_cache(maxsize=4)(trained)

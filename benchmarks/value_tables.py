@@ -1,0 +1,173 @@
+"""What `value.py` found: tables as Markdown, wins and losses counted, and the figure of the README.
+
+    python benchmarks/value_tables.py            # every scenario's table
+    python benchmarks/value_tables.py --count    # wins, ties and losses of `residual`
+    python benchmarks/value_tables.py --figure   # docs/value.png
+
+Each rival stands with the choice that was made for it, and `residual` is compared with it seed by seed: the mean of the
+differences in test error, and p of Student's paired t test. A win is a mean below zero with p below 0.05, a loss one
+above zero with p below 0.05, all else is a tie.
+"""
+
+import argparse
+import statistics
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from rivals import Rival, scenarios
+from value import RESULTS, SEEDS, Grid
+
+from lfl.report.spread import spread, spread_words
+from lfl.study.statistics import paired
+
+HERE = Path(__file__).parent
+OURS = "residual"
+HEAD = ["", "rate", "choice", "last step", "best step", "residual less it", "p"]
+SIGNIFICANT = 0.05
+
+
+class Line(NamedTuple):
+    """A rival in a scenario.
+
+    Args:
+        rate, option: what was chosen for its last step.
+        last, best: test errors by seed at the last step and at the best, each with what was chosen for it; no best
+            where the clean set was trained on.
+        seconds: of a run.
+    """
+
+    rate: float | None
+    option: object
+    last: dict[int, float]
+    best: dict[int, float]
+    seconds: float
+
+    def better(self) -> dict[int, float]:
+        """Test errors of whichever of the two is lower in the mean: what a rival is given credit for."""
+        if not self.best or statistics.fmean(self.last.values()) <= statistics.fmean(self.best.values()):
+            return self.last
+        return self.best
+
+
+def lines(grid: Grid, name: str) -> dict[str, Line]:
+    """What is there of a scenario, rival by rival."""
+    found = {}
+    for rival, whole in scenarios()[name].rivals.items():
+        try:
+            rate, option = grid.chosen(name, rival, "last_held")
+            last = errors(grid, name, rival, (rate, option), "last_test")
+            best = {}
+            if not trains_on_clean(whole):
+                best = errors(grid, name, rival, grid.chosen(name, rival, "best_held"), "best_test")
+        except SystemExit:  # it has not been measured
+            continue
+        rows = [float(grid.row(name, rival, rate, option, seed)["seconds"]) for seed in SEEDS]
+        found[rival] = Line(rate, option, last, best, statistics.median(rows))
+    return found
+
+
+def trains_on_clean(rival: Rival) -> bool:
+    return rival.start is not None or rival.data != "train"
+
+
+def errors(grid: Grid, name: str, rival: str, choice: tuple, column: str) -> dict[int, float]:
+    return {seed: float(grid.row(name, rival, *choice, seed)[column]) for seed in SEEDS}
+
+
+def verdict(ours: dict[int, float], theirs: dict[int, float]) -> str:
+    found = paired(ours, theirs)
+    if found is None or found.p is None or found.p >= SIGNIFICANT:
+        return "tie"
+    return "win" if found.mean < 0 else "loss"
+
+
+def table(name: str, found: dict[str, Line]) -> str:
+    rows = [[name, *HEAD[1:]], ["---"] * len(HEAD)]
+    ours = found[OURS].last if OURS in found else None
+    for rival, line in found.items():
+        less = p = ""
+        if ours is not None and rival != OURS:
+            difference = paired(ours, line.better())
+            if difference is not None:
+                less = f"{difference.mean:+.4f}"
+                p = "" if difference.p is None else f"{difference.p:.3f}" if difference.p >= 0.001 else "< 0.001"
+        shown = [spread_words(spread(list(each.values()))) if each else "" for each in (line.last, line.best)]
+        choice = "" if line.option is None else str(line.option)
+        rows.append([rival, "" if line.rate is None else f"{line.rate:g}", choice, *shown, less, p])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def count(all_found: dict[str, dict[str, Line]]) -> str:
+    """Wins, ties and losses against each rival's better step, rival by rival and in all."""
+    verdicts: dict[str, Counter[str]] = {}
+    for found in all_found.values():
+        for rival, line in found.items():
+            if OURS in found and not rival.startswith(OURS):
+                verdicts.setdefault(rival, Counter())[verdict(found[OURS].last, line.better())] += 1
+    total = sum(verdicts.values(), Counter())
+    rows = [["residual against", "wins", "ties", "losses"], ["---"] * 4]
+    rows += [[rival, *(str(c[word]) for word in ("win", "tie", "loss"))] for rival, c in verdicts.items()]
+    rows.append(["all", *(str(total[word]) for word in ("win", "tie", "loss"))])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def figure(grid: Grid, path: Path) -> None:
+    """Test error on the digits against the share of wrong labels."""
+    from lfl.report.style import line_style, new_figure, rendered
+
+    shown = {
+        "cross-entropy": "cross-entropy",
+        "cross-entropy at its best step": "cross-entropy",
+        "generalised cross-entropy": "gce",
+        "fine-tuned on the clean examples": "cross-entropy, fine-tuned",
+        "learned (residual)": OURS,
+    }
+    shares = {0.0: "none"} | {s: f"symmetric:{s}" for s in (0.2, 0.4, 0.6, 0.8)}
+    picture = new_figure(6.0, 3.6)
+    axes = picture.subplots()
+    for i, (label, rival) in enumerate(shown.items()):
+        points = {}
+        for share, noise in shares.items():
+            found = lines(grid, f"digits, {noise}, 144 clean")
+            if rival in found:
+                line = found[rival]
+                points[share] = list((line.best if "best" in label else line.last).values())
+        means = [statistics.fmean(values) for values in points.values()]
+        axes.plot([100 * share for share in points], [100 * mean for mean in means], label=label, **line_style(i))
+        axes.fill_between(
+            [100 * share for share in points],
+            [100 * min(values) for values in points.values()],
+            [100 * max(values) for values in points.values()],
+            color=line_style(i)["color"],
+            alpha=0.12,
+            linewidth=0,
+        )
+    axes.set_xlabel("wrong labels in train, %")
+    axes.set_ylabel("test error, %")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    path.write_bytes(rendered(picture, "png"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="scenarios whose names begin so")
+    parser.add_argument("--results", type=Path, default=RESULTS / "value.csv")
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("--count", action="store_true")
+    wanted.add_argument("--figure", action="store_true")
+    asked = parser.parse_args()
+    grid = Grid(asked.results, until=float("-inf"))
+    if asked.figure:
+        figure(grid, HERE.parent / "docs" / "value.png")
+        return
+    found = {name: lines(grid, name) for name in scenarios() if name.startswith(asked.only)}
+    if asked.count:
+        print(count(found))
+    else:
+        print("\n\n".join(table(name, each) for name, each in found.items() if each))
+
+
+if __name__ == "__main__":
+    main()
