@@ -93,6 +93,9 @@ class Divergence(Struct, frozen=True):
 
 NAMES = {each.name: each.type for each in fields(Settings)}
 
+ADDED: dict[str, Any] = {"base": None}
+"""Settings that older versions did not have: the value that says what they did."""
+
 
 def read_settings(folder: Path) -> Settings:
     """The settings of a run.
@@ -103,7 +106,7 @@ def read_settings(folder: Path) -> Settings:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     path = folder / "config.json"
-    config = read_json(path, dict[str, Any])
+    config = ADDED | read_json(path, dict[str, Any])
     missing = sorted(NAMES.keys() - config.keys())
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; it is not a whole run's.")

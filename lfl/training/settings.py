@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
+from ..loss import FROM_BASE
 from ..method import METHODS
 from ..task import Defaults
 
@@ -64,7 +65,10 @@ class Settings:
         target, kind: of a user's own data: the column of a table to be predicted, and `"classification"` or
             `"regression"`; None where they are inferred or not needed.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
-        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
+        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on; or a user's
+            own, `"module:function"`.
+        base: the handcrafted loss that a learned one starts from, or a user's own, `"module:function"`; None where
+            what is learned has none.
         loss_from: a run folder; its loss is what the method `fixed` trains on.
         theta_init: how theta_0 is drawn: `"xavier"`, or as the `"architecture"` does by itself.
         inner, momentum, nesterov, weight_decay: theta's optimiser, `"sgd"`, `"adam"` or `"adamw"`, and its settings.
@@ -104,6 +108,7 @@ class Settings:
     kind: str | None
     eval_split: bool
     loss: str
+    base: str | None
     loss_from: str | None
     theta_init: str
     inner: str
@@ -137,6 +142,11 @@ class Settings:
             )
         if self.inner != "sgd" and (self.momentum or self.nesterov):
             raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
+        if self.base is not None and not uses_base(self.method, self.loss):
+            raise UserError(
+                f"--base {self.base} is for a learned loss that starts from it ({', '.join(FROM_BASE)}), but method "
+                f"{self.method} has the loss {self.loss}; leave --base out, or choose another --loss."
+            )
         if (self.method == "fixed") != (self.loss_from is not None):
             raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {self.method}; give both.")
 
@@ -173,11 +183,13 @@ def resolve(
     lookahead = asked.get("lookahead", 1)
     one_of("method", method, list(METHODS))
     own = asked.get("inner", "sgd") == "sgd"  # the task's momentum is of sgd
+    loss = asked.get("loss", "network" if METHODS[method].learns_loss else defaults.loss)
     values = {
         "target": None,
         "kind": None,
         "eval_split": False,
-        "loss": "network" if METHODS[method].learns_loss else defaults.loss,
+        "loss": loss,
+        "base": defaults.loss if uses_base(method, loss) else None,
         "loss_from": None,
         "theta_init": "architecture" if ":" in model else defaults.theta_init,
         "inner": "sgd",
@@ -209,6 +221,11 @@ def resolve(
         "log": "none",
     }
     return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
+
+
+def uses_base(method: str, loss: str) -> bool:
+    """Whether what a method learns starts from a handcrafted loss."""
+    return METHODS[method].learns_loss and loss in FROM_BASE
 
 
 def schedule_factor(settings: Settings, step: int) -> float:
