@@ -9,7 +9,7 @@ def listing() -> None:
         "tasks": names.TASKS | names.OWN_TASKS,
         "models": names.MODELS | names.OWN_MODELS,
         "methods": names.METHODS,
-        "losses": names.LOSSES,
+        "losses": names.LOSSES | names.OWN_LOSSES,
     }
     for title, known in tables.items():
         print(title)

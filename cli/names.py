@@ -44,6 +44,10 @@ LOSSES = {
     "relu-softplus": "learned: the network of ML3, ReLUs and softplus",
     "taylor-quadratic": "learned: a polynomial of order 2, five parameters",
     "taylor-cubic": "learned: a polynomial of order 3, eight parameters",
+    "residual": "learned: a hand-made loss (--base) plus a small network that starts near 0",
+    "weight-net": "learned: a weight of each example as a function of its hand-made loss (--base)",
+    "true-class": "learned, for classes: --base plus a function of the true class's probability; cheap for many classes",
+    "vector-scaling": "learned, for classes: cross-entropy with a weight, offset and temperature of each class",
     "cross-entropy": "by hand, for classes (the baseline's default)",
     "focal": "by hand, for classes",
     "generalised-cross-entropy": "by hand, for classes: made for wrong labels",
@@ -54,6 +58,8 @@ LOSSES = {
     "absolute-error": "by hand, for real values",
     "huber": "by hand, for real values",
 }
+OWN_LOSSES = {"MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)"}
+BASES = {name: line for name, line in LOSSES.items() if line.startswith("by hand")}
 INNER = {
     "sgd": "stochastic gradient descent, with --momentum, --nesterov and --weight-decay (the default)",
     "adam": "Adam",

@@ -31,6 +31,7 @@ def train(
     init_lr: options.InitLr = None,
     outer_lr: options.OuterLr = None,
     loss: options.Loss = None,
+    base: options.Base = None,
     loss_from: Annotated[
         Path | None, typer.Option(help="A run folder whose learned loss --method fixed trains on.", show_default=False)
     ] = None,

@@ -4,6 +4,7 @@ from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradien
 from .handover import AdaptiveLoss, load_loss
 from .hypergradient import implicit
 from .loss import (
+    ExampleLoss,
     LearnedLoss,
     absolute_cross_entropy,
     absolute_error,
@@ -14,9 +15,13 @@ from .loss import (
     huber,
     label_smoothing,
     loss_network,
+    residual_loss,
     sparse_label_smoothing,
     squared_error,
     taylor_loss,
+    true_class_loss,
+    vector_scaling,
+    weight_net,
 )
 from .model import draw_masks, functional, mask_specs
 from .optimiser import Optimiser, adam, adamw, clip, sgd
@@ -29,6 +34,7 @@ __version__ = VERSION
 __all__ = [
     "AdaptiveLoss",
     "Carry",
+    "ExampleLoss",
     "Failure",
     "Info",
     "LearnedLoss",
@@ -59,9 +65,13 @@ __all__ = [
     "mask_specs",
     "meta_step",
     "offline_step",
+    "residual_loss",
     "sgd",
     "sparse_label_smoothing",
     "squared_error",
     "task_from_arrays",
     "taylor_loss",
+    "true_class_loss",
+    "vector_scaling",
+    "weight_net",
 ]

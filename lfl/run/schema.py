@@ -99,6 +99,7 @@ ADDED: dict[str, Any] = {
     "label_noise": None,
     "outliers": None,
     "imbalance": None,
+    "base": None,
     "outer_schedule": "constant",
 }
 """Settings that older versions did not write, with what they were then."""

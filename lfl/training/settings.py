@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
+from ..loss import FROM_BASE
 from ..method import METHODS
 from ..task import Defaults
 from ..task.spoil import LABEL_NOISE, OUTLIERS, parse_spoiler
@@ -75,7 +76,10 @@ class Settings:
         valid_size: how many examples are split off train as clean data; None for 10 %.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
         label_noise, outliers, imbalance: how train is spoiled, as in `lfl.task.spoil`; None for not at all.
-        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
+        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on; or a user's
+            own, `"module:function"`.
+        base: the handcrafted loss that a learned one starts from, or a user's own, `"module:function"`; None where
+            what is learned has none.
         loss_from: a run folder; its loss is what the method `fixed` trains on.
         theta_init: how theta_0 is drawn: `"xavier"`, or as the `"architecture"` does by itself.
         inner, momentum, nesterov, weight_decay: theta's optimiser, `"sgd"`, `"adam"` or `"adamw"`, and its settings.
@@ -121,6 +125,7 @@ class Settings:
     outliers: str | None
     imbalance: float | None
     loss: str
+    base: str | None
     loss_from: str | None
     theta_init: str
     inner: str
@@ -155,6 +160,11 @@ class Settings:
             )
         if self.inner != "sgd" and (self.momentum or self.nesterov):
             raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
+        if self.base is not None and not uses_base(self.method, self.loss):
+            raise UserError(
+                f"--base {self.base} is for a learned loss that starts from it ({', '.join(FROM_BASE)}), but method "
+                f"{self.method} has the loss {self.loss}; leave --base out, or choose another --loss."
+            )
         if (self.method == "fixed") != (self.loss_from is not None):
             raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {self.method}; give both.")
 
@@ -234,7 +244,14 @@ def resolve(
     values |= METHODS[method].defaults
     if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
         values |= {"momentum": 0.0, "nesterov": False}
-    return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
+    values |= asked
+    values.setdefault("base", defaults.loss if uses_base(method, values["loss"]) else None)
+    return Settings(task=task, model=model, method=method, seed=seed, **values)
+
+
+def uses_base(method: str, loss: str) -> bool:
+    """Whether what a method learns starts from a handcrafted loss."""
+    return METHODS[method].learns_loss and loss in FROM_BASE
 
 
 def schedule_factor(settings: Settings, step: int) -> float:
