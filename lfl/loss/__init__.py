@@ -15,16 +15,20 @@ from .handcrafted import (
 )
 from .lift import LearnedLoss
 from .network import loss_network
+from .objectives import OBJECTIVES, balanced_cross_entropy, brier, soft_f1
 from .representations import REPRESENTATIONS
 from .taylor import taylor_loss
 
 __all__ = [
     "HANDCRAFTED",
     "IGNORE_INDEX",
+    "OBJECTIVES",
     "REPRESENTATIONS",
     "LearnedLoss",
     "absolute_cross_entropy",
     "absolute_error",
+    "balanced_cross_entropy",
+    "brier",
     "check_class_ids",
     "class_logits",
     "cross_entropy",
@@ -33,6 +37,7 @@ __all__ = [
     "huber",
     "label_smoothing",
     "loss_network",
+    "soft_f1",
     "sparse_label_smoothing",
     "squared_error",
     "taylor_loss",

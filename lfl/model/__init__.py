@@ -1,15 +1,13 @@
 """Models as pure functions, and the named architectures."""
 
-import importlib
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from ..errors import UserError, one_of, reason
+from ..user_code import imported
 from .allcnnc import allcnnc
 from .dropout import draw_masks, mask_specs
 from .functional import PureModule, functional
@@ -56,7 +54,7 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
         UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
     """
     own = ":" in name
-    architecture = _imported(name) if own else _named(name)
+    architecture = imported(name, "model") if own else _named(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = (
@@ -85,25 +83,6 @@ def _named(name: str) -> Architecture:
         return partial(mlp, width=int(width))
     one_of("model", name, [*MODELS, "mlp-WIDTH", "MODULE:FUNCTION"])
     return MODELS[name]
-
-
-def _imported(name: str) -> Architecture:
-    """A user's own function. Whoever calls this has made sure that the user named it."""
-    module_name, _, function_name = name.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:  # the module is the user's, and raises what it will
-        raise UserError(
-            f"model {name} cannot be imported ({type(error).__name__}: {reason(error)}); give module:function, a "
-            "function of the input's shape and the number of outputs, from the working directory or an installed "
-            "package."
-        ) from error
-    finally:
-        sys.path.remove(here)
-    architecture: Architecture = function
-    return architecture
 
 
 __all__ = [

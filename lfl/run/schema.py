@@ -35,15 +35,32 @@ class Facts(Struct, frozen=True):
     """Of the folder of several runs."""
 
 
-class Ended(Struct, frozen=True):
-    """`result.json`."""
+class Look(Struct, frozen=True):
+    """Errors of a model as it was after a step."""
 
+    step: Count
+    valid_error: float
+    test_error: float
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """`result.json`; older versions said less."""
+
+    kind: Kind | None = None
     phase: Phase
     step: Count
     completed: bool
     valid_error: float
     test_error: float
-    kind: Kind | None = None
+    """Of the model that the run has left."""
+
+    valid: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    """What `lfl.training.metrics` says of that model."""
+
+    last: Look | None = None
+    best: Look | None = None
+    """The model after the last step, and at the best look; None where the run ended before its first look."""
 
 
 class Clock(Struct, frozen=True):
@@ -91,6 +108,9 @@ class Divergence(Struct, frozen=True):
     commit: str
 
 
+ADDED: dict[str, Any] = {"objective": None, "keep": "last"}
+"""Settings that runs of older versions do not state, and what each was."""
+
 NAMES = {each.name: each.type for each in fields(Settings)}
 
 
@@ -103,7 +123,7 @@ def read_settings(folder: Path) -> Settings:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     path = folder / "config.json"
-    config = read_json(path, dict[str, Any])
+    config = ADDED | read_json(path, dict[str, Any])
     missing = sorted(NAMES.keys() - config.keys())
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; it is not a whole run's.")
