@@ -135,16 +135,19 @@ def _finish(
     session: Session, root: Path, records: list[Record], looks: Looks, progress: Progress, stop: Stop
 ) -> list[Result]:
     completed = progress.phase is session.plan.phases[-1] and progress.step == progress.phase.num_steps
+    where: dict[str, Any] = {
+        "kind": session.task.kind,
+        "phase": progress.phase.name,
+        "step": progress.step,
+        "completed": completed,
+    }
     results = []
     for record, alone in zip(records, looks.states(progress.state), strict=True):
         last = _measure(session, looks, progress.step, snapshot(alone))
         best = None if record.best is None else _measure(session, looks, record.best.step, record.best.model)
         kept = best if best is not None and session.settings.keep == "best" else last
         ended = Ended(
-            kind=session.task.kind,
-            phase=progress.phase.name,
-            step=progress.step,
-            completed=completed,
+            **where,
             valid_error=kept.look.valid_error,
             test_error=kept.look.test_error,
             valid=kept.valid,

@@ -100,7 +100,8 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     """The steps of a run, which do not depend on the seed.
 
     Raises:
-        UserError: the model cannot be trained in this way; see `working_hypergradient`; or the objective does not fit the task.
+        UserError: the model cannot be trained in this way (see `working_hypergradient`), or the objective does not fit
+            the task.
     """
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)

@@ -60,6 +60,31 @@ def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
         assert re.search(rf"^  {re.escape(name)} +\S", out, re.M), name
 
 
+def test_the_objective_and_the_model_that_is_kept_are_chosen(lfl_command, tmp_path: Path) -> None:
+    rough = ["train", *QUICK, "--steps", "27", "--method", "meta-lr", "--inner-lr", "1.0"]
+    status, out, err = lfl_command(*rough, "--objective", "soft-f1", "--keep", "best", "--out", "run")
+    assert (status, err) == (0, "")
+    errors = r"(0\.\d{4}) \(validation (0\.\d{4})\)"
+    first = re.search(rf"^test error {errors} in", out, re.M)
+    both = re.search(rf"^last step: {errors}; best look, step (\d+): {errors}$", out, re.M)
+    assert both is not None, out
+    assert first.groups() == both.groups()[3:] != both.groups()[:2]
+    config, result = (json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("config", "result"))
+    assert (config["objective"], config["keep"]) == ("soft-f1", "best")
+    assert result["best"]["step"] == int(both[3])
+    assert f"objective {result['test']['objective']:.4f}\n" in out
+    status, out, err = lfl_command("eval", "run")
+    assert (status, err) == (0, "")
+    assert re.match(rf"test error {first[1]}\n{METRICS}\n", out)
+    for wrong, words in (
+        (["--objective", "squared-error"], "--objective for classification"),
+        (["--objective", "brier", "--method", "baseline"], "--method baseline learns nothing"),
+        (["--keep", "first"], "--keep"),
+    ):
+        status, _, err = lfl_command("train", *QUICK, *wrong)
+        assert (status, words in err, err.count("\n")) == (2, True, 1), err
+
+
 @pytest.mark.slow
 def test_a_zero_gradient_is_a_line_on_standard_error(tmp_path: Path) -> None:
     done = subprocess.run(
