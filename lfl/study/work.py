@@ -105,7 +105,7 @@ def go_on(cell: Cell, scratch_of: int | None, worker: Worker) -> None:
             write_origin(scratch, len(runs))
             folder = scratch / "runs" if scratch_of is None else runs[0]
             asked = cell.settings  # by this very command
-            named = Named(asked.model, asked.objective, asked.task, loss_from=asked.loss_from)
+            named = Named(model=asked.model, objective=asked.objective, task=asked.task, loss_from=asked.loss_from)
             return resume(folder, data_dir=worker.data_dir, device=task.device, watch=worker.watch, named=named)
 
         _ended(cell, scratch, [read_settings(run).seed for run in runs], run)

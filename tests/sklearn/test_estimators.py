@@ -166,7 +166,7 @@ def test_the_objective_judges_what_is_learned(flowers) -> None:
     )
     assert np.array_equal(plain, named)
     assert not np.array_equal(plain, brier)
-    with pytest.raises(lfl.UserError, match="unknown objective for regression .*absolute-error"):
+    with pytest.raises(lfl.UserError, match=r"unknown objective for regression .*absolute-error"):
         AdaLFLRegressor(**FAST, objective="brier").fit(*load_diabetes(return_X_y=True))
     with pytest.raises(lfl.UserError, match="method baseline learns nothing"):
         AdaLFLClassifier(**FAST, objective="brier", method="baseline").fit(*flowers)
