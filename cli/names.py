@@ -76,6 +76,21 @@ OUTER_SCHEDULES = {
 }
 KINDS = {"classification": "targets are classes", "regression": "targets are real values"}
 OBJECTIVES = {"train": "the step's own train batch", "valid": "a validation batch"}
+OBJECTIVE_LOSSES = {
+    "cross-entropy": "for classes (the default)",
+    "balanced": "for classes: cross-entropy with each class weighing the same, however rare it is",
+    "brier": "for classes: squared distance of the probabilities, where they are to be relied on",
+    "focal": "for classes: cross-entropy that turns away from examples that are right already",
+    "soft-f1": "for classes: macro F1 with probabilities in place of decisions",
+    "squared-error": "for real values (the default)",
+    "absolute-error": "for real values",
+    "huber": "for real values",
+}
+OWN_OBJECTIVES = {"MODULE:FUNCTION": "your own function of outputs and targets, with a value for each example"}
+KEEP = {
+    "last": "after the last step (the default)",
+    "best": "at the best look at the validation error, or at the --objective on the validation split",
+}
 HYPERGRADIENTS = {
     "auto": "the faster exact one (the default)",
     "unroll": "exact, reverse over reverse mode",

@@ -85,6 +85,15 @@ InitObjective = Annotated[
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
 ]
+Objective = Annotated[
+    str | None,
+    _choice(
+        names.OBJECTIVE_LOSSES | names.OWN_OBJECTIVES,
+        "The loss by which what is learned is judged on validation data",
+        "--objective",
+    ),
+]
+Keep = Annotated[str | None, _choice(names.KEEP, "Which model the run leaves", "--keep")]
 Hypergradient = Annotated[
     str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]
@@ -123,6 +132,10 @@ OwnLoss = Annotated[
 OwnBase = Annotated[
     str | None,
     typer.Option("--base", help="The run's own base MODULE:FUNCTION, whose code may run.", show_default=False),
+]
+OwnObjective = Annotated[
+    str | None,
+    typer.Option("--objective", help="The run's own MODULE:FUNCTION, whose code may run.", show_default=False),
 ]
 OwnTask = Annotated[
     str | None, typer.Option("--task", help="The run's own data, where they lie now.", show_default=False)

@@ -48,6 +48,7 @@ def train(
     outer_schedule: options.OuterSchedule = None,
     init_objective: options.InitObjective = None,
     meta_objective: options.MetaObjective = None,
+    objective: options.Objective = None,
     restart_every: options.RestartEvery = None,
     redraw_theta: Annotated[
         bool | None,
@@ -78,6 +79,7 @@ def train(
         int | None,
         typer.Option(help="Steps between two checkpoints; 0 for none.", show_default="a twentieth of --steps"),
     ] = None,
+    keep: options.Keep = None,
     log: options.Log = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,

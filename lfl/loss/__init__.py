@@ -18,6 +18,7 @@ from .handcrafted import (
 )
 from .lift import LearnedLoss
 from .network import loss_network
+from .objectives import OBJECTIVES, balanced_cross_entropy, brier, soft_f1
 from .representations import FROM_BASE, REPRESENTATIONS, draw_loss
 from .residual import residual_loss
 from .taylor import taylor_loss
@@ -29,13 +30,16 @@ __all__ = [
     "FROM_BASE",
     "HANDCRAFTED",
     "IGNORE_INDEX",
+    "OBJECTIVES",
     "REPRESENTATIONS",
     "AnyLearnedLoss",
     "ExampleLoss",
     "LearnedLoss",
     "absolute_cross_entropy",
     "absolute_error",
+    "balanced_cross_entropy",
     "base_loss",
+    "brier",
     "check_class_ids",
     "class_logits",
     "cross_entropy",
@@ -48,6 +52,7 @@ __all__ = [
     "label_smoothing",
     "loss_network",
     "residual_loss",
+    "soft_f1",
     "sparse_label_smoothing",
     "squared_error",
     "taylor_loss",

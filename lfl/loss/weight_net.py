@@ -73,8 +73,6 @@ def example_weight(phi: Tensors, losses: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(F.linear(hidden, phi["1.weight"], phi["1.bias"]))[..., 0]
 
 
-def _weighted(
-    base: TaskLoss, scale: float, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
+def _weighted(base: TaskLoss, scale: float, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     losses = base(outputs, targets)
     return scale * example_weight(phi, losses.detach()) * losses

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
 from ..loss import FROM_BASE
-from ..method import METHODS
+from ..method import METHODS, train_only
 from ..task import Defaults
 from ..task.spoil import LABEL_NOISE, OUTLIERS, parse_spoiler
 
@@ -49,6 +49,7 @@ CHOICES = {
     "outer_schedule": [*SCHEDULES, AS_THE_MODEL],
     "hypergradient": ["auto", *HYPERGRADIENTS],
     "compile": ["auto", "on", "off"],
+    "keep": ["last", "best"],
     "log": ["none", "tensorboard"],
     "precision": ["float32", "tf32", "bfloat16"],
 }
@@ -90,6 +91,8 @@ class Settings:
         init_objective: whether offline steps judge the loss or the rate on their own `"train"` batch, as ML3 does,
             or on a `"valid"` batch.
         meta_objective: the same of online steps.
+        objective: the loss by which both judge, a name in `lfl.loss.OBJECTIVES` or a user's own `"module:function"`;
+            None for the task's own loss.
         restart_every: offline steps between two starts of the model, 0 for one start; where it does not start anew, a
             step goes on from the one before it.
         redraw_theta: whether the model starts anew from another theta_0 each time.
@@ -101,6 +104,8 @@ class Settings:
         precision: `"float32"`, `"tf32"` (matrix products and convolutions on an NVIDIA GPU round their inputs to
             10 bits) or `"bfloat16"` (they are computed in 8 bits).
         log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
+        keep: the model that a run leaves: its `"last"`, or that of its `"best"` look at the validation error (at the
+            objective on the validation split, where there is an objective).
         checkpoint_every: steps between two checkpoints; 0 for none but where a run is told to stop.
         log: what else metrics are written for: `"none"` or `"tensorboard"`.
     """
@@ -137,6 +142,7 @@ class Settings:
     outer_schedule: str
     init_objective: str
     meta_objective: str
+    objective: str | None
     restart_every: int
     redraw_theta: bool
     hypergradient: str
@@ -147,6 +153,7 @@ class Settings:
     precision: str
     log_every: int
     eval_every: int
+    keep: str
     checkpoint_every: int
     log: str
 
@@ -167,6 +174,11 @@ class Settings:
             )
         if (self.method == "fixed") != (self.loss_from is not None):
             raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {self.method}; give both.")
+        if self.objective is not None and self.keep == "last" and METHODS[self.method].phases is train_only:
+            raise UserError(
+                f"--objective {_short(self.objective)} judges what is learned beside the model, but --method "
+                f"{self.method} learns nothing; leave it out, or keep the model that is best by it with --keep best."
+            )
 
 
 def resolve(
@@ -220,6 +232,7 @@ def resolve(
         "schedule": "constant",
         "outer_schedule": "constant",
         "meta_objective": "valid",
+        "objective": None,
         "steps": steps,
         "init_steps": defaults.init_steps,
         "inner_steps": 1,
@@ -238,6 +251,7 @@ def resolve(
         "precision": "float32",
         "log_every": max(1, steps // 200),
         "eval_every": max(1, steps // 50),
+        "keep": "last",
         "checkpoint_every": max(100, steps // 20),
         "log": "none",
     }
