@@ -51,7 +51,8 @@ JUDGED_ON_VALID = {"init_objective": "valid"}
 RESIDUAL = {
     "loss": "residual",
     "init_steps": 0,
-    "outer_lr": 1e-3,
+    "outer_lr": 1e-2,
+    "meta_every": 10,
     "outer_schedule": "model",
     "schedule": "cosine",
     "momentum": 0.9,

@@ -258,6 +258,8 @@ def resolve(
     values |= METHODS[method].defaults
     if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
         values |= {"momentum": 0.0, "nesterov": False}
+    if "meta_every" not in asked:  # the nearest multiple
+        values["meta_every"] = lookahead * max(1, round(values["meta_every"] / lookahead))
     values |= asked
     values.setdefault("base", defaults.loss if uses_base(method, values["loss"]) else None)
     return Settings(task=task, model=model, method=method, seed=seed, **values)
