@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lfl
-from lfl.run.schema import last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
+from lfl.run.schema import ADDED, last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
 from lfl.task import load_task
 from lfl.training import resolve
 
@@ -39,6 +39,12 @@ def test_an_older_version_s_settings_are_known_as_far_as_they_go(tmp_path: Path)
         read_settings(tmp_path)
 
 
+@pytest.mark.parametrize("name", ADDED)
+def test_a_setting_that_an_older_version_did_not_have_is_what_it_was(name: str, tmp_path: Path) -> None:
+    older = {key: value for key, value in GOOD.items() if key != name}
+    assert read_settings(write(tmp_path, "config.json", older)) == resolve(load_task("digits", tmp_path).defaults)
+
+
 SETTINGS: dict[str, Any] = {
     "steps": 1e300,
     "seed": 2**63,
@@ -52,6 +58,8 @@ SETTINGS: dict[str, Any] = {
     "method": "maml",
     "schedule": [],
     "loss_from": 3,
+    "valid": 3,
+    "valid_size": 0,
 }
 
 
