@@ -49,7 +49,7 @@ def measure(method: str, objective: str | None, seed: int) -> dict[str, float]:
 
 
 def table() -> str:
-    """The committed results as Markdown: means and deviations over seeds, and the difference to the default's error."""
+    """The committed results as Markdown: means and deviations over seeds, and differences by seed."""
     from lfl.report.spread import spread, spread_words
     from lfl.study.statistics import paired
 
@@ -58,18 +58,21 @@ def table() -> str:
     def by_seed(variant: tuple[str, str | None], name: str) -> dict[int, float]:
         return {row["seed"]: row[name] for row in rows if (row["method"], row["objective"]) == variant}
 
-    heads = ["method", "objective", *MEASURES.values(), "balanced error less the default's, by seed"]
+    references = {"the baseline's": ("baseline", None), "cross-entropy's": ("adalfl", None)}
+    heads = [
+        "method",
+        "objective",
+        *MEASURES.values(),
+        *(f"balanced error less {name}, by seed" for name in references),
+    ]
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for method, objective in VARIANTS:
         cells = [spread_words(spread(list(by_seed((method, objective), name).values()))) for name in MEASURES]
-        less = ""
-        if (method, objective) != ("adalfl", None):
-            found = paired(by_seed((method, objective), "balanced_error"), by_seed(("adalfl", None), "balanced_error"))
-            assert found is not None
-            assert found.p is not None
-            less = f"{found.mean:+.4f} (p = {found.p:.2g})"
-        shown = objective or ("" if method == "baseline" else "cross-entropy")
-        lines.append(f"| {method} | {shown} | {' | '.join([*cells, less])} |")
+        for reference in references.values():
+            found = paired(*(by_seed(each, "balanced_error") for each in ((method, objective), reference)))
+            cells.append("" if found is None or found.p is None else f"{found.mean:+.4f} (p = {found.p:.2g})")
+        judge = objective or ("" if method == "baseline" else "cross-entropy")
+        lines.append(f"| {method} | {judge} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
