@@ -45,7 +45,7 @@ LOSSES = {
     "taylor-cubic": "learned: a polynomial of order 3, eight parameters",
     "residual": "learned: a hand-made loss (--base) plus a small network that starts near 0",
     "weight-net": "learned: a weight of each example as a function of its hand-made loss (--base)",
-    "true-class": "learned, for classes: --base plus a function of the true class's probability; cheap for many classes",
+    "true-class": "learned, for classes: --base plus a function of the true class's probability",
     "vector-scaling": "learned, for classes: cross-entropy with a weight, offset and temperature of each class",
     "cross-entropy": "by hand, for classes (the baseline's default)",
     "focal": "by hand, for classes",

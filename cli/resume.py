@@ -18,6 +18,8 @@ def resume(
     data_dir: options.DataDir = None,
     model: options.OwnModel = None,
     task: options.OwnTask = None,
+    loss: options.OwnLoss = None,
+    base: options.OwnBase = None,
     loss_from: Annotated[
         str | None,
         typer.Option(help="The run whose loss --method fixed trains on, as in the settings.", show_default=False),
@@ -33,7 +35,7 @@ def resume(
 
     settings, facts = read_settings(run), read_facts(run)
     where = prepare(device or facts.device, threads or facts.threads)
-    named = Named(model=model, task=task, loss_from=loss_from, trust=trust)
+    named = Named(model=model, loss=loss, base=base, task=task, loss_from=loss_from, trust=trust)
     set_precision(settings.precision, where)
     keep_freed_memory()
 

@@ -7,6 +7,7 @@ import warnings
 import torch
 
 from ..errors import Failure
+from ..loss import LearnedLoss
 from .fixed import FixedLoss
 
 
@@ -14,8 +15,8 @@ def torch_program(loss: FixedLoss) -> bytes:
     """A loss as a `torch.export` program, for `torch.export.load(file).module()`.
 
     It takes float32 logits `[batch, classes]`, at least two of them, and class ids `[batch]`, or outputs and values
-    `[batch, width]`, of any batch size and number of outputs, and can be differentiated like the loss itself. One
-    logit z is given as the two logits (0, z).
+    `[batch, width]`, of any batch size and number of outputs (of a loss that is made for so many: of that), and can be
+    differentiated like the loss itself. One logit z is given as the two logits (0, z).
 
     Returns:
         The content of a `.pt2` file, the same each time.
@@ -42,7 +43,7 @@ def onnx_program(loss: FixedLoss) -> bytes:
             importlib.import_module(package)
         except ImportError as error:
             raise Failure(f"ONNX needs the package {package} ({error}); pip install 'lfl[onnx]'.") from error
-    named = {0: "batch", 1: "width"}
+    named = {0: "batch"} if _only(loss) is not None else {0: "batch", 1: "width"}
     axes = (named, {0: "batch"} if loss.loss_fn.kind == "classification" else named)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's words about itself
@@ -60,11 +61,17 @@ def onnx_program(loss: FixedLoss) -> bytes:
     return bytes(program.model_proto.SerializeToString())
 
 
+def _only(loss: FixedLoss) -> int | None:
+    """The only number of outputs that a loss takes; None for any."""
+    return None if isinstance(loss.loss_fn, LearnedLoss) else loss.loss_fn.num_outputs
+
+
 def _exported(loss: FixedLoss) -> torch.export.ExportedProgram:
-    outputs = torch.zeros(3, 2)
-    targets = torch.zeros(3, dtype=torch.long) if loss.loss_fn.kind == "classification" else torch.zeros(3, 2)
+    only = _only(loss)
+    outputs = torch.zeros(3, only or 2)
+    targets = torch.zeros(3, dtype=torch.long) if loss.loss_fn.kind == "classification" else torch.zeros(3, only or 2)
     least = 2 if loss.loss_fn.kind == "classification" else 1
     batch, width = torch.export.Dim("batch"), torch.export.Dim("width", min=least)
-    free = {0: batch, 1: width}
+    free = {0: batch} if only is not None else {0: batch, 1: width}
     shapes = (free, {0: batch} if targets.dim() == 1 else free)
     return torch.export.export(loss, (outputs, targets), dynamic_shapes=shapes, strict=False)

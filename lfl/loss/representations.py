@@ -26,7 +26,9 @@ TAKES = "the kind of targets, the number of outputs and a generator"
 """What a user's own learned loss is a function of."""
 
 
-def _of_kind(draw: Callable[..., Drawn], kind: Kind, *, num_outputs: int = 0, base: str | None = None, **of: Any) -> Drawn:
+def _of_kind(
+    draw: Callable[..., Drawn], kind: Kind, *, num_outputs: int = 0, base: str | None = None, **of: Any
+) -> Drawn:
     del num_outputs, base
     return draw(kind, **of)
 

@@ -33,7 +33,9 @@ def weight_net(
     Through K > 1 steps it leaves out how the weights change with theta.
 
     As published, `scale` is 1 and weights and biases are drawn as `torch.nn.Linear` draws them (`gain` 1): the first
-    weight is about 1/2, anywhere from 0.3 to 0.7. By default it is within 4 % of 1, so that the first loss is the base.
+    weight is about sigmoid(0) = 1/2 (over 200 draws 0.5 +- 0.08 for a loss of 1, and from 0.13 to 0.88 for losses up to
+    3). By default it is about 1: from 0.90 to 1.10 for losses up to 3, so that the first gradient is the base's to
+    some 4 %.
 
     Args:
         kind, base, num_outputs, generator: as in `residual_loss`.
@@ -73,8 +75,6 @@ def example_weight(phi: Tensors, losses: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(F.linear(hidden, phi["1.weight"], phi["1.bias"]))[..., 0]
 
 
-def _weighted(
-    base: TaskLoss, scale: float, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
+def _weighted(base: TaskLoss, scale: float, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     losses = base(outputs, targets)
     return scale * example_weight(phi, losses.detach()) * losses

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from ..loss import LearnedLoss
+from ..loss import AnyLearnedLoss
 from ..method import State
 from ..training import Progress
 from ..types import Kind
@@ -49,7 +49,7 @@ class Record:
     def __init__(
         self,
         folder: Path,
-        learned_loss: LearnedLoss | None,
+        learned_loss: AnyLearnedLoss | None,
         *,
         history: History | None = None,
         left_at: Place | None = None,

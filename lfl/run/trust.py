@@ -1,8 +1,9 @@
 """What a run folder asks for beyond its own files is used only where the person asked for it too.
 
-A folder may come from somebody else. Its settings can name a model of one's own, which is code, and data or another
-run's loss anywhere on the disk. Such a name counts in three cases: it was given again in this command; everything is
-trusted (`--trust`); or this user's lfl made the run in this very place, which it notes outside of the folder.
+A folder may come from somebody else. Its settings can name a model or a loss of one's own, which is code, and data or
+another run's loss anywhere on the disk. Such a name counts in three cases: it was given again in this command;
+everything is trusted (`--trust`); or this user's lfl made the run in this very place, which it notes outside of the
+folder.
 """
 
 import hashlib
@@ -19,12 +20,15 @@ from ..errors import UserError
 from ..places import own_cache, state_folder
 from ..task import TASKS, WITHOUT_DATA_DIR, is_file_task
 from ..training import Settings
+from ..user_code import is_own
 
 MADE_HERE = "made-here"
 """In the user's state folder: a line for each run that asks for something, a digest of its place and of that."""
 
-WORDS = {
-    "model": "run the code of the model {}",
+CODE = ("model", "loss", "base")
+"""Settings that may name code, `"module:function"`."""
+
+WORDS = {name: f"run the code of the {name} {{}}" for name in CODE} | {
     "task": "read {}",
     "data_dir": "read data in {}",
     "loss_from": "read the run {}",
@@ -35,7 +39,7 @@ class Named(NamedTuple):
     """What the person named in this command.
 
     Args:
-        model: `"module:function"`, the run's own.
+        model, loss, base: `"module:function"`, the run's own.
         task: the path of the run's own data, where they are now.
         data_dir: the folder of the data sets.
         loss_from: the run folder whose loss the run trains on.
@@ -43,6 +47,8 @@ class Named(NamedTuple):
     """
 
     model: str | None = None
+    loss: str | None = None
+    base: str | None = None
     task: str | None = None
     data_dir: Path | None = None
     loss_from: str | None = None
@@ -51,10 +57,8 @@ class Named(NamedTuple):
 
 def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
     """What settings ask for beyond lfl itself and its own cache, by name."""
-    asked: dict[str, str] = {}
-    task, model, loss_from = (settings.get(name) for name in ("task", "model", "loss_from"))
-    if isinstance(model, str) and ":" in model:
-        asked["model"] = model
+    asked = {name: str(settings[name]) for name in CODE if is_own(settings.get(name))}
+    task, loss_from = (settings.get(name) for name in ("task", "loss_from"))
     if isinstance(task, str) and task not in TASKS and is_file_task(task):
         asked["task"] = task
     elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):
@@ -76,9 +80,10 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
     Raises:
         UserError: it says what is asked for, and how to allow it.
     """
-    model = asked.get("model", named.model)
-    if named.model is not None and "model" in uses and named.model != model:
-        raise UserError(f"{where} has the model {model}, but got --model {named.model}; give the same.")
+    for name in CODE:
+        given = getattr(named, name)
+        if given is not None and name in uses and given != asked.get(name, given):
+            raise UserError(f"{where} has the {name} {asked[name]}, but got --{name} {given}; give the same.")
     unnamed = {name: asked[name] for name in asked if name in uses and getattr(named, name) is None}
     if not unnamed or named.trust or was_made_here(where, asked):
         return
