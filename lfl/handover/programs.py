@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from ..errors import Failure
+from ..errors import Failure, UserError, reason
 from ..loss import LearnedLoss
 from .fixed import FixedLoss
 
@@ -36,6 +36,7 @@ def onnx_program(loss: FixedLoss) -> bytes:
         The content of an `.onnx` file.
 
     Raises:
+        UserError: the loss is a user's own and does not translate.
         Failure: the packages onnx and onnxscript are not installed.
     """
     for package in ("onnx", "onnxscript"):
@@ -47,14 +48,21 @@ def onnx_program(loss: FixedLoss) -> bytes:
     axes = (named, {0: "batch"} if loss.loss_fn.kind == "classification" else named)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's words about itself
-        program = torch.onnx.export(
-            _exported(loss),
-            dynamo=True,
-            verbose=False,
-            input_names=["outputs", "targets"],
-            output_names=["loss"],
-            dynamic_shapes=axes,
-        )
+        exported = _exported(loss)
+        try:
+            program = torch.onnx.export(
+                exported,
+                dynamo=True,
+                verbose=False,
+                input_names=["outputs", "targets"],
+                output_names=["loss"],
+                dynamic_shapes=axes,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise UserError(
+                f"this loss cannot be written as ONNX ({_cause(error)}); write it with other functions of torch, or "
+                "choose --to torch."
+            ) from error
     assert program is not None
     for node in program.model.graph:
         node.metadata_props.clear()  # names of files on the machine where it was made
@@ -74,4 +82,17 @@ def _exported(loss: FixedLoss) -> torch.export.ExportedProgram:
     batch, width = torch.export.Dim("batch"), torch.export.Dim("width", min=least)
     free = {0: batch} if only is not None else {0: batch, 1: width}
     shapes = (free, {0: batch} if targets.dim() == 1 else free)
-    return torch.export.export(loss, (outputs, targets), dynamic_shapes=shapes, strict=False)
+    try:
+        return torch.export.export(loss, (outputs, targets), dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # a user's own loss may hold what no program can
+        raise UserError(
+            f"this loss cannot be written as a program ({type(error).__name__}: {reason(error)}); write it without "
+            "branches on values, or use it from Python."
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What an exporter failed for, beneath what it says about itself."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {reason(error)}"
