@@ -110,6 +110,19 @@ def write_output(path: Path, content: bytes) -> None:
     write_bytes(path.resolve(), content)
 
 
+def write_named(path: Path, content: bytes) -> None:
+    """Write a file that the user named, as `write_output` does, and make its folder where that is not there.
+
+    Raises:
+        UserError: no file of that name can be there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, content)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise UserError(f"cannot write {path} ({error.strerror}); choose another --out.") from error
+
+
 def check_output(path: Path) -> None:
     """Refuse, before any work, a name whose file cannot be replaced.
 

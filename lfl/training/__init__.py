@@ -16,6 +16,7 @@ from .evaluate import evaluate
 from .learned import learned
 from .loop import Position, Progress, train
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
+from .suspects import Suspects, suspects
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -26,6 +27,7 @@ __all__ = [
     "Position",
     "Progress",
     "Settings",
+    "Suspects",
     "build_functional",
     "build_problem",
     "build_programs",
@@ -36,6 +38,7 @@ __all__ = [
     "learned",
     "resolve",
     "spoiled_train",
+    "suspects",
     "train",
     "trains_together",
 ]
