@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .ground import measure, prepare
+from .ground import measure, metrics_words, prepare
 from .text import say
 
 
@@ -20,12 +20,15 @@ def evaluate(
     valid: options.OwnValid = None,
     trust: options.Trust = False,
 ) -> None:
-    """Load a run and measure its test error again."""
-    from lfl.run import load_run, test_error
+    """Load a run and measure its test error and metrics again."""
+    from lfl.run import load_run, measure_test
 
     where = prepare(device, threads)
     loaded = load_run(run, data_dir, where, model=model, task=task, valid=valid, trust=trust)
     settings = loaded.settings
-    say(f"{measure(loaded.task.kind)} {test_error(loaded):.4f}")
+    error, numbers = measure_test(loaded)
+    say(f"{measure(loaded.task.kind)} {error:.4f}")
+    if numbers:
+        say(metrics_words(numbers))
     ended = "" if loaded.completed else ", interrupted"
     say(f"{settings.task}, {settings.model}, {settings.method}, seed {settings.seed}{ended}")

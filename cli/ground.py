@@ -9,11 +9,13 @@ import typer
 from .text import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import torch
 
     from lfl.run import Result
+    from lfl.run.schema import Look
 
 
 def prepare(device: str | None, threads: int | None) -> "torch.device":
@@ -41,8 +43,11 @@ def tell(results: "list[Result]") -> None:
         typer.Exit: a run was told to stop; with the status that a shell gives for its signal.
     """
     for result in results:
-        errors = f"{result.test_error:.4f} (validation {result.valid_error:.4f})"
-        say(f"{measure(result.kind)} {errors} in {result.seconds:.1f} s")
+        say(f"{measure(result.kind)} {_errors(result)} in {result.seconds:.1f} s")
+        if result.test:
+            say(metrics_words(result.test))
+        if result.last is not None and result.best is not None and result.last.step != result.best.step:
+            say(f"last step: {_errors(result.last)}; best look, step {result.best.step:,}: {_errors(result.best)}")
         say(f"run folder {result.folder}")
         try:
             _draw(result.folder)
@@ -68,6 +73,17 @@ def _draw(folder: "Path") -> None:
         board = Board(folder)
         board.picture("learned loss", picture)
         board.close()
+
+
+def _errors(of: "Result | Look") -> str:
+    return f"{of.test_error:.4f} (validation {of.valid_error:.4f})"
+
+
+def metrics_words(numbers: "Mapping[str, float]") -> str:
+    """Metrics of a test split in a line."""
+    from lfl.training.metrics import WORDS
+
+    return ", ".join(f"{words} {numbers[name]:.4f}" for name, words in WORDS.items() if name in numbers)
 
 
 def measure(kind: str) -> str:

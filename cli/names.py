@@ -44,6 +44,10 @@ LOSSES = {
     "relu-softplus": "learned: the network of ML3, ReLUs and softplus",
     "taylor-quadratic": "learned: a polynomial of order 2, five parameters",
     "taylor-cubic": "learned: a polynomial of order 3, eight parameters",
+    "residual": "learned: a hand-made loss (--base) plus a small network that starts near 0",
+    "weight-net": "learned: a weight of each example as a function of its hand-made loss (--base)",
+    "true-class": "learned, for classes: --base plus a function of the true class's probability; cheap for many classes",
+    "vector-scaling": "learned, for classes: cross-entropy with a weight, offset and temperature of each class",
     "cross-entropy": "by hand, for classes (the baseline's default)",
     "focal": "by hand, for classes",
     "generalised-cross-entropy": "by hand, for classes: made for wrong labels",
@@ -54,6 +58,8 @@ LOSSES = {
     "absolute-error": "by hand, for real values",
     "huber": "by hand, for real values",
 }
+OWN_LOSSES = {"MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)"}
+BASES = {name: line for name, line in LOSSES.items() if line.startswith("by hand")}
 INNER = {
     "sgd": "stochastic gradient descent, with --momentum, --nesterov and --weight-decay (the default)",
     "adam": "Adam",
@@ -70,6 +76,21 @@ OUTER_SCHEDULES = {
 }
 KINDS = {"classification": "targets are classes", "regression": "targets are real values"}
 OBJECTIVES = {"train": "the step's own train batch", "valid": "a validation batch"}
+OBJECTIVE_LOSSES = {
+    "cross-entropy": "for classes (the default)",
+    "balanced": "for classes: cross-entropy with each class weighing the same, however rare it is",
+    "brier": "for classes: squared distance of the probabilities, where they are to be relied on",
+    "focal": "for classes: cross-entropy that turns away from examples that are right already",
+    "soft-f1": "for classes: macro F1 with probabilities in place of decisions",
+    "squared-error": "for real values (the default)",
+    "absolute-error": "for real values",
+    "huber": "for real values",
+}
+OWN_OBJECTIVES = {"MODULE:FUNCTION": "your own function of outputs and targets, with a value for each example"}
+KEEP = {
+    "last": "after the last step (the default)",
+    "best": "at the best look at the validation error, or at the --objective on the validation split",
+}
 HYPERGRADIENTS = {
     "auto": "the faster exact one (the default)",
     "unroll": "exact, reverse over reverse mode",

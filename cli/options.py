@@ -29,7 +29,12 @@ TaskName = Annotated[str | None, _choice(names.TASKS | names.OWN_TASKS, "What to
 ModelName = Annotated[str | None, _choice(names.MODELS | names.OWN_MODELS, "What learns it", "--model")]
 MethodName = Annotated[str | None, _choice(names.METHODS, "How", "--method")]
 Loss = Annotated[
-    str | None, _choice(names.LOSSES, "What the learned loss is made of, or the baseline's loss", "--loss")
+    str | None,
+    _choice(names.LOSSES | names.OWN_LOSSES, "What the learned loss is made of, or the baseline's loss", "--loss"),
+]
+Base = Annotated[
+    str | None,
+    _choice(names.BASES | names.OWN_LOSSES, "What residual, weight-net and true-class start from", "--base"),
 ]
 Steps = Annotated[int | None, _number("Steps of the model.")]
 InitSteps = Annotated[int | None, _number("Offline steps of the loss before them.")]
@@ -80,6 +85,15 @@ InitObjective = Annotated[
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")
 ]
+Objective = Annotated[
+    str | None,
+    _choice(
+        names.OBJECTIVE_LOSSES | names.OWN_OBJECTIVES,
+        "The loss by which what is learned is judged on validation data",
+        "--objective",
+    ),
+]
+Keep = Annotated[str | None, _choice(names.KEEP, "Which model the run leaves", "--keep")]
 Hypergradient = Annotated[
     str | None, _choice(names.HYPERGRADIENTS, "How the gradient of the loss network is computed", "--hypergradient")
 ]
@@ -110,6 +124,18 @@ Trust = Annotated[
 ]
 OwnModel = Annotated[
     str | None, typer.Option("--model", help="The run's own MODULE:FUNCTION, whose code may run.", show_default=False)
+]
+OwnLoss = Annotated[
+    str | None,
+    typer.Option("--loss", help="The run's own loss MODULE:FUNCTION, whose code may run.", show_default=False),
+]
+OwnBase = Annotated[
+    str | None,
+    typer.Option("--base", help="The run's own base MODULE:FUNCTION, whose code may run.", show_default=False),
+]
+OwnObjective = Annotated[
+    str | None,
+    typer.Option("--objective", help="The run's own MODULE:FUNCTION, whose code may run.", show_default=False),
 ]
 OwnTask = Annotated[
     str | None, typer.Option("--task", help="The run's own data, where they lie now.", show_default=False)

@@ -17,6 +17,7 @@ def resume(
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
     model: options.OwnModel = None,
+    objective: options.OwnObjective = None,
     task: options.OwnTask = None,
     valid: options.OwnValid = None,
     loss_from: Annotated[
@@ -34,7 +35,7 @@ def resume(
 
     settings, facts = read_settings(run), read_facts(run)
     where = prepare(device or facts.device, threads or facts.threads)
-    named = Named(model=model, task=task, valid=valid, loss_from=loss_from, trust=trust)
+    named = Named(model=model, objective=objective, task=task, valid=valid, loss_from=loss_from, trust=trust)
     set_precision(settings.precision, where)
     keep_freed_memory()
 

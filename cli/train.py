@@ -31,6 +31,7 @@ def train(
     init_lr: options.InitLr = None,
     outer_lr: options.OuterLr = None,
     loss: options.Loss = None,
+    base: options.Base = None,
     loss_from: Annotated[
         Path | None, typer.Option(help="A run folder whose learned loss --method fixed trains on.", show_default=False)
     ] = None,
@@ -47,6 +48,7 @@ def train(
     outer_schedule: options.OuterSchedule = None,
     init_objective: options.InitObjective = None,
     meta_objective: options.MetaObjective = None,
+    objective: options.Objective = None,
     restart_every: options.RestartEvery = None,
     redraw_theta: Annotated[
         bool | None,
@@ -77,6 +79,7 @@ def train(
         int | None,
         typer.Option(help="Steps between two checkpoints; 0 for none.", show_default="a twentieth of --steps"),
     ] = None,
+    keep: options.Keep = None,
     log: options.Log = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,

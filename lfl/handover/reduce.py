@@ -3,7 +3,7 @@
 import torch
 
 from ..errors import UserError
-from ..loss import IGNORE_INDEX, LearnedLoss, check_class_ids, class_logits
+from ..loss import IGNORE_INDEX, AnyLearnedLoss, LearnedLoss, check_class_ids, class_logits
 from ..loss.classes import values_are_visible
 from ..loss.handcrafted import same_shape
 from ..types import Tensors
@@ -12,7 +12,7 @@ REDUCTIONS = ["mean", "sum", "none"]
 
 
 def reduced_loss(
-    loss_fn: LearnedLoss,
+    loss_fn: AnyLearnedLoss,
     phi: Tensors,
     outputs: torch.Tensor,
     targets: torch.Tensor,
@@ -30,8 +30,8 @@ def reduced_loss(
             ...]` or with class ids `[batch]`, is taken for the two logits (0, z), as in training.
         targets: class ids `[batch, ...]`, or class probabilities p `[batch, classes, ...]`, which give the expected
             loss sum_k p_k M_phi(class k), for one logit that of class 1; or real values of the outputs' shape.
-        reduction: `"none"` gives a loss for each class id, or for each real value; `"sum"` is their sum; `"mean"` the
-            mean over examples of M_phi, which is what training descends.
+        reduction: `"none"` gives a loss for each class id, or for each real value as an example with one output;
+            `"sum"` is their sum; `"mean"` the mean over examples of M_phi, which is what training descends.
         ignore_index: class id of what does not count, in `"mean"` neither above nor below the line.
 
     Returns:
@@ -49,8 +49,13 @@ def reduced_loss(
     dtype = torch.promote_types(outputs.dtype, next(iter(phi.values())).dtype)
     outputs, phi = outputs.to(dtype), {name: tensor.to(dtype) for name, tensor in phi.items()}
     if loss_fn.kind == "regression":
-        losses = _of_values(loss_fn, phi, outputs, targets)
-        count: int | torch.Tensor = losses.numel() if loss_fn.reduction == "mean" else outputs.shape[:1].numel()
+        same_shape(outputs, targets)
+        alone = isinstance(loss_fn, LearnedLoss) and loss_fn.base is None
+        if reduction == "mean" and not alone:
+            return loss_fn(phi, outputs.reshape(outputs.shape or (1,)), targets.reshape(targets.shape or (1,))).mean()
+        losses = loss_fn.of_values(phi, outputs, targets)
+        summed = isinstance(loss_fn, LearnedLoss) and loss_fn.reduction == "sum"
+        count: int | torch.Tensor = outputs.shape[:1].numel() if summed else losses.numel()
     else:
         losses, kept = _of_classes(loss_fn, phi, outputs, targets, ignore_index)
         count = losses.numel() if kept is None else kept.sum()
@@ -59,14 +64,8 @@ def reduced_loss(
     return losses.sum() / count if reduction == "mean" else losses.sum()
 
 
-def _of_values(loss_fn: LearnedLoss, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    same_shape(outputs, targets)
-    y, f = (t.to(outputs.dtype).reshape(-1, 1) for t in (targets, outputs))
-    return loss_fn.elementwise(phi, y, f).reshape(outputs.shape)
-
-
 def _of_classes(
-    loss_fn: LearnedLoss, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int
+    loss_fn: AnyLearnedLoss, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Losses `[batch, ...]`, and which of them count; None for all."""
     if outputs.dim() == 0:
@@ -79,13 +78,11 @@ def _of_classes(
     one_logit = not torch.compiler.is_exporting() and rows.shape[1] == 1  # a program is for any number of classes
     if one_logit:
         rows = class_logits(rows)
-    f = loss_fn.probabilities(rows)
     if targets.is_floating_point() and targets.shape == outputs.shape:
-        share = targets.to(f.dtype).movedim(class_dim, -1).reshape(len(rows), -1)
+        share = targets.to(rows.dtype).movedim(class_dim, -1).reshape(len(rows), -1)
         if one_logit:
             share = torch.cat((1 - share, share), 1)
-        true, false = (loss_fn.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
-        return loss_fn.over_classes(share * true, (1 - share) * false).reshape(shape), None
+        return loss_fn.expected(phi, rows, share).reshape(shape), None
     if targets.is_floating_point() or targets.shape != shape:
         raise UserError(
             f"logits {list(outputs.shape)} want class ids, integers {list(shape)}, or class probabilities "
@@ -95,7 +92,5 @@ def _of_classes(
         check_class_ids(targets, outputs.shape[class_dim], ignore_index=ignore_index)
     targets = targets.long()
     kept = targets != ignore_index
-    ids = torch.where(kept, targets, 0).reshape(-1, 1)
-    one_hot = torch.zeros_like(f).scatter(1, ids, 1.0)  # where ids are compared, those out of range go unnoticed
-    losses = loss_fn.of_classes(phi, one_hot, f).reshape(shape)
+    losses = loss_fn.of_ids(phi, rows, torch.where(kept, targets, 0).reshape(-1)).reshape(shape)
     return torch.where(kept, losses, 0.0), kept

@@ -1,6 +1,8 @@
 """Losses: learned and made by hand."""
 
+from .base import base_loss, default_base
 from .classes import IGNORE_INDEX, check_class_ids, class_logits
+from .example import AnyLearnedLoss, ExampleLoss
 from .handcrafted import (
     HANDCRAFTED,
     absolute_cross_entropy,
@@ -16,26 +18,45 @@ from .handcrafted import (
 )
 from .lift import LearnedLoss
 from .network import loss_network
-from .representations import REPRESENTATIONS
+from .objectives import OBJECTIVES, balanced_cross_entropy, brier, soft_f1
+from .representations import FROM_BASE, REPRESENTATIONS, draw_loss
+from .residual import residual_loss
 from .taylor import taylor_loss
+from .true_class import true_class_loss
+from .vector_scaling import vector_scaling
+from .weight_net import weight_net
 
 __all__ = [
+    "FROM_BASE",
     "HANDCRAFTED",
     "IGNORE_INDEX",
+    "OBJECTIVES",
     "REPRESENTATIONS",
+    "AnyLearnedLoss",
+    "ExampleLoss",
     "LearnedLoss",
     "absolute_cross_entropy",
     "absolute_error",
+    "balanced_cross_entropy",
+    "base_loss",
+    "brier",
     "check_class_ids",
     "class_logits",
     "cross_entropy",
+    "default_base",
+    "draw_loss",
     "error_rate",
     "focal",
     "generalised_cross_entropy",
     "huber",
     "label_smoothing",
     "loss_network",
+    "residual_loss",
+    "soft_f1",
     "sparse_label_smoothing",
     "squared_error",
     "taylor_loss",
+    "true_class_loss",
+    "vector_scaling",
+    "weight_net",
 ]

@@ -73,7 +73,7 @@ def as_classes(outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int =
         check_class_ids(targets, outputs.shape[1] if outputs.dim() > 1 else 1, ignore_index=ignore_index)
     counted = ids != ignore_index
     known = (ids >= 0) & (ids < num_classes)
-    factor = len(ids) / counted.sum().to(torch.promote_types(logits.dtype, torch.float32))
+    factor = ids.shape[0] / counted.sum().to(torch.promote_types(logits.dtype, torch.float32))
     weights = torch.where(known | ~counted, factor, torch.nan)
     return Classes(logits, torch.where(known & counted, ids, 0), counted, weights)
 

@@ -10,12 +10,15 @@ import torch
 import torch.nn.functional as F
 
 from ..trees import leaves, map_tree
-from ..types import Kind
+from ..types import Kind, TaskLoss
 from .classes import IGNORE_INDEX, as_classes
 from .handcrafted import same_shape
 
 MANY = 10
 """More classes than this are many."""
+
+CLASSES_AT_ONCE = 64
+"""Classes whose expected loss is evaluated together: memory grows with them."""
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -45,6 +48,8 @@ class LearnedLoss:
                 1/10 (l_phi(1, f_t) + 9/(C-1) sum_{i != t} l_phi(0, f_i))        t the true class
 
             so that a loss starts as with ten classes. If false, f_i is the probability and every class counts 1/C.
+        base: a hand-made loss `base(outputs, targets) -> [batch]` that is added: M_phi = base + the above. It sees
+            logits of at least two classes and class ids that all count, or real values; None for none.
     """
 
     pointwise: Pointwise
@@ -52,6 +57,7 @@ class LearnedLoss:
     reduction: Reduction = "mean"
     ignore_index: int = IGNORE_INDEX
     many_classes: bool = False
+    base: TaskLoss | None = None
 
     def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Loss of each example.
@@ -69,14 +75,33 @@ class LearnedLoss:
         Raises:
             UserError: outputs and targets do not fit each other; a class id out of range, as in `cross_entropy`.
         """
-        phi, outputs = _in_one_precision(phi, outputs)
+        phi, outputs = in_one_precision(phi, outputs)
         if self.kind == "classification":
             classes = as_classes(outputs, targets, self.ignore_index)
             y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
-            return classes.over_counted(self.of_classes(phi, y, f))
+            return classes.over_counted(self._on_base(self.of_classes(phi, y, f), classes.logits, classes.ids))
         same_shape(outputs, targets)
         y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
-        return self.over_outputs(self.elementwise(phi, y, f))
+        return self._on_base(self.over_outputs(self.elementwise(phi, y, f)), outputs, targets.to(outputs.dtype))
+
+    def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Losses `[batch]` of logits `[batch, classes]`, at least two of them, and class ids `[batch]` in range."""
+        f = self.probabilities(logits)
+        one_hot = torch.zeros_like(f).scatter(1, ids[:, None], 1.0)  # comparing ids would pass over those out of range
+        return self._on_base(self.of_classes(phi, one_hot, f), logits, ids)
+
+    def expected(self, phi: Any, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Expected losses `[batch]`, sum_k p_k M_phi(class k), of class probabilities p `[batch, classes]`."""
+        f = self.probabilities(logits)
+        true, false = (self.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+        losses = self.over_classes(shares * true, (1 - shares) * false)
+        return losses if self.base is None else losses + expected_over_classes(self.base, logits, shares)
+
+    def of_values(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Losses of real values of any shape, each as an example with one output; targets have the same shape."""
+        y, f = (t.to(outputs.dtype).reshape(-1, 1) for t in (targets, outputs))
+        losses = self.elementwise(phi, y, f).reshape(-1)
+        return self._on_base(losses, f.reshape(-1), y.reshape(-1)).reshape(outputs.shape)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """f of logits `[batch, classes]`: their softmax, or of many classes its power."""
@@ -119,6 +144,9 @@ class LearnedLoss:
         """Losses `[batch]` of losses `[batch, outputs]`."""
         return losses.mean(-1) if self.reduction == "mean" else losses.sum(-1)
 
+    def _on_base(self, losses: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return losses if self.base is None else self.base(outputs, targets) + losses
+
     def _many(self, outputs: torch.Tensor) -> Many | None:
         """The rules for outputs `[batch, classes]`; None where there are none."""
         classes = outputs.shape[-1]
@@ -136,7 +164,22 @@ class LearnedLoss:
         return Many(math.log(MANY) / math.log(classes), (MANY - 1) / (classes - 1), MANY)
 
 
-def _in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:
+def expected_over_classes(loss: TaskLoss, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Expected losses `[batch]` of a loss of class ids, evaluated once for each class.
+
+    Args:
+        loss: `loss(logits, ids) -> [batch]`.
+        logits, shares: `[batch, classes]`, outputs and class probabilities.
+    """
+
+    def of_class(k: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        return share * loss(logits, k.expand(logits.shape[0]))
+
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return torch.func.vmap(of_class, (0, 1), chunk_size=CLASSES_AT_ONCE)(classes, shares).sum(0)
+
+
+def in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:
     """Both in the wider of their precisions: a model in float64 or bfloat16 meets a phi in float32."""
     dtypes = {t.dtype for t in leaves(phi) if t.is_floating_point()} | {outputs.dtype}
     if len(dtypes) == 1:

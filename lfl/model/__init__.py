@@ -1,15 +1,13 @@
 """Models as pure functions, and the named architectures."""
 
-import importlib
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from ..errors import UserError, one_of, reason
+from ..errors import UserError, one_of
+from ..user_code import called, imported, is_own
 from .allcnnc import allcnnc
 from .dropout import draw_masks, mask_specs
 from .functional import PureModule, functional
@@ -37,6 +35,9 @@ MODELS: dict[str, Architecture] = {
     "wrn16-8": wrn16_8,
 }
 
+TAKES = "the input's shape and the number of outputs"
+"""What a user's own model is a function of."""
+
 MOST_DIGITS = 6
 """Of the width of an mlp."""
 
@@ -55,28 +56,17 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
     Raises:
         UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
     """
-    own = ":" in name
-    architecture = _imported(name) if own else _named(name)
+    own, sizes = is_own(name), (input_shape, num_outputs)
+    architecture = imported("model", name, TAKES) if own else _named(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = (
-            _called(name, architecture, input_shape, num_outputs) if own else architecture(input_shape, num_outputs)
-        )
+        if own:
+            module = called("model", name, architecture, *sizes, shown=f"{input_shape}, {num_outputs}")
+        else:
+            module = architecture(*sizes)
     if not isinstance(module, nn.Module):
         raise UserError(f"model {name} must return a torch.nn.Module, but returned {type(module).__name__}.")
     return module
-
-
-def _called(name: str, architecture: Architecture, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """What a user's own function returns; whatever it raises is told as the user's."""
-    try:
-        return architecture(input_shape, num_outputs)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"model {name}, called with {input_shape}, {num_outputs}, raised {type(error).__name__}: {reason(error)}"
-        ) from error
 
 
 def _named(name: str) -> Architecture:
@@ -85,25 +75,6 @@ def _named(name: str) -> Architecture:
         return partial(mlp, width=int(width))
     one_of("model", name, [*MODELS, "mlp-WIDTH", "MODULE:FUNCTION"])
     return MODELS[name]
-
-
-def _imported(name: str) -> Architecture:
-    """A user's own function. Whoever calls this has made sure that the user named it."""
-    module_name, _, function_name = name.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:  # the module is the user's, and raises what it will
-        raise UserError(
-            f"model {name} cannot be imported ({type(error).__name__}: {reason(error)}); give module:function, a "
-            "function of the input's shape and the number of outputs, from the working directory or an installed "
-            "package."
-        ) from error
-    finally:
-        sys.path.remove(here)
-    architecture: Architecture = function
-    return architecture
 
 
 __all__ = [

@@ -15,7 +15,7 @@ from .gather import Comparison, labels_of
 from .learning import learning_panels
 from .rates import rate_panels
 from .style import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS
-from .tables import ablation_table, length, paper_table, result_table, run_table, setting_tables
+from .tables import ablation_table, length, metric_table, paper_table, result_table, run_table, setting_tables
 
 HERE = Path(__file__).parent
 
@@ -63,6 +63,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
                 "title": comparison.title,
                 "length": length(comparison),
                 "results": result_table(comparison),
+                "metrics": metric_table(comparison),
                 "charts": list(enumerate(panels, first)),
                 "losses": (len(losses) - 1, found) if found else None,
                 "differ": differ,

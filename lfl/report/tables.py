@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..task import DEFAULTS
+from ..training.metrics import WORDS
 from .gather import Comparison, Group, shown
 from .published import ablation, table_1, table_2
 from .read import NAMED, RunLog
@@ -50,6 +51,18 @@ def result_table(comparison: Comparison) -> Table:
     error = f"test {comparison.error}"
     table = Table(["method", error, "less the baseline's, by seed", "seeds", "the paper's"], rows)
     return _without_empty_columns(table)
+
+
+def metric_table(comparison: Comparison) -> Table:
+    """What is reported of the test split beside the error, for each group; no rows where no run tells."""
+    told = {group.label: [run.result["test"] for run in group.runs if run.completed] for group in comparison.groups}
+    names = [name for name in WORDS if any(name in each for tests in told.values() for each in tests)]
+    rows = []
+    for label, tests in told.items():
+        columns = [[each[name] for each in tests if name in each] for name in names]
+        if any(columns):
+            rows.append([label, *(figure(spread(column), 4) if column else ABSENT for column in columns)])
+    return Table(["method", *(WORDS[name] for name in names)], rows)
 
 
 def paper_table(comparison: Comparison) -> Table:

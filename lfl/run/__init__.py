@@ -3,7 +3,7 @@
 from .execute import execute, execute_seeds
 from .history import History
 from .learned import learned_loss_of, load_history
-from .load import Run, data_folder, load_data, load_model, load_run, test_error
+from .load import Run, data_folder, load_data, load_model, load_run, measure_test, test_error
 from .predict import predict
 from .record import Result
 from .resume import resume
@@ -26,6 +26,7 @@ __all__ = [
     "load_history",
     "load_model",
     "load_run",
+    "measure_test",
     "predict",
     "rank_suspects",
     "read_facts",

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from msgspec import structs
 
 from ..boundary import read_json
 from ..errors import LflError, UserError, reason
 from ..model import PureModule, build_model, initial_theta
 from ..places import own_cache
 from ..task import WITHOUT_DATA_DIR, Encoding, Task, is_file_task, load_task
-from ..training import ERRORS, Settings, build_functional, evaluate
+from ..training import ERRORS, Settings, build_functional, mean_error, metrics, outputs_on
 from ..types import Tensors
 from .folder import check_plain
 from .record import Result
@@ -210,10 +211,15 @@ def read_result(folder: Path) -> Result | None:
         return None
     if ended.kind is None:
         raise UserError(f"{folder / 'result.json'} lacks kind; it is an older version's.")
-    where = ended.phase, ended.step
-    return Result(folder, ended.kind, *where, True, ended.valid_error, ended.test_error, last_seconds(folder))
+    return Result(folder, **structs.asdict(ended) | {"seconds": last_seconds(folder)})
 
 
 def test_error(run: Run) -> float:
     """The test error of a run's model: error rate from 0 to 1, or mean squared error."""
-    return evaluate(run.apply_fn, run.theta, run.buffers, run.task.test, ERRORS[run.task.kind])
+    return measure_test(run)[0]
+
+
+def measure_test(run: Run) -> tuple[float, dict[str, float]]:
+    """The test error of a run's model, and what `lfl.training.metrics` says beside it."""
+    outputs, targets = outputs_on(run.apply_fn, run.theta, run.buffers, run.task.test)
+    return mean_error(outputs, targets, ERRORS[run.task.kind]), metrics(run.task.kind, outputs, targets)

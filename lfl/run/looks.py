@@ -3,14 +3,27 @@
 from functools import partial
 from typing import Any
 
+import torch
+
 from ..data.arrays import Split
 from ..method import State
 from ..model import PureModule
 from ..task import Task
-from ..training import ERRORS, TASK_LOSSES, Settings, effective_rate, evaluate
+from ..training import (
+    ERRORS,
+    TASK_LOSSES,
+    Settings,
+    effective_rate,
+    evaluate,
+    mean_error,
+    metrics,
+    objective_of,
+    outputs_on,
+)
 from ..training.learned import Learned
 from ..training.settings import schedule_factor
 from ..trees import map_tree
+from .best import Snapshot
 
 
 class Looks:
@@ -26,6 +39,7 @@ class Looks:
     ) -> None:
         self.task, self.settings, self.apply_fn, self.learned = task, settings, apply_fn, learned
         self.num_seeds = num_seeds
+        self.objective = None if settings.objective is None else objective_of(task.kind, settings)
         self.few = Split(*(t[: settings.batch_size] for t in task.valid))
 
     def of_each(self, tree: Any) -> list[Any]:
@@ -42,6 +56,24 @@ class Looks:
         """The error of one seed's model on a split."""
         return evaluate(self.apply_fn, state.theta, state.carry.buffers, split, ERRORS[self.task.kind])
 
+    def measured(self, model: Snapshot, split: Split) -> tuple[float, dict[str, float]]:
+        """The error of one seed's model on a split, and what is reported beside it."""
+        outputs, targets = outputs_on(self.apply_fn, model.theta, model.buffers, split)
+        numbers = metrics(self.task.kind, outputs, targets)
+        if self.objective is not None:
+            numbers["objective"] = self._mean_objective(outputs, targets)
+        return mean_error(outputs, targets, ERRORS[self.task.kind]), numbers
+
+    def score(self, numbers: dict[str, float]) -> float:
+        """What tells the best look among those of a run: the least, of the objective where there is one."""
+        return numbers["valid_error" if self.objective is None else "valid_objective"]
+
+    def _mean_objective(self, outputs: torch.Tensor, targets: torch.Tensor) -> float:
+        """Over the whole split at once: it need not be a sum over examples."""
+        assert self.objective is not None
+        with torch.no_grad():
+            return float(self.objective(outputs, targets).double().mean())
+
     def __call__(self, state: State, step: int) -> list[dict[str, float]]:
         """For each seed the validation error, and what else its method makes worth seeing."""
         return [self._one(alone, step) for alone in self.states(state)]
@@ -50,6 +82,9 @@ class Looks:
         numbers = {"valid_error": self.error(state, self.task.valid)}
         if self.task.eval is not None:
             numbers["eval_error"] = self.error(state, self.task.eval)
+        if self.objective is not None:
+            outputs = outputs_on(self.apply_fn, state.theta, state.carry.buffers, self.task.valid)
+            numbers["valid_objective"] = self._mean_objective(*outputs)
         alpha = self.settings.inner_lr
         if self.learned.learned_rate is not None:
             alpha = numbers["inner_lr"] = float(self.learned.learned_rate(state.phi))

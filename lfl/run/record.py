@@ -4,19 +4,23 @@ import json
 import os
 import stat
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from msgspec import structs, to_builtins
 
 from ..errors import UserError
 from ..loss import LearnedLoss
-from ..method import State
 from ..training import Progress
 from ..types import Kind
+from .best import Best, Snapshot
 from .board import Board
 from .folder import clear_partial, write_bytes, write_json, write_tensors
 from .history import History
-from .schema import Place
+from .schema import Ended, Look, Place
 
 
 class Result(NamedTuple):
@@ -27,9 +31,11 @@ class Result(NamedTuple):
         kind: of the targets, which says what the errors are.
         phase, step: where it stopped.
         completed: False where it was interrupted.
-        valid_error, test_error: error rates from 0 to 1, or mean squared errors.
+        valid_error, test_error: error rates from 0 to 1, or mean squared errors, of the model that was kept.
         seconds: of training and evaluation; of all seeds together where they trained as one program.
         signal: what it was told to stop by, where it was.
+        valid, test: what `lfl.training.metrics` says of the model that was kept; empty in older runs.
+        last, best: step and errors of the model after the last step, and at the best look; None where not known.
     """
 
     folder: Path
@@ -41,6 +47,10 @@ class Result(NamedTuple):
     test_error: float
     seconds: float
     signal: int | None = None
+    valid: Mapping[str, float] = MappingProxyType({})
+    test: Mapping[str, float] = MappingProxyType({})
+    last: Look | None = None
+    best: Look | None = None
 
 
 class Record:
@@ -52,13 +62,15 @@ class Record:
         learned_loss: LearnedLoss | None,
         *,
         history: History | None = None,
+        best: Best | None = None,
         left_at: Place | None = None,
         board: Board | None = None,
     ) -> None:
-        """Begin, or go on where `left_at` says, with the history up to there."""
+        """Begin, or go on where `left_at` says, with the history and the best look up to there."""
         self.folder = folder
         self.learned_loss = learned_loss
         self.history = history or History()
+        self.best = best
         left_at = left_at or Place(0, 0, 0.0)
         self.start = time.perf_counter() - left_at.seconds
         self.board = board
@@ -93,18 +105,18 @@ class Record:
         """No more steps come."""
         self.files.close()
 
-    def finish(self, state: State, ended: dict[str, Any], signal: int | None) -> Result:
+    def finish(self, model: Snapshot, ended: Ended, signal: int | None) -> Result:
         """Write what was trained and learned; `result.json` comes last."""
         clear_partial(self.folder)
-        result = Result(self.folder, **ended, seconds=time.perf_counter() - self.start, signal=signal)
-        write_tensors(self.folder / "theta.safetensors", state.theta)
-        write_tensors(self.folder / "buffers.safetensors", state.carry.buffers)
-        if state.phi is not None:
-            write_tensors(self.folder / "phi.safetensors", state.phi)
+        result = Result(self.folder, **structs.asdict(ended), seconds=time.perf_counter() - self.start, signal=signal)
+        write_tensors(self.folder / "theta.safetensors", model.theta)
+        write_tensors(self.folder / "buffers.safetensors", model.buffers)
+        if model.phi is not None:
+            write_tensors(self.folder / "phi.safetensors", model.phi)
             write_tensors(self.folder / "phi_history.safetensors", self.history.tensors())
         if self.learned_loss is not None:
             write_bytes(self.folder / "loss_curves.npz", self.history.curves(self.learned_loss))
-        write_json(self.folder / "result.json", ended)
+        write_json(self.folder / "result.json", to_builtins(ended))
         return result
 
 

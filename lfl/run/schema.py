@@ -35,15 +35,32 @@ class Facts(Struct, frozen=True):
     """Of the folder of several runs."""
 
 
-class Ended(Struct, frozen=True):
-    """`result.json`."""
+class Look(Struct, frozen=True):
+    """Errors of a model as it was after a step."""
 
+    step: Count
+    valid_error: float
+    test_error: float
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """`result.json`; older versions said less."""
+
+    kind: Kind | None = None
     phase: Phase
     step: Count
     completed: bool
     valid_error: float
     test_error: float
-    kind: Kind | None = None
+    """Of the model that the run has left."""
+
+    valid: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    """What `lfl.training.metrics` says of that model."""
+
+    last: Look | None = None
+    best: Look | None = None
+    """The model after the last step, and at the best look; None where the run ended before its first look."""
 
 
 class Clock(Struct, frozen=True):
@@ -99,7 +116,10 @@ ADDED: dict[str, Any] = {
     "label_noise": None,
     "outliers": None,
     "imbalance": None,
+    "base": None,
     "outer_schedule": "constant",
+    "objective": None,
+    "keep": "last",
 }
 """Settings that older versions did not write, with what they were then."""
 

@@ -12,6 +12,7 @@ from ..method import Plan, Programs, plan
 from ..task import Task
 from ..training import Position, Progress, Settings, build_functional, build_problem, learned, train
 from ..trees import named, refill
+from .best import Best, Snapshot, best_of, better, snapshot
 from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from .folder import check_plain
@@ -19,7 +20,7 @@ from .history import MOST_LOOKS, History
 from .learned import load_phi
 from .looks import Looks
 from .record import Record, Result
-from .schema import Left
+from .schema import Ended, Left, Look
 from .signals import Stop, stop_on_signals
 
 Watch = Callable[[Progress], None]
@@ -86,7 +87,8 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
         left_at = None if checkpoint is None else checkpoint.left.records[i]
         done = 0 if checkpoint is None else checkpoint.left.done
         board = Board(folder, done) if settings.log == "tensorboard" else None
-        records.append(Record(folder, what.learned_loss, history=histories[i], left_at=left_at, board=board))
+        best = None if checkpoint is None else _best(session, checkpoint, looks, i)
+        records.append(Record(folder, what.learned_loss, history=histories[i], best=best, left_at=left_at, board=board))
     with ExitStack() as stack:
         for record in records:
             stack.callback(record.close)
@@ -110,6 +112,9 @@ def _record(session: Session, records: list[Record], looks: Looks, progress: Pro
         metrics: Sequence[Any] = progress.metrics or [None] * len(records)
         for record, phi, numbers in zip(records, looks.of_each(progress.state.phi), metrics, strict=True):
             record.look(progress, _done(session, progress), phi, numbers)
+    if progress.metrics is not None and "valid_error" in progress.metrics[0]:
+        for record, alone, numbers in zip(records, looks.states(progress.state), progress.metrics, strict=True):
+            record.best = better(record.best, progress.step, looks.score(numbers), alone)
 
 
 def _watch(session: Session, progress: Progress, stop: Stop) -> None:
@@ -130,7 +135,7 @@ def _finish(
     session: Session, root: Path, records: list[Record], looks: Looks, progress: Progress, stop: Stop
 ) -> list[Result]:
     completed = progress.phase is session.plan.phases[-1] and progress.step == progress.phase.num_steps
-    where = {
+    where: dict[str, Any] = {
         "kind": session.task.kind,
         "phase": progress.phase.name,
         "step": progress.step,
@@ -138,17 +143,46 @@ def _finish(
     }
     results = []
     for record, alone in zip(records, looks.states(progress.state), strict=True):
-        errors = {f"{name}_error": looks.error(alone, session.task.splits[name]) for name in ("valid", "test")}
-        results.append(record.finish(alone, where | errors, stop.signal))
+        last = _measure(session, looks, progress.step, snapshot(alone))
+        best = None if record.best is None else _measure(session, looks, record.best.step, record.best.model)
+        kept = best if best is not None and session.settings.keep == "best" else last
+        ended = Ended(
+            **where,
+            valid_error=kept.look.valid_error,
+            test_error=kept.look.test_error,
+            valid=kept.valid,
+            test=kept.test,
+            last=last.look,
+            best=None if best is None else best.look,
+        )
+        results.append(record.finish(kept.model, ended, stop.signal))
     if completed:
         remove_checkpoints(root)
     return results
+
+
+class _Measured(NamedTuple):
+    """A model of one seed with its errors, and what is reported beside them."""
+
+    model: Snapshot
+    look: Look
+    valid: dict[str, float]
+    test: dict[str, float]
+
+
+def _measure(session: Session, looks: Looks, step: int, model: Snapshot) -> _Measured:
+    (valid_error, valid), (test_error, test) = (
+        looks.measured(model, split) for split in (session.task.valid, session.task.test)
+    )
+    return _Measured(model, Look(step, valid_error, test_error), valid, test)
 
 
 def _save(session: Session, root: Path, records: list[Record], progress: Progress) -> None:
     tensors = {f"state{name}": t for name, t in named(progress.state).items()}
     for i, record in enumerate(records):
         tensors |= {f"history {i} {name}": t for name, t in record.history.tensors().items()}
+        if record.best is not None:
+            tensors |= {f"best {i} {name}": t for name, t in record.best.tensors().items()}
     places = [record.position() for record in records]
     done = _done(session, progress)
     write_checkpoint(root, done, tensors, Left(progress.phase.name, progress.step, done, places))
@@ -185,10 +219,16 @@ def _history(session: Session, checkpoint: Checkpoint, i: int) -> History:
     return history
 
 
+def _best(session: Session, checkpoint: Checkpoint, looks: Looks, i: int) -> Best | None:
+    """The best look of the i-th run up to a checkpoint."""
+    like = snapshot(looks.states(session.plan.state)[i])
+    return best_of(_part(checkpoint, f"best {i} "), like, str(checkpoint.path))
+
+
 def _most(session: Session, num_runs: int) -> int:
     """Bytes of the greatest checkpoint that such a session makes."""
     state, phi = (num_bytes(named(tree)) for tree in (session.plan.state, session.plan.state.phi))
-    return state + (phi + MEBIBYTE) * num_runs * MOST_LOOKS + HEADER
+    return 2 * state + (phi + MEBIBYTE) * num_runs * MOST_LOOKS + HEADER
 
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ MADE_HERE = "made-here"
 
 WORDS = {
     "model": "run the code of the model {}",
+    "objective": "run the code of the objective {}",
     "task": "read {}",
     "valid": "read {}",
     "data_dir": "read data in {}",
@@ -32,11 +33,15 @@ WORDS = {
 }
 
 
+CODE = ("model", "objective")
+"""Settings that can name a function of the user's own, `"module:function"`."""
+
+
 class Named(NamedTuple):
     """What the person named in this command.
 
     Args:
-        model: `"module:function"`, the run's own.
+        model, objective: `"module:function"`, the run's own.
         task: the path of the run's own data, where they are now.
         valid: the path of the run's own clean data, where they are now.
         data_dir: the folder of the data sets.
@@ -45,6 +50,7 @@ class Named(NamedTuple):
     """
 
     model: str | None = None
+    objective: str | None = None
     task: str | None = None
     valid: str | None = None
     data_dir: Path | None = None
@@ -55,9 +61,10 @@ class Named(NamedTuple):
 def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
     """What settings ask for beyond lfl itself and its own cache, by name."""
     asked: dict[str, str] = {}
-    task, model = settings.get("task"), settings.get("model")
-    if isinstance(model, str) and ":" in model:
-        asked["model"] = model
+    task = settings.get("task")
+    for name in CODE:
+        if isinstance(settings.get(name), str) and ":" in settings[name]:
+            asked[name] = settings[name]
     if isinstance(task, str) and task not in TASKS and is_file_task(task):
         asked["task"] = task
     elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):
@@ -80,9 +87,10 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
     Raises:
         UserError: it says what is asked for, and how to allow it.
     """
-    model = asked.get("model", named.model)
-    if named.model is not None and "model" in uses and named.model != model:
-        raise UserError(f"{where} has the model {model}, but got --model {named.model}; give the same.")
+    for name in CODE:
+        given = getattr(named, name)
+        if given is not None and name in uses and given != asked.get(name, given):
+            raise UserError(f"{where} has the {name} {asked[name]}, but got --{name} {given}; give the same.")
     unnamed = {name: asked[name] for name in asked if name in uses and getattr(named, name) is None}
     if not unnamed or named.trust or was_made_here(where, asked):
         return

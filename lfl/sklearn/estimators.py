@@ -32,6 +32,7 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         inner_lr: float = 0.1,
         init_lr: float = 1e-3,
         outer_lr: float = 3e-3,
+        objective: str | None = None,
         schedule: str = "cosine",
         clip_norm: float | None = 1.0,
         validation_fraction: float = 0.1,
@@ -45,6 +46,7 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         self.inner_lr = inner_lr
         self.init_lr = init_lr
         self.outer_lr = outer_lr
+        self.objective = objective
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.validation_fraction = validation_fraction
@@ -102,6 +104,8 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         init_steps: offline steps of the loss before them.
         batch_size: rows a batch, drawn with replacement.
         inner_lr, init_lr, outer_lr: learning rate of the model, and of the loss offline and while the model trains.
+        objective: the loss by which the learned loss or rate is judged on the rows that are held out: `"cross-entropy"`
+            (the default), `"balanced"`, `"brier"`, `"focal"`, `"soft-f1"` or `"module:function"`.
         schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.
         clip_norm: greatest norm of the model's gradient, so that a loss that is learned from few rows cannot make the
             model diverge; None for any.
@@ -178,6 +182,8 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
     targets: `(y - target_mean_) / target_deviation_`.
 
     Args:
+        objective: as in `AdaLFLClassifier`; `"squared-error"` (the default), `"absolute-error"`, `"huber"` or
+            `"module:function"`.
         method, model, steps, init_steps, batch_size, inner_lr, init_lr, outer_lr, schedule, clip_norm,
             validation_fraction, random_state: as in `AdaLFLClassifier`.
 

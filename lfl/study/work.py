@@ -105,7 +105,13 @@ def go_on(cell: Cell, scratch_of: int | None, worker: Worker) -> None:
             write_origin(scratch, len(runs))
             folder = scratch / "runs" if scratch_of is None else runs[0]
             asked = cell.settings  # by this very command
-            named = Named(model=asked.model, task=asked.task, valid=asked.valid, loss_from=asked.loss_from)
+            named = Named(
+                model=asked.model,
+                objective=asked.objective,
+                task=asked.task,
+                valid=asked.valid,
+                loss_from=asked.loss_from,
+            )
             return resume(folder, data_dir=worker.data_dir, device=task.device, watch=worker.watch, named=named)
 
         _ended(cell, scratch, [read_settings(run).seed for run in runs], run)

@@ -2,7 +2,6 @@
 
 from .build import (
     ERRORS,
-    TASK_LOSSES,
     build_functional,
     build_problem,
     build_programs,
@@ -12,9 +11,11 @@ from .build import (
     trains_together,
 )
 from .effective import effective_rate
-from .evaluate import evaluate
+from .evaluate import evaluate, mean_error, outputs_on
 from .learned import learned
 from .loop import Position, Progress, train
+from .metrics import metrics
+from .objective import TASK_LOSSES, objective_of
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
 from .suspects import Suspects, suspects
 
@@ -36,6 +37,10 @@ __all__ = [
     "evaluate",
     "is_spoiled",
     "learned",
+    "mean_error",
+    "metrics",
+    "objective_of",
+    "outputs_on",
     "resolve",
     "spoiled_train",
     "suspects",

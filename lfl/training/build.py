@@ -12,7 +12,7 @@ from ..data.augment import Augmentation, Draws, crop_and_flip, draw_crops
 from ..data.batches import draw_rows
 from ..errors import UserError
 from ..hypergradient import Hypergradient, finite_difference, mixed
-from ..loss import cross_entropy, error_rate, squared_error
+from ..loss import error_rate, squared_error
 from ..method import METHODS, Problem, Programs, programs, train_only
 from ..model import PureModule, build_model, draw_masks, functional, initial_theta, mask_specs, xavier_uniform
 from ..model.dropout import MaskSpec
@@ -25,10 +25,10 @@ from ..types import Batch, TaskLoss, Tensors
 from .check import working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there
 from .learned import learned
+from .objective import objective_of
 from .settings import Settings, outer_schedule_factor, schedule_factor
 from .speed import forward_flops, vmap_pays, worth_compiling
 
-TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
 ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}
 IN_PIECES: dict[str, Hypergradient] = {"auto": mixed, "mixed": mixed, "finite-difference": finite_difference}
 """Forms whose passes are compiled one by one where a horizon is long."""
@@ -101,11 +101,12 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     """The steps of a run, which do not depend on the seed.
 
     Raises:
-        UserError: the model cannot be trained in this way; see `working_hypergradient`.
+        UserError: the model cannot be trained in this way (see `working_hypergradient`), or the objective does not fit
+            the task.
     """
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
-    inner, task_loss = inner_optimiser(settings), TASK_LOSSES[task.kind]
+    inner, task_loss = inner_optimiser(settings), objective_of(task.kind, settings)
     name = working_hypergradient(task, settings, apply_fn, what, inner, task_loss, compiled=compiled)
     pieces = compiled and in_pieces(replace(settings, hypergradient=name))
     return programs(

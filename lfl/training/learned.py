@@ -1,16 +1,17 @@
 """What a run learns beside the model: a loss, the learning rate, both, or nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 
 from ..errors import one_of
-from ..loss import HANDCRAFTED, REPRESENTATIONS, LearnedLoss
+from ..loss import HANDCRAFTED, REPRESENTATIONS, AnyLearnedLoss, base_loss, draw_loss
 from ..method import METHODS
 from ..randomness import generator
 from ..task import Task
 from ..types import LossFn, Tensors
+from ..user_code import is_own
 from .settings import Settings
 
 RATE = "inner_lr"
@@ -29,7 +30,7 @@ class Learned(NamedTuple):
 
     phi_0: Tensors | None
     loss_fn: LossFn
-    learned_loss: LearnedLoss | None
+    learned_loss: AnyLearnedLoss | None
     learned_rate: Callable[[Any], torch.Tensor] | None
 
 
@@ -37,16 +38,24 @@ def learned(task: Task, settings: Settings, seed: int) -> Learned:
     """Draw what a method learns, for one seed.
 
     Raises:
-        UserError: a loss that the method or the kind of target does not have.
+        UserError: a loss that the method or the kind of target does not have, or a user's own that does not work.
     """
     method = METHODS[settings.method]
     phi: Tensors = {}
-    learned_loss: LearnedLoss | None = None
+    learned_loss: AnyLearnedLoss | None = None
     if method.learns_loss:
-        one_of(f"--loss of {settings.method}", settings.loss, list(REPRESENTATIONS))
-        phi, learned_loss = REPRESENTATIONS[settings.loss](task.kind, generator=generator(seed, "phi_0"))
+        _check_name(f"--loss of {settings.method}", settings.loss, REPRESENTATIONS)
+        if settings.base is not None:
+            _check_name(f"--base for {task.kind}", settings.base, HANDCRAFTED[task.kind])
+        phi, learned_loss = draw_loss(
+            settings.loss,
+            task.kind,
+            num_outputs=task.num_outputs,
+            base=settings.base,
+            generator=generator(seed, "phi_0"),
+        )
     else:
-        one_of(f"--loss of {settings.method} for {task.kind}", settings.loss, list(HANDCRAFTED[task.kind]))
+        _check_name(f"--loss of {settings.method} for {task.kind}", settings.loss, HANDCRAFTED[task.kind])
     if method.learns_rate:
         phi = {**phi, RATE: torch.tensor(settings.inner_lr)}
     return Learned(
@@ -62,8 +71,13 @@ def rate_of(phi: Tensors) -> torch.Tensor:
     return phi[RATE]
 
 
+def _check_name(what: str, name: str, known: Mapping[str, object]) -> None:
+    if not is_own(name):
+        one_of(what, name, [*known, "MODULE:FUNCTION"])
+
+
 def _handcrafted(task: Task, settings: Settings) -> LossFn:
-    loss = HANDCRAFTED[task.kind][settings.loss]
+    loss = base_loss(task.kind, settings.loss, num_outputs=task.num_outputs)
 
     def loss_fn(phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         del phi

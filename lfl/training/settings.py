@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
-from ..method import METHODS
+from ..loss import FROM_BASE
+from ..method import METHODS, train_only
 from ..task import Defaults
 from ..task.spoil import LABEL_NOISE, OUTLIERS, parse_spoiler
 
@@ -48,6 +49,7 @@ CHOICES = {
     "outer_schedule": [*SCHEDULES, AS_THE_MODEL],
     "hypergradient": ["auto", *HYPERGRADIENTS],
     "compile": ["auto", "on", "off"],
+    "keep": ["last", "best"],
     "log": ["none", "tensorboard"],
     "precision": ["float32", "tf32", "bfloat16"],
 }
@@ -75,7 +77,10 @@ class Settings:
         valid_size: how many examples are split off train as clean data; None for 10 %.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
         label_noise, outliers, imbalance: how train is spoiled, as in `lfl.task.spoil`; None for not at all.
-        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on.
+        loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on; or a user's
+            own, `"module:function"`.
+        base: the handcrafted loss that a learned one starts from, or a user's own, `"module:function"`; None where
+            what is learned has none.
         loss_from: a run folder; its loss is what the method `fixed` trains on.
         theta_init: how theta_0 is drawn: `"xavier"`, or as the `"architecture"` does by itself.
         inner, momentum, nesterov, weight_decay: theta's optimiser, `"sgd"`, `"adam"` or `"adamw"`, and its settings.
@@ -86,6 +91,8 @@ class Settings:
         init_objective: whether offline steps judge the loss or the rate on their own `"train"` batch, as ML3 does,
             or on a `"valid"` batch.
         meta_objective: the same of online steps.
+        objective: the loss by which both judge, a name in `lfl.loss.OBJECTIVES` or a user's own `"module:function"`;
+            None for the task's own loss.
         restart_every: offline steps between two starts of the model, 0 for one start; where it does not start anew, a
             step goes on from the one before it.
         redraw_theta: whether the model starts anew from another theta_0 each time.
@@ -97,6 +104,8 @@ class Settings:
         precision: `"float32"`, `"tf32"` (matrix products and convolutions on an NVIDIA GPU round their inputs to
             10 bits) or `"bfloat16"` (they are computed in 8 bits).
         log_every, eval_every: steps between two lines of metrics, and two looks at the validation error.
+        keep: the model that a run leaves: its `"last"`, or that of its `"best"` look at the validation error (at the
+            objective on the validation split, where there is an objective).
         checkpoint_every: steps between two checkpoints; 0 for none but where a run is told to stop.
         log: what else metrics are written for: `"none"` or `"tensorboard"`.
     """
@@ -121,6 +130,7 @@ class Settings:
     outliers: str | None
     imbalance: float | None
     loss: str
+    base: str | None
     loss_from: str | None
     theta_init: str
     inner: str
@@ -132,6 +142,7 @@ class Settings:
     outer_schedule: str
     init_objective: str
     meta_objective: str
+    objective: str | None
     restart_every: int
     redraw_theta: bool
     hypergradient: str
@@ -142,6 +153,7 @@ class Settings:
     precision: str
     log_every: int
     eval_every: int
+    keep: str
     checkpoint_every: int
     log: str
 
@@ -155,8 +167,18 @@ class Settings:
             )
         if self.inner != "sgd" and (self.momentum or self.nesterov):
             raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
+        if self.base is not None and not uses_base(self.method, self.loss):
+            raise UserError(
+                f"--base {self.base} is for a learned loss that starts from it ({', '.join(FROM_BASE)}), but method "
+                f"{self.method} has the loss {self.loss}; leave --base out, or choose another --loss."
+            )
         if (self.method == "fixed") != (self.loss_from is not None):
             raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {self.method}; give both.")
+        if self.objective is not None and self.keep == "last" and METHODS[self.method].phases is train_only:
+            raise UserError(
+                f"--objective {_short(self.objective)} judges what is learned beside the model, but --method "
+                f"{self.method} learns nothing; leave it out, or keep the model that is best by it with --keep best."
+            )
 
 
 def resolve(
@@ -210,6 +232,7 @@ def resolve(
         "schedule": "constant",
         "outer_schedule": "constant",
         "meta_objective": "valid",
+        "objective": None,
         "steps": steps,
         "init_steps": defaults.init_steps,
         "inner_steps": 1,
@@ -228,13 +251,21 @@ def resolve(
         "precision": "float32",
         "log_every": max(1, steps // 200),
         "eval_every": max(1, steps // 50),
+        "keep": "last",
         "checkpoint_every": max(100, steps // 20),
         "log": "none",
     }
     values |= METHODS[method].defaults
     if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
         values |= {"momentum": 0.0, "nesterov": False}
-    return Settings(task=task, model=model, method=method, seed=seed, **(values | asked))
+    values |= asked
+    values.setdefault("base", defaults.loss if uses_base(method, values["loss"]) else None)
+    return Settings(task=task, model=model, method=method, seed=seed, **values)
+
+
+def uses_base(method: str, loss: str) -> bool:
+    """Whether what a method learns starts from a handcrafted loss."""
+    return METHODS[method].learns_loss and loss in FROM_BASE
 
 
 def schedule_factor(settings: Settings, step: int) -> float:

@@ -16,23 +16,27 @@ from lfl_cli import names
 import lfl
 from lfl.device import DEVICES
 from lfl.hypergradient import HYPERGRADIENTS
-from lfl.loss import HANDCRAFTED, REPRESENTATIONS
+from lfl.loss import HANDCRAFTED, OBJECTIVES, REPRESENTATIONS
 from lfl.method import METHODS
 from lfl.model import MODELS
 from lfl.task import TASKS
 from lfl.training.build import AUTOCAST
-from lfl.training.settings import SCHEDULES
+from lfl.training.settings import CHOICES, SCHEDULES
 
 from ..processes import wait_until
 from .commands import COMMAND, begin, on_a_terminal
 
+METRICS = ", ".join(
+    rf"{name} \d\.\d{{4}}" for name in ("balanced error", "macro F1", "calibration error", "negative log-likelihood")
+)
 QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
 
 
 def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
     status, out, err = lfl_command("train", *QUICK)
     assert (status, err) == (0, "")
-    found = re.search(r"^test error (0\.\d{4}) \(validation 0\.\d{4}\) in [\d.]+ s\nrun folder (\S+)$", out, re.M)
+    first, told, second = r"test error (0\.\d{4}) \(validation 0\.\d{4}\) in [\d.]+ s", METRICS, r"run folder (\S+)"
+    found = re.search(rf"^{first}\n{told}\n(?:last step.*\n)?{second}$", out, re.M)
     assert found is not None, out
     folder = tmp_path / found[2]
     assert found[2] == "runs/digits-logistic-adalfl-1"
@@ -41,7 +45,7 @@ def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
 
     status, out, err = lfl_command("eval", str(folder))
     assert (status, err) == (0, "")
-    assert out.startswith(f"test error {found[1]}\n")
+    assert re.match(rf"test error {found[1]}\n{METRICS}\n", out)
 
     status, out, _ = lfl_command("list")
     assert status == 0
@@ -54,6 +58,31 @@ def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
         *HANDCRAFTED["regression"],
     ):
         assert re.search(rf"^  {re.escape(name)} +\S", out, re.M), name
+
+
+def test_the_objective_and_the_model_that_is_kept_are_chosen(lfl_command, tmp_path: Path) -> None:
+    rough = ["train", *QUICK, "--steps", "27", "--method", "meta-lr", "--inner-lr", "1.0"]
+    status, out, err = lfl_command(*rough, "--objective", "soft-f1", "--keep", "best", "--out", "run")
+    assert (status, err) == (0, "")
+    errors = r"(0\.\d{4}) \(validation (0\.\d{4})\)"
+    first = re.search(rf"^test error {errors} in", out, re.M)
+    both = re.search(rf"^last step: {errors}; best look, step (\d+): {errors}$", out, re.M)
+    assert both is not None, out
+    assert first.groups() == both.groups()[3:] != both.groups()[:2]
+    config, result = (json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("config", "result"))
+    assert (config["objective"], config["keep"]) == ("soft-f1", "best")
+    assert result["best"]["step"] == int(both[3])
+    assert f"objective {result['test']['objective']:.4f}\n" in out
+    status, out, err = lfl_command("eval", "run")
+    assert (status, err) == (0, "")
+    assert re.match(rf"test error {first[1]}\n{METRICS}\n", out)
+    for wrong, words in (
+        (["--objective", "squared-error"], "--objective for classification"),
+        (["--objective", "brier", "--method", "baseline"], "--method baseline learns nothing"),
+        (["--keep", "first"], "--keep"),
+    ):
+        status, _, err = lfl_command("train", *QUICK, *wrong)
+        assert (status, words in err, err.count("\n")) == (2, True, 1), err
 
 
 @pytest.mark.slow
@@ -72,6 +101,8 @@ def test_names_known_without_torch_are_those_of_the_library() -> None:
         (names.MODELS, MODELS),
         (names.METHODS, METHODS),
         (names.LOSSES, [*REPRESENTATIONS, *HANDCRAFTED["classification"], *HANDCRAFTED["regression"]]),
+        (names.OBJECTIVE_LOSSES, [*OBJECTIVES["classification"], *OBJECTIVES["regression"]]),
+        (names.KEEP, CHOICES["keep"]),
         (names.SCHEDULES, SCHEDULES),
         (names.DEVICES, DEVICES),
         (names.HYPERGRADIENTS, ["auto", *HYPERGRADIENTS]),

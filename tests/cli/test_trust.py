@@ -90,6 +90,48 @@ def test_what_needs_no_model_runs_none(command: str, foreign: Path, lfl_command)
     assert not (foreign / "exploded").exists()
 
 
+@pytest.mark.parametrize("objective", MODELS.values())
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_objective_is_code_to_what_trains_and_nothing_to_the_rest(
+    command: str, objective: str, foreign: Path, lfl_command
+) -> None:
+    np.savez(foreign / "x.npz", x=np.zeros((2, 8, 8)))
+    (foreign / "done" / "evil.py").write_text(EVIL)
+    for name in ("done", "stopped"):
+        change(foreign / name, objective=objective)
+    sys.modules.pop("done.evil", None)
+    status, _, err = lfl_command(*COMMANDS[command])
+    assert not (foreign / "exploded").exists()
+    if command in ("eval", "predict"):
+        assert (status, err) == (0, "")
+    else:
+        assert status == 2
+        assert f"asks to run the code of the objective {objective}" in err
+        assert f"give --objective {objective}, or --trust" in err
+        assert err.count("\n") == 1
+
+
+def test_a_run_judged_by_a_function_of_one_s_own_goes_on_where_it_is_named(tmp_path: Path, lfl_command) -> None:
+    (tmp_path / "mine_to_judge.py").write_text("from lfl import brier\n")
+    quick = ["--model", "logistic", "--steps", "3", "--init-steps", "2", "--batch-size", "8"]
+    own = ["--objective", "mine_to_judge:brier"]
+    assert lfl_command("train", *quick, *own, "--out", "run")[0] == 0
+    config = tmp_path / "run" / "config.json"
+    assert json.loads(config.read_text())["objective"] == "mine_to_judge:brier"
+    shutil.copytree(tmp_path / "run", tmp_path / "sent")
+    again = ["train", "--config", "sent/config.json"]
+    assert lfl_command(*again, "--out", "a")[0] == 2
+    assert lfl_command(*again, *own, "--out", "b")[0] == 0
+    assert lfl_command(*again, "--trust", "--out", "c")[0] == 0
+    assert lfl_command("eval", "sent")[0] == 0
+    (tmp_path / "sent" / "result.json").unlink()
+    status, _, err = lfl_command("resume", "sent", "--objective", "other:function")
+    assert (status, "has the objective mine_to_judge:brier" in err) == (2, True)
+    assert lfl_command("resume", "sent", *own)[0] == 0
+    first, second, third = ((tmp_path / n / "theta.safetensors").read_bytes() for n in ("run", "b", "sent"))
+    assert first == second == third
+
+
 def test_python_s_own_loaders_refuse_too(foreign: Path) -> None:
     for name in ("done", "stopped"):
         change(foreign / name, model="subprocess:call")

@@ -1,5 +1,6 @@
 """Tables say what the runs and the paper say."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from lfl.report import Comparison, gather
 from lfl.report.tables import (
     ablation_table,
     length,
+    metric_table,
     paper_table,
     result_table,
     run_table,
     setting_tables,
 )
+from lfl.run.schema import ADDED
 
 from .folders import write_run
 
@@ -40,6 +43,29 @@ def test_results_beside_baseline_and_paper(lenet5: Path) -> None:
             ["adalfl", f"0.0100 ±{SPACE}0.0014", f"-0.0025 ±{SPACE}0.0007", "2", f"0.0091 ±{SPACE}0.0004"],
         ],
     )
+
+
+def test_metrics_are_told_over_the_finished_runs_that_tell_them(tmp_path: Path) -> None:
+    told = {"0": {"balanced_error": 0.2, "macro_f1": 0.75}, "1": {"balanced_error": 0.3, "macro_f1": 0.75}, "2": {}}
+    for name, numbers in told.items():
+        write_run(tmp_path / name, seed=int(name), task="own.npz")
+        path = tmp_path / name / "result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"test": numbers}))
+    write_run(tmp_path / "3", method="baseline", task="own.npz", completed=False)
+    assert metric_table(compare(tmp_path)) == (
+        ["method", "balanced error", "macro F1"],
+        [["adalfl", f"0.2500 ±{SPACE}0.0707", f"0.7500 ±{SPACE}0.0000"]],
+    )
+
+
+def test_runs_of_before_a_setting_are_of_its_default(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / str(seed), seed=seed, task="own.npz")
+    path = tmp_path / "0" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ADDED}))
+    (group,) = compare(tmp_path).groups
+    assert len(group.runs) == 2
 
 
 def test_columns_that_say_nothing_are_left_out(tmp_path: Path) -> None:

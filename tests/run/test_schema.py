@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 import lfl
-from lfl.run.schema import last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
+from lfl.run.schema import ADDED, last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
 from lfl.task import load_task
 from lfl.training import resolve
 
@@ -39,7 +40,26 @@ def test_an_older_version_s_settings_are_known_as_far_as_they_go(tmp_path: Path)
         read_settings(tmp_path)
 
 
+def test_settings_that_came_later_are_what_they_were_before(tmp_path: Path) -> None:
+    """Each is the default of today, so that a run from before them is read as it was made."""
+    assert {name: GOOD[name] for name in ADDED} == ADDED
+    write(tmp_path, "config.json", {name: value for name, value in GOOD.items() if name not in ADDED})
+    assert asdict(read_settings(tmp_path)).items() <= GOOD.items()
+    write(tmp_path, "config.json", GOOD | {"objective": "brier", "keep": "best"})
+    assert (read_settings(tmp_path).objective, read_settings(tmp_path).keep) == ("brier", "best")
+
+
+def test_a_result_from_before_metrics_is_read(tmp_path: Path) -> None:
+    found = read_ended(write(tmp_path, "result.json", ENDED))
+    assert (found.valid, found.test, found.last, found.best) == ({}, {}, None, None)
+    look = {"step": 2, "valid_error": 0.5, "test_error": 0.25}
+    found = read_ended(write(tmp_path, "result.json", ENDED | {"test": {"r2": 1}, "best": look}))
+    assert (found.test, to_builtins(found.best)) == ({"r2": 1.0}, look)
+
+
 SETTINGS: dict[str, Any] = {
+    "objective": 3,
+    "keep": "first",
     "steps": 1e300,
     "seed": 2**63,
     "batch_size": 0,
@@ -69,7 +89,18 @@ def test_seeds_are_whole_numbers_each_once(seeds: Any, tmp_path: Path) -> None:
         read_facts(write(tmp_path, "config.json", GOOD | {"seeds": seeds}))
 
 
-@pytest.mark.parametrize("change", [{"phase": "x"}, {"step": -1}, {"completed": 1}, {"kind": 1}, {"test_error": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phase": "x"},
+        {"step": -1},
+        {"completed": 1},
+        {"kind": 1},
+        {"test_error": None},
+        {"best": 1},
+        {"test": {"r2": "a"}},
+    ],
+)
 def test_a_result_of_another_type_is_named(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(lfl.UserError, match=r"result\.json is damaged"):
         read_ended(write(tmp_path, "result.json", ENDED | change))

@@ -157,3 +157,16 @@ def test_inputs_far_from_zero_keep_their_digits(flowers) -> None:
             AdaLFLClassifier(**FAST).fit(wide, y)
         with pytest.raises(lfl.UserError, match="X holds"):
             near.predict(wide)
+
+
+def test_the_objective_judges_what_is_learned(flowers) -> None:
+    plain, named, brier = (
+        AdaLFLClassifier(**FAST, objective=name, random_state=0).fit(*flowers).predict_proba(flowers[0])
+        for name in (None, "cross-entropy", "brier")
+    )
+    assert np.array_equal(plain, named)
+    assert not np.array_equal(plain, brier)
+    with pytest.raises(lfl.UserError, match=r"unknown objective for regression .*absolute-error"):
+        AdaLFLRegressor(**FAST, objective="brier").fit(*load_diabetes(return_X_y=True))
+    with pytest.raises(lfl.UserError, match="method baseline learns nothing"):
+        AdaLFLClassifier(**FAST, objective="brier", method="baseline").fit(*flowers)

@@ -39,3 +39,8 @@ def test_values_have_their_settings_types(text: str, method: str, asked: dict) -
 def test_what_cannot_be_read_is_named(text: str, words: str) -> None:
     with pytest.raises(lfl.UserError, match=words):
         parse_variant(text)
+
+
+def test_the_objective_and_what_is_kept_are_settings_like_others() -> None:
+    asked = parse_variant("adalfl objective=my_module:function keep=best").asked
+    assert asked == {"objective": "my_module:function", "keep": "best"}

@@ -1,0 +1,66 @@
+"""The hand-made loss that a learned one starts from: by name, a user's own by `"module:function"`, or a function."""
+
+import torch
+
+from ..errors import UserError, one_of
+from ..types import Kind, TaskLoss
+from ..user_code import called, imported, is_own
+from .handcrafted import HANDCRAFTED
+
+TAKES = "outputs and targets, which returns a loss for each example"
+"""What a user's own hand-made loss is a function of."""
+
+
+def default_base(kind: Kind) -> str:
+    """The name of the hand-made loss that is usual for a kind of target: cross-entropy or squared error."""
+    one_of("kind", kind, list(HANDCRAFTED))
+    return next(iter(HANDCRAFTED[kind]))
+
+
+def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | None = None) -> TaskLoss:
+    """A hand-made loss `base(outputs, targets) -> [batch]`.
+
+    Args:
+        kind: what targets are.
+        base: a name in `HANDCRAFTED[kind]`; `"module:function"`, a user's own, imported; a function, returned as it is;
+            None for the usual one.
+        num_outputs: classes, or width of the targets, on which a user's own is tried; not tried when omitted.
+
+    Raises:
+        UserError: an unknown name, or a function that does not return a loss for each example.
+
+    Example:
+        >>> base_loss("regression", None)(torch.tensor([3.0]), torch.tensor([1.0]))
+        tensor([4.])
+    """
+    if callable(base):
+        return base
+    name = default_base(kind) if base is None else base
+    if not is_own(name):
+        one_of(f"hand-made loss for {kind}", name, [*HANDCRAFTED[kind], "MODULE:FUNCTION"])
+        return HANDCRAFTED[kind][name]
+    own: TaskLoss = imported("loss", name, TAKES)
+    if num_outputs is not None:
+        try_loss(name, own, (), kind, num_outputs)
+    return own
+
+
+def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num_outputs: int) -> None:
+    """Call a user's own loss once, on two examples.
+
+    Args:
+        name: `"module:function"`.
+        loss: called with `first`, outputs and targets.
+        first: its arguments before them.
+        kind, num_outputs: what outputs and targets are made for.
+
+    Raises:
+        UserError: it raised something, or does not return a real number for each example.
+    """
+    outputs = torch.zeros(2, num_outputs)
+    targets = torch.tensor([0, 1]) if kind == "classification" else torch.zeros(2, num_outputs)
+    shown = f"outputs {list(outputs.shape)} and targets {list(targets.shape)}"
+    losses = called("loss", name, loss, *first, outputs, targets, shown=shown)  # type: ignore[arg-type]
+    if not isinstance(losses, torch.Tensor) or losses.shape != (2,) or not losses.is_floating_point():
+        got = f"{list(losses.shape)} of {losses.dtype}" if isinstance(losses, torch.Tensor) else type(losses).__name__
+        raise UserError(f"loss {name}, called with {shown}, must return a loss for each example, [2], but gave {got}.")

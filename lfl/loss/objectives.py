@@ -1,0 +1,116 @@
+"""Losses by which a learned loss is judged on clean data, beside the task's own."""
+
+import torch
+import torch.nn.functional as F
+
+from ..types import Kind, TaskLoss
+from .classes import IGNORE_INDEX, Classes, as_classes
+from .handcrafted import absolute_error, cross_entropy, focal, huber, squared_error
+
+
+def balanced_cross_entropy(
+    outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX
+) -> torch.Tensor:
+    """Cross-entropy in which each class of the batch weighs the same, however rare it is.
+
+        w_i ce_i        w_i = batch / (classes of the batch * examples of i's class in the batch)
+
+    The mean over the batch is the mean over its classes of their mean cross-entropies. A class that is not in the batch
+    has no part in it.
+
+    Args:
+        outputs, targets, ignore_index: as in `cross_entropy`.
+
+    Returns:
+        Losses `[batch]`. The weights depend on the other examples of the batch.
+
+    Raises:
+        UserError: as `cross_entropy`.
+
+    Example:
+        >>> even = torch.log(torch.tensor([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.9, 0.1]]))
+        >>> balanced_cross_entropy(even, torch.tensor([0, 0, 0, 1])).mean()  # (log 2 + log 10) / 2
+        tensor(1.4979)
+
+    Source: the weights are scikit-learn's `class_weight="balanced"` (King and Zeng, 2001), taken in each batch.
+    """
+    classes = as_classes(outputs, targets, ignore_index)
+    losses = cross_entropy(outputs, targets, ignore_index=ignore_index)
+    examples = (_counted(classes) * classes.one_hot).sum(0)
+    there = examples > 0
+    of_own_class = torch.where(classes.one_hot, torch.where(there, examples, 1.0), 0.0).sum(1)
+    return losses * (len(losses) / (there.sum() * of_own_class)).to(losses.dtype)
+
+
+def brier(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+    """Squared distance between the probabilities and the true class: small where probabilities can be relied on.
+
+        sum_i (p_i - y_i)^2        p = softmax(outputs), y the one-hot target; from 0 to 2
+
+    Args:
+        outputs, targets, ignore_index: as in `cross_entropy`.
+
+    Returns, Raises: as `cross_entropy`.
+
+    Example:
+        >>> brier(torch.zeros(1, 2), torch.tensor([1]))
+        tensor([0.5000])
+
+    Source: Brier (1950).
+    """
+    classes = as_classes(outputs, targets, ignore_index)
+    off = F.softmax(classes.logits, -1) - classes.one_hot.to(classes.logits.dtype)
+    return classes.over_counted(off.square().sum(-1))
+
+
+def soft_f1(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+    """One less macro F1 with probabilities in place of decisions, so that it has a gradient.
+
+        1 - mean_c 2 TP_c / (2 TP_c + FP_c + FN_c)        TP_c = sum_i p_ic y_ic
+                                                          2 TP_c + FP_c + FN_c = sum_i p_ic + y_ic
+
+    The mean is over the classes that are in the batch. Where each probability is 0 or 1 it is scikit-learn's
+    `f1_score(average="macro")` over these classes.
+
+    Args:
+        outputs, targets, ignore_index: as in `cross_entropy`.
+
+    Returns:
+        `[batch]`: the value of the batch as a whole, the same for each example, so that `.mean()` is the value. It is
+        no sum over examples: two halves of a batch do not have the mean of their values. Small batches of many classes
+        make it coarse.
+
+    Raises:
+        UserError: as `cross_entropy`.
+
+    Example:
+        >>> sure = torch.tensor([[50.0, 0.0], [50.0, 0.0], [0.0, 50.0]])
+        >>> soft_f1(sure, torch.tensor([0, 1, 1]))  # 1 - (2/3 + 2/3) / 2
+        tensor([0.3333, 0.3333, 0.3333])
+    """
+    classes = as_classes(outputs, targets, ignore_index)
+    p = F.softmax(classes.logits, -1)
+    counted = _counted(classes).to(p.dtype)
+    hits, true = ((counted * torch.where(classes.one_hot, each, 0.0)).sum(0) for each in (p, torch.ones_like(p)))
+    there = true > 0
+    f1 = torch.where(there, 2 * hits, 0.0) / torch.where(there, (counted * p).sum(0) + true, 1.0)
+    return (1 - f1.sum() / there.sum()) + torch.zeros_like(p[:, 0])
+
+
+def _counted(classes: Classes) -> torch.Tensor:
+    """`[batch, 1]`: 0 for an example that does not count, one number above 0 for all others."""
+    wide = torch.promote_types(classes.logits.dtype, torch.float32)
+    return classes.over_counted(torch.ones_like(classes.logits[:, 0], dtype=wide))[:, None]
+
+
+OBJECTIVES: dict[Kind, dict[str, TaskLoss]] = {
+    "classification": {
+        "cross-entropy": cross_entropy,
+        "balanced": balanced_cross_entropy,
+        "brier": brier,
+        "focal": focal,
+        "soft-f1": soft_f1,
+    },
+    "regression": {"squared-error": squared_error, "absolute-error": absolute_error, "huber": huber},
+}
+"""What a learned loss can be judged by, by name for each kind of target, the task's own loss first."""

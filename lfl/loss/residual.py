@@ -1,0 +1,95 @@
+"""A learned correction of a hand-made loss."""
+
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from ..errors import UserError, one_of
+from ..types import Kind, TaskLoss, Tensors
+from .base import base_loss
+from .lift import LearnedLoss, Pointwise
+from .pointwise import POINTWISE
+
+GAIN = 0.1
+"""Of the drawn weights of a correction. At 0.1 the first loss is the hand-made one to a thousandth."""
+
+LAST = {"network": "2.weight", "taylor-quadratic": "coefficients", "taylor-cubic": "coefficients"}
+"""Of each correction, the part of phi that makes it 0 where it is 0."""
+
+
+def residual_loss(
+    kind: Kind,
+    *,
+    base: str | TaskLoss | None = None,
+    correction: str | tuple[Tensors, LearnedLoss] = "network",
+    gain: float = GAIN,
+    bound: float | None = None,
+    exact: bool = False,
+    num_outputs: int | None = None,
+    generator: torch.Generator,
+) -> tuple[Tensors, LearnedLoss]:
+    """Draw a learned loss that starts at a hand-made one and learns what to add to it.
+
+        M_phi(y, f) = L(y, f) + C_phi(y, f)        L the base, C_phi a small network's loss
+
+    The base is computed from the outputs themselves, cross-entropy from logits. Values, scale and first steps are then
+    those of ordinary training, and phi is free to change the shape of the loss.
+
+    Args:
+        kind: `"classification"` or `"regression"`.
+        base: L: a name in `lfl.loss.HANDCRAFTED[kind]`; `"module:function"`, imported; a function
+            `(outputs, targets) -> [batch]`; cross-entropy or squared error when omitted.
+        correction: C_phi: `"network"`, `"relu-softplus"`, `"taylor-quadratic"` or `"taylor-cubic"`; or a pair
+            `(phi, loss_fn)` as `lfl.loss_network` returns.
+        gain: factor on the drawn weights of each layer of `"network"`; the others are drawn as they are by themselves.
+        bound: of the correction of one output: B tanh(c / B) in place of c, so that no example's loss is moved by more
+            than B (of a correction that is a mean over outputs); None for none.
+        exact: whether the correction starts at 0, so that the first loss is the base to the bit: the last layer of the
+            network, or the coefficients of a polynomial, start at 0. In a network the other layers then have no
+            gradient at the first step of phi, and have one from the second on.
+        num_outputs: classes, or width of the targets, on which a base `"module:function"` is tried; not tried when
+            omitted.
+        generator: source of the draws; phi lives on its device.
+
+    Returns:
+        `phi`, tensors by name; `loss_fn(phi, outputs, targets) -> [batch]`.
+
+    Raises:
+        UserError: an unknown name; a bound that is not above 0; `exact` of a correction that cannot start at 0; a
+            correction for another kind of target, or with a base of its own.
+
+    Example:
+        >>> phi, loss_fn = residual_loss("classification", exact=True, generator=torch.Generator().manual_seed(0))
+        >>> loss_fn(phi, torch.zeros(1, 4), torch.tensor([2]))
+        tensor([1.3863])
+    """
+    own = base_loss(kind, base, num_outputs=num_outputs)
+    if bound is not None and not 0.0 < bound < float("inf"):
+        raise UserError(f"bound must be a finite number above 0, or None, but got {bound!r}.")
+    if isinstance(correction, str):
+        one_of("correction", correction, list(POINTWISE))
+        options = {"gain": gain} if correction == "network" else {}
+        phi, loss_fn = POINTWISE[correction](kind, **options, generator=generator)
+        if exact:
+            phi = _started_at_zero(phi, correction)
+    else:
+        phi, loss_fn = correction
+        if exact:
+            raise UserError("exact is for corrections by name, but got a drawn pair; draw it so that it starts at 0.")
+        if loss_fn.kind != kind or loss_fn.base is not None:
+            raise UserError(f"a correction for {kind} must be of that kind and have no base, but got {loss_fn}.")
+    pointwise = loss_fn.pointwise if bound is None else partial(_bounded, loss_fn.pointwise, bound)
+    return phi, replace(loss_fn, pointwise=pointwise, base=own)
+
+
+def _started_at_zero(phi: Tensors, correction: str) -> Tensors:
+    if correction not in LAST:
+        raise UserError(f"{correction} cannot start at 0; choose one of {', '.join(LAST)}, or leave exact out.")
+    return phi | {LAST[correction]: torch.zeros_like(phi[LAST[correction]])}
+
+
+def _bounded(
+    pointwise: Pointwise, bound: float, phi: Tensors, target: torch.Tensor, output: torch.Tensor
+) -> torch.Tensor:
+    return bound * torch.tanh(pointwise(phi, target, output) / bound)

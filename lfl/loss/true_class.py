@@ -1,0 +1,68 @@
+"""A learned function of the true class's probability, and a learned share of the other classes' mean."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import UserError
+from ..types import Kind, TaskLoss, Tensors
+from .base import base_loss
+from .example import ExampleLoss
+from .lift import Pointwise
+from .network import loss_network
+from .residual import GAIN
+
+SHARE = "share"
+
+
+def true_class_loss(
+    kind: Kind,
+    *,
+    base: str | TaskLoss | None = None,
+    width: int = 40,
+    gain: float = GAIN,
+    num_outputs: int | None = None,
+    generator: torch.Generator,
+) -> tuple[Tensors, ExampleLoss]:
+    """Draw a learned loss that evaluates one small network an example, however many classes there are.
+
+        M_phi(y, f) = L(y, f) + g_phi(p, log p) + s/(C-1) sum_{i != t} log p_i        p = p_t, t the true class
+
+    L is the base and g_phi a network of two numbers, which starts near 0: the first loss is the base to about a
+    thousandth of `1 - log p`. The network sees the logarithm too, so that it can tell unlikely classes apart, and can
+    cancel cross-entropy where a label is hardly believed. The share s starts at 0; label smoothing by xi has
+    s = -xi (C-1)/C.
+
+    Args:
+        kind: `"classification"`.
+        base, num_outputs, generator: as in `residual_loss`.
+        width: units of each of the two hidden layers.
+        gain: factor on the drawn weights of each layer.
+
+    Returns:
+        `phi`: the network's weights by name, and `share`; `loss_fn(phi, outputs, targets) -> [batch]`.
+
+    Raises:
+        UserError: the kind is regression, an unknown base, or a width below one.
+
+    Example:
+        >>> phi, loss_fn = true_class_loss("classification", generator=torch.Generator().manual_seed(0))
+        >>> loss_fn(phi, torch.zeros(1, 1000), torch.tensor([2])).round()
+        tensor([7.])
+    """
+    if kind != "classification":
+        raise UserError(f"true-class is for classes, but the targets are of {kind}; choose another loss.")
+    own = base_loss(kind, base, num_outputs=num_outputs)
+    phi, network = loss_network(kind, width=width, gain=gain, generator=generator)
+    phi = phi | {SHARE: torch.zeros((), device=generator.device)}
+    return phi, ExampleLoss(partial(_corrected, own, network.pointwise), kind)
+
+
+def _corrected(
+    base: TaskLoss, network: Pointwise, phi: Tensors, logits: torch.Tensor, ids: torch.Tensor
+) -> torch.Tensor:
+    log_p = F.log_softmax(logits, -1)
+    true = log_p.gather(1, ids[:, None])[:, 0]
+    others = (log_p.sum(-1) - true) / (logits.shape[1] - 1)
+    return base(logits, ids) + network(phi, true.exp(), true) + phi[SHARE] * others

@@ -1,0 +1,106 @@
+"""What is reported beside the error of a model."""
+
+import math
+
+import torch
+
+from ..loss import class_logits, cross_entropy
+from ..types import Kind
+
+BINS = 15
+"""Of confidence, as is usual for the calibration error (Guo et al. 2017)."""
+
+WORDS = {
+    "balanced_error": "balanced error",
+    "macro_f1": "macro F1",
+    "calibration_error": "calibration error",
+    "negative_log_likelihood": "negative log-likelihood",
+    "r2": "R^2",
+    "absolute_error": "mean absolute error",
+    "objective": "objective",
+}
+"""Each metric in words, in the order in which they are told."""
+
+
+def metrics(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    """The usual measures of a model's outputs on a whole split, by name.
+
+    For classes:
+        `balanced_error`: the mean over the true classes of the share of their examples that is classified wrongly.
+        `macro_f1`: the mean over classes of the harmonic mean of precision and recall; 1 is best.
+        `calibration_error`: see `calibration_error`.
+        `negative_log_likelihood`: mean cross-entropy, in nats.
+    For real values, in the units of the targets as they are given here (lfl's own tasks: scaled to [0, 1]):
+        `r2`: the share of the targets' variance that is explained, the mean over columns; 1 is best.
+        `absolute_error`: the mean of |f - y|.
+
+    Args:
+        kind: of the targets.
+        outputs: logits `[n, classes]`, one logit `[n]` or `[n, 1]`, or predictions `[n, width]`.
+        targets: class ids `[n]`, all in range, or real values of the shape of the predictions.
+
+    Returns:
+        Metrics by name; one that has no finite value is left out: all where outputs are not finite, R^2 of fewer than
+        two examples.
+
+    Example:
+        >>> metrics("regression", torch.tensor([[1.0], [2.0], [5.0]]), torch.tensor([[1.0], [2.0], [3.0]]))["r2"]
+        -1.0
+
+    Source: scikit-learn's `balanced_accuracy_score`, `f1_score`, `r2_score` and `mean_absolute_error`.
+    """
+    if not bool(torch.isfinite(outputs).all()):
+        return {}
+    outputs, targets = outputs.detach().cpu().double(), targets.cpu()
+    found = _of_classes(outputs, targets) if kind == "classification" else _of_values(outputs, targets.double())
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def calibration_error(probabilities: torch.Tensor, targets: torch.Tensor, bins: int = BINS) -> float:
+    """How far a classifier's confidence is from its accuracy (expected calibration error).
+
+        sum_b n_b / n |accuracy_b - confidence_b|        over `bins` bins of equal width of the greatest probability
+
+    Args:
+        probabilities: `[n, classes]`.
+        targets: class ids `[n]`.
+        bins: how many; the b-th holds confidences in (b / bins, (b + 1) / bins].
+
+    Returns:
+        From 0 to 1.
+
+    Example:
+        >>> calibration_error(torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([0, 1]))
+        0.4
+
+    Source: Naeini et al. (2015); Guo et al. (2017), eq. 3.
+    """
+    confidence, chosen = probabilities.double().max(-1)
+    off = (chosen == targets).double() - confidence
+    inner_edges = torch.arange(1, bins, dtype=torch.float64) / bins
+    summed = torch.zeros(bins, dtype=torch.float64).index_add(0, torch.bucketize(confidence, inner_edges), off)
+    return float(summed.abs().sum() / len(targets))
+
+
+def _of_classes(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    from sklearn.metrics import f1_score, recall_score  # a slow import
+
+    logits = class_logits(outputs)
+    true, chosen = targets.numpy(), logits.argmax(-1).numpy()
+    there = sorted(set(true.tolist()))
+    return {
+        # the mean recall of the true classes is the balanced accuracy, without its warning about classes never true
+        "balanced_error": 1.0 - float(recall_score(true, chosen, labels=there, average="macro", zero_division=0.0)),
+        "macro_f1": float(f1_score(true, chosen, average="macro", zero_division=0.0)),
+        "calibration_error": calibration_error(torch.softmax(logits, -1), targets),
+        # from logits: log_loss of probabilities takes none below the rounding of 1
+        "negative_log_likelihood": float(cross_entropy(logits, targets).mean()),
+    }
+
+
+def _of_values(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    from sklearn.metrics import mean_absolute_error, r2_score  # a slow import
+
+    predicted, true = (t.reshape(len(t), -1).numpy() for t in (outputs, targets))
+    found = {"absolute_error": float(mean_absolute_error(true, predicted))}
+    return {"r2": float(r2_score(true, predicted))} | found if len(true) > 1 else found

@@ -1,0 +1,68 @@
+"""A user's own function, named `"module:function"`. Whoever calls this has made sure that the user named it."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError, reason
+
+
+def is_own(name: object) -> bool:
+    """Whether a name is that of a user's own function.
+
+    Example:
+        >>> is_own("my_losses:robust"), is_own("cross-entropy")
+        (True, False)
+    """
+    return isinstance(name, str) and ":" in name
+
+
+def imported(what: str, name: str, takes: str) -> Callable[..., Any]:
+    """Import a user's own function from the working directory or an installed package.
+
+    Args:
+        what: what it is for, in an error: `"model"`, say.
+        name: `"module:function"`.
+        takes: what the function is called with, in an error.
+
+    Raises:
+        UserError: it cannot be imported, or is no function.
+    """
+    module_name, _, function_name = name.partition(":")
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except Exception as error:  # the module is the user's, and raises what it will
+        raise UserError(
+            f"{what} {name} cannot be imported ({type(error).__name__}: {reason(error)}); give module:function, a "
+            f"function of {takes}, from the working directory or an installed package."
+        ) from error
+    finally:
+        sys.path.remove(here)
+    if not callable(function):
+        raise UserError(f"{what} {name} must be a function of {takes}, but is of type {type(function).__name__}.")
+    return function  # type: ignore[no-any-return]
+
+
+def called(what: str, name: str, function: Callable[..., Any], *args: Any, shown: str) -> Any:
+    """What a user's own function returns; whatever it raises is told as the user's.
+
+    Args:
+        what, name: as in `imported`.
+        function, args: the function and what it is called with.
+        shown: the arguments in words.
+
+    Raises:
+        UserError: the function raised something.
+    """
+    try:
+        return function(*args)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{what} {name}, called with {shown}, raised {type(error).__name__}: {reason(error)}"
+        ) from error

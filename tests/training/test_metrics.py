@@ -1,0 +1,91 @@
+"""What is reported beside the error, against scikit-learn and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, mean_absolute_error, r2_score
+
+from lfl.training import metrics
+from lfl.training.metrics import WORDS, calibration_error
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31), st.integers(2, 6), st.integers(2, 60))
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
+def test_metrics_of_classes_are_scikit_learns(seed: int, classes: int, size: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    outputs, ids = torch.randn(size, classes, generator=g), torch.randint(classes, (size,), generator=g)
+    found = metrics("classification", outputs, ids)
+    assert list(found) == [name for name in WORDS if name in found]
+    chosen, likely = outputs.argmax(1), torch.softmax(outputs.double(), 1)
+    assert found["balanced_error"] == pytest.approx(1 - balanced_accuracy_score(ids, chosen), abs=1e-12)
+    assert found["macro_f1"] == pytest.approx(f1_score(ids, chosen, average="macro", zero_division=0.0), abs=1e-12)
+    assert found["negative_log_likelihood"] == pytest.approx(log_loss(ids, likely, labels=range(classes)), rel=1e-9)
+    assert 0 <= found["calibration_error"] <= 1
+
+
+def test_metrics_of_classes_by_hand() -> None:
+    """Two of three of class 0 and one of one of class 1 right; F1 is 4/5 and 2/3."""
+    outputs = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    found = metrics("classification", outputs, torch.tensor([0, 0, 0, 1]))
+    sure = math.e / (1 + math.e)
+    assert found["balanced_error"] == pytest.approx(1 - (2 / 3 + 1) / 2)
+    assert found["macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert found["calibration_error"] == pytest.approx(abs(3 / 4 - sure))
+    assert found["negative_log_likelihood"] == pytest.approx(-(3 * math.log(sure) + math.log(1 - sure)) / 4)
+
+
+def test_one_logit_is_two_classes() -> None:
+    z, ids = torch.linspace(-2, 2, 9), torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 1])
+    two = metrics("classification", torch.stack([torch.zeros(9), z], 1), ids)
+    assert metrics("classification", z, ids) == two == metrics("classification", z[:, None], ids)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31), st.integers(1, 3), st.integers(2, 50))
+def test_metrics_of_values_are_scikit_learns(seed: int, width: int, size: int) -> None:
+    outputs, targets = torch.randn(2, size, width, generator=torch.Generator().manual_seed(seed))
+    found = metrics("regression", outputs, targets)
+    assert list(found) == ["r2", "absolute_error"]
+    assert found["r2"] == pytest.approx(r2_score(targets.double(), outputs.double()), rel=1e-9)
+    assert found["absolute_error"] == pytest.approx(mean_absolute_error(targets.double(), outputs.double()), rel=1e-9)
+
+
+def test_what_has_no_value_is_left_out() -> None:
+    assert metrics("regression", torch.tensor([[1.0]]), torch.tensor([[3.0]])) == {"absolute_error": 2.0}
+    assert metrics("regression", torch.tensor([[1.0], [math.inf]]), torch.zeros(2, 1)) == {}
+    assert metrics("classification", torch.tensor([[1.0, math.nan]]), torch.tensor([0])) == {}
+
+
+def test_calibration_error_by_hand() -> None:
+    """Five bins: two examples at 0.55, one right; two each at 0.9 and 1.0, three right together."""
+    confidence = torch.tensor([0.55, 0.55, 0.9, 0.9, 1.0, 1.0], dtype=torch.float64)
+    likely = torch.stack([confidence, 1 - confidence], 1)
+    ids = torch.tensor([0, 1, 0, 0, 0, 1])
+    assert calibration_error(likely, ids, bins=5) == pytest.approx(0.05 / 3 + 2 * 0.2 / 3)
+
+
+def test_the_upper_edge_of_a_bin_is_its_own() -> None:
+    """0.5 and 0.25 lie in the bins that they end, as in the formula's (b/B, (b+1)/B]."""
+    likely = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.75, 0.25, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]], dtype=torch.float64)
+    off = np.array([1 - 0.5, 0 - 0.75, 0 - 0.25])
+    assert calibration_error(likely, torch.tensor([0, 1, 3]), bins=4) == pytest.approx(np.abs(off).sum() / 3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31), st.integers(1, 30), st.integers(1, 20))
+def test_calibration_error_by_sorting_into_bins(seed: int, size: int, bins: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    likely = torch.softmax(2 * torch.randn(size, 3, generator=g, dtype=torch.float64), 1)
+    ids = torch.randint(3, (size,), generator=g)
+    confidence, right = likely.max(1).values.numpy(), (likely.argmax(1) == ids).double().numpy()
+    total = 0.0
+    for b in range(bins):
+        inside = (confidence > b / bins) & (confidence <= (b + 1) / bins)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert calibration_error(likely, ids, bins) == pytest.approx(total, abs=1e-12)
