@@ -36,7 +36,7 @@ def suspects(
     """Rank the train examples of a run by how likely their label or target is wrong."""
     from lfl.errors import UserError
     from lfl.run import load_run, rank_suspects
-    from lfl.run.folder import check_output, write_named
+    from lfl.run.folder import check_named, write_named
     from lfl.run.suspects import to_csv
 
     picture = out.with_suffix(".png") if sheet is None else sheet
@@ -44,8 +44,8 @@ def suspects(
         raise UserError(f"suspects are written as .csv, got {out}.")
     if picture.suffix not in (".png", ".svg"):
         raise UserError(f"the sheet is written as .png or .svg, got {picture}.")
-    check_output(out)
-    check_output(picture)
+    check_named(out)
+    check_named(picture)
     where = prepare(device, threads)
     ranked = rank_suspects(load_run(run, data_dir, where, model=model, task=task, valid=valid, trust=trust))
     drawn = _drawn(ranked, picture, asked=sheet is not None)

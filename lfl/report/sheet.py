@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 
@@ -42,13 +43,13 @@ def sheet(ranked: Ranked, most: int = MOST) -> Figure:
     return figure
 
 
-def _pixels(ranked: Ranked, order: torch.Tensor) -> list[torch.Tensor]:
+def _pixels(ranked: Ranked, order: torch.Tensor) -> list[np.ndarray]:
     """Images `[height, width]` or `[height, width, 3]`, from 0 to 1 over the sheet."""
     rows = ranked.rows[order].to(ranked.task.device)
     raw = ranked.task.encoding.scale.back(ranked.task.train.x[rows].cpu())
     low, high = raw.min(), raw.max()
-    grey = (raw - low) / (high - low).clamp(min=1e-12)
-    return [image[0] if len(image) == 1 else image.permute(1, 2, 0) for image in grey]
+    level = (raw - low) / (high - low).clamp(min=1e-12)
+    return [(image[0] if len(image) == 1 else image.permute(1, 2, 0)).numpy() for image in level]
 
 
 def _names(ranked: Ranked, order: torch.Tensor) -> tuple[list[str], list[str]]:

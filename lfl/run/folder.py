@@ -120,7 +120,21 @@ def write_named(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_output(path, content)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise UserError(f"cannot write {path} ({error.strerror}); choose another --out.") from error
+        raise UserError(f"cannot write {path} ({error.strerror}); choose another name.") from error
+
+
+def check_named(path: Path) -> None:
+    """Refuse, before any work, a name that `write_named` cannot write.
+
+    Raises:
+        UserError: as `write_named`.
+    """
+    check_output(path)
+    if path.is_dir():
+        raise UserError(f"cannot write {path} (it is a folder); choose another name.")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise UserError(f"cannot write {path} ({above.name} is not a folder); choose another name.")
 
 
 def check_output(path: Path) -> None:

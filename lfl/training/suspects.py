@@ -36,12 +36,11 @@ def suspects(
 ) -> Suspects:
     """Score each example by how likely its label or target is wrong, as a trained model sees it.
 
-        classes        max_{c != y} log p_c - log p_y           log odds of the best other class over the label y
-        real values    sqrt(mean_i (f_i - y_i)^2)               distance of the prediction, |f - y| of one output
+        classes        max_{c != y} p_c - p_y           from -1 to 1; above 0 the model gives another label than y
+        real values    sqrt(mean_i (f_i - y_i)^2)       distance of the prediction f, |f - y| of a single output
 
-    A learned loss speaks here through the model that was trained on it. Its own value is no score: what a loss learns is
-    where it is steep, and two losses that differ in sign far from the label train alike. On digits its value put the
-    wrong labels first in some runs and last in others (docs/suspects.md).
+    A learned loss speaks here through the model that was trained on it. Its own value is no score: only its slope is
+    trained on, and its value may end higher on the labels that it lets go or lower (docs/suspects.md has the areas).
 
     Args:
         apply_fn, theta, buffers: the model; it is evaluated in evaluation mode.
@@ -56,13 +55,13 @@ def suspects(
         UserError: the model's outputs are not finite, so that nothing can be ranked.
 
     Example:
-        >>> logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 1.0]])
-        >>> found = suspects(lambda theta, buffers, x, training: (x, buffers), {}, {}, Split(logits, torch.tensor([0, 2])),
-        ...     "classification")
-        >>> found.scores.tolist(), found.rather.tolist(), found.order.tolist()
-        ([-2.0, 2.0], [1, 1], [1, 0])
+        >>> logits = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.7, 0.2]]).log()
+        >>> split = Split(logits, torch.tensor([0, 2]))
+        >>> found = suspects(lambda theta, buffers, x, training: (x, buffers), {}, {}, split, "classification")
+        >>> found.scores, found.rather, found.order
+        (tensor([-0.3000,  0.5000], dtype=torch.float64), tensor([1, 1]), tensor([1, 0]))
 
-    Source: the log odds are the normalised margin of Northcutt et al. (2021), "Confident learning", on another scale.
+    Source: of classes, the normalised margin of Northcutt et al. (2021), "Confident learning".
     """
     parts = [apply_fn(theta, buffers, x, training=False)[0].cpu().double() for x in torch.split(split.x, chunk)]
     outputs, y = torch.cat(parts), split.y.cpu()
@@ -71,8 +70,8 @@ def suspects(
     if kind == "regression":
         values = outputs.reshape(y.shape)
         return Suspects((values - y).square().mean(-1).sqrt(), values)
-    likely = torch.log_softmax(class_logits(outputs), -1)
+    likely = torch.softmax(class_logits(outputs), -1)
     label = likely.gather(1, y[:, None])[:, 0]
-    others = likely.masked_fill(y[:, None] == torch.arange(likely.shape[1]), -torch.inf)
+    others = likely.masked_fill(y[:, None] == torch.arange(likely.shape[1]), -1.0)
     other, rather = others.max(-1)
-    return Suspects(other - label, rather, label.exp(), other.exp())
+    return Suspects(other - label, rather, label, other)
