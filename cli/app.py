@@ -22,6 +22,7 @@ from .predict import predict
 from .report import report
 from .reproduce import reproduce
 from .resume import resume
+from .suspects import suspects
 from .text import forgive_letters, put, silence
 from .train import train
 
@@ -38,6 +39,7 @@ app.command("train")(train)
 app.command("resume")(resume)
 app.command("eval")(evaluate)
 app.command("predict")(predict)
+app.command("suspects")(suspects)
 app.command("list")(listing)
 app.command("plot")(plot)
 app.command("report")(report)

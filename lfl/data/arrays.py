@@ -26,22 +26,27 @@ class Split(NamedTuple):
         return Split(self.x.to(device), self.y.to(device))
 
 
-def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
-    """Take rows away by a fixed shuffle, keeping class shares where `stratified`.
+def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose rows to take away by a fixed shuffle, keeping class shares where `stratified`.
 
     Args:
-        split: the rows.
+        y: targets `[n, ...]` of the rows.
         size: how many are taken: an int is their number, a float a fraction.
         stratified: whether each class keeps its share; needs two rows of each, and one for each in both parts.
 
     Returns:
-        The rows that stay, and the rows held out; both in the order of the original.
+        The numbers of the rows that stay, and of those held out; both ascending.
     """
     from sklearn.model_selection import train_test_split  # a slow import
 
-    labels = split.y.numpy() if stratified else None
-    kept, held = train_test_split(np.arange(len(split.y)), test_size=size, random_state=SPLIT_SEED, stratify=labels)
-    kept, held = torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
+    labels = y.numpy() if stratified else None
+    kept, held = train_test_split(np.arange(len(y)), test_size=size, random_state=SPLIT_SEED, stratify=labels)
+    return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
+
+
+def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
+    """The rows of a split that stay, and those that `held_out` takes away; both in the order of the original."""
+    kept, held = held_out(split.y, size, stratified=stratified)
     return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
 
 
@@ -63,6 +68,10 @@ class Scale(NamedTuple):
             row, column = far.nonzero()[0, :2].tolist()
             raise UserError(f"input {column} of row {row} lies too far from the others to be scaled; remove that row.")
         return scaled
+
+    def back(self, x: torch.Tensor) -> torch.Tensor:
+        """The other way, in double precision; what was missing is the mean."""
+        return x.double() * self.deviation + self.mean
 
 
 def scale_of(train: torch.Tensor) -> Scale:

@@ -65,6 +65,11 @@ def read_folder(path: Path, valid: Path | None = None) -> Arrays:
     return arrays
 
 
+def train_files(path: Path) -> list[Path]:
+    """The pictures that `read_folder` reads as `x_train`, in its order."""
+    return _files(path / "train" if (path / "train").is_dir() else path)
+
+
 def _files(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
     if not files:

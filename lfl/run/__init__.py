@@ -8,13 +8,16 @@ from .predict import predict
 from .record import Result
 from .resume import resume
 from .schema import read_facts, read_settings
+from .suspects import Ranked, agreement, rank_suspects
 from .trust import Named
 
 __all__ = [
     "History",
     "Named",
+    "Ranked",
     "Result",
     "Run",
+    "agreement",
     "allowed_loss_of",
     "data_folder",
     "execute",
@@ -26,6 +29,7 @@ __all__ = [
     "load_run",
     "measure_test",
     "predict",
+    "rank_suspects",
     "read_facts",
     "read_settings",
     "resume",

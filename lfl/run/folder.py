@@ -110,6 +110,33 @@ def write_output(path: Path, content: bytes) -> None:
     write_bytes(path.resolve(), content)
 
 
+def write_named(path: Path, content: bytes) -> None:
+    """Write a file that the user named, as `write_output` does, and make its folder where that is not there.
+
+    Raises:
+        UserError: no file of that name can be there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, content)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise UserError(f"cannot write {path} ({error.strerror}); choose another name.") from error
+
+
+def check_named(path: Path) -> None:
+    """Refuse, before any work, a name that `write_named` cannot write.
+
+    Raises:
+        UserError: as `write_named`.
+    """
+    check_output(path)
+    if path.is_dir():
+        raise UserError(f"cannot write {path} (it is a folder); choose another name.")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise UserError(f"cannot write {path} ({above.name} is not a folder); choose another name.")
+
+
 def check_output(path: Path) -> None:
     """Refuse, before any work, a name whose file cannot be replaced.
 

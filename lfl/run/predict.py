@@ -15,7 +15,7 @@ from ..loss.classes import class_logits
 from ..task import Encoding
 from ..task.arrays import to_inputs
 from ..text import to_cell
-from .folder import check_output, write_output
+from .folder import check_output, write_named
 from .load import Model, load_model
 
 
@@ -51,11 +51,7 @@ def predict(
     found = load_model(folder, device, model=model, trust=trust)
     x = _read(source, found.encoding)
     columns = _columns(outputs_of(found, x), found.encoding)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_output(out, (_npz if out.suffix == ".npz" else _csv)(columns))
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise UserError(f"cannot write {out} ({error.strerror}); choose another --out.") from error
+    write_named(out, (_npz if out.suffix == ".npz" else _csv)(columns))
     return len(x)
 
 

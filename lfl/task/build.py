@@ -4,7 +4,7 @@ from typing import TypedDict
 
 import torch
 
-from ..data.arrays import Split, hold_out, range_of, scale_of
+from ..data.arrays import Split, held_out, range_of, scale_of
 from ..data.augment import augmentation_of
 from ..data.digest import digest_of
 from ..errors import UserError
@@ -65,17 +65,19 @@ def build_task(
         UserError: inputs or targets that cannot be scaled, or a `valid_size` that cannot be had.
     """
     digest = digest_of(train, test) if valid is None else digest_of(train, test, valid)
+    whole, rows = train, torch.arange(len(train.y))
     if test is None:
-        train, test = hold_out(train, TEST_FRACTION, stratified=_stratifies(kind, train))
+        rows, test = _held_out(kind, whole, rows, TEST_FRACTION)
     if valid is None:
-        size = VALID_FRACTION if valid_size is None else _checked_size(name, valid_size, kind, train)
-        train, valid = hold_out(train, size, stratified=_stratifies(kind, train, size))
+        size = VALID_FRACTION if valid_size is None else _checked_size(name, valid_size, kind, whole.y[rows])
+        rows, valid = _held_out(kind, whole, rows, size)
     elif valid_size is not None:
         raise UserError(f"{name}: --valid-size is for clean data split off train, but you give your own; leave it out.")
-    splits = [train, valid, test]
+    others = [valid, test]
     if eval_split:
-        splits[0], held = hold_out(train, VALID_FRACTION, stratified=_stratifies(kind, train))
-        splits.append(held)
+        rows, held = _held_out(kind, whole, rows, VALID_FRACTION)
+        others.append(held)
+    splits = [Split(whole.x[rows], whole.y[rows]), *others]
     targets = [split.y for split in splits]
     try:
         scale = scale_of(splits[0].x)
@@ -93,27 +95,34 @@ def build_task(
     fourth = scaled[3] if eval_split else None
     names = None if kind == "regression" else list(range(num_outputs))
     encoding = Encoding(kind, tuple(train.x.shape[1:]), num_outputs, scale, span, names)
-    return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth, digest)
+    return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth, digest, rows=rows)
 
 
-def _checked_size(name: str, valid_size: int, kind: Kind, train: Split) -> int:
+def _held_out(kind: Kind, whole: Split, rows: torch.Tensor, size: float) -> tuple[torch.Tensor, Split]:
+    """Of some rows of all: the numbers of those that stay, and the others themselves."""
+    y = whole.y[rows]
+    kept, held = held_out(y, size, stratified=_stratifies(kind, y, size))
+    return rows[kept], Split(whole.x[rows[held]], whole.y[rows[held]])
+
+
+def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> int:
     """The size, where that many rows can be held out; `UserError` where not."""
     if type(valid_size) is not int or valid_size < 1:
         raise UserError(f"{name}: --valid-size must be a whole number of at least 1, but got {valid_size!r}.")
-    classes = 0 if kind == "regression" else len(torch.unique(train.y))
-    most = max(0, len(train.y) - max(FEWEST_KEPT, classes))
+    classes = 0 if kind == "regression" else len(torch.unique(y))
+    most = max(0, len(y) - max(FEWEST_KEPT, classes))
     if valid_size > most:
         raise UserError(
-            f"{name}: --valid-size is {valid_size}, but train has {len(train.y)} rows, of which at most {most} can be "
+            f"{name}: --valid-size is {valid_size}, but train has {len(y)} rows, of which at most {most} can be "
             "split off; give a smaller one."
         )
     return valid_size
 
 
-def _stratifies(kind: Kind, rows: Split, size: float = VALID_FRACTION) -> bool:
+def _stratifies(kind: Kind, y: torch.Tensor, size: float) -> bool:
     """Whether every class can keep its share: it takes two rows of each, and a row of each for both parts."""
     if kind == "regression":
         return False
-    counts = torch.unique(rows.y, return_counts=True)[1]
-    held = size if isinstance(size, int) else size * len(rows.y)
-    return bool(counts.min() >= 2) and len(counts) <= min(held, len(rows.y) - held)
+    counts = torch.unique(y, return_counts=True)[1]
+    held = size if isinstance(size, int) else size * len(y)
+    return bool(counts.min() >= 2) and len(counts) <= min(held, len(y) - held)

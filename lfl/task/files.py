@@ -3,10 +3,10 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 from ..data.files import read_npz
-from ..data.pictures import read_folder
+from ..data.pictures import read_folder, train_files
 from ..data.table import encode, inputs_of, read_table, targets_of
 from ..errors import UserError
 from .arrays import task_from_arrays
@@ -43,6 +43,30 @@ def task_from_files(
     arrays = read(path, valid)
     task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
     return replace(task, valid_from=(inside if valid is None else str(valid)) if "x_valid" in arrays else None)
+
+
+class Places(NamedTuple):
+    """Where the rows of a user's own data stand: in which `kind` of place (`"line"` or `"file"`), and each row's."""
+
+    kind: str
+    of_rows: list[int] | list[str]
+
+
+def places_of(path: Path) -> Places | None:
+    """Where each row that `task_from_files` trains on or holds out stands, in the order of the rows.
+
+    Returns:
+        The lines of a table, or the paths of pictures within their folder; None for arrays, which have row numbers
+        alone.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    if path.suffix == ".csv":
+        return Places("line", read_table(path).lines)
+    if path.suffix == ".npz":
+        return None
+    return Places("file", [file.relative_to(path).as_posix() for file in train_files(path)])
 
 
 def _form(path: Path) -> str:

@@ -41,6 +41,8 @@ class Task:
         eval: a fourth split, held out of train like `valid` but seen by no step, where one was asked for.
         digest: of the rows before they were split and scaled; empty where it is not known.
         valid_from: what the user's own `valid` was read from, in words; None where it was held out of train.
+        rows: of each example of `train`, its number among the rows that were given, from 0, before others were held
+            out, `[n]` on the CPU; None where it is not known.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Task:
     eval: Split | None = None
     digest: str = ""
     valid_from: str | None = None
+    rows: torch.Tensor | None = None
 
     @property
     def splits(self) -> dict[str, Split]:

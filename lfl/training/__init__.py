@@ -17,6 +17,7 @@ from .loop import Position, Progress, train
 from .metrics import metrics
 from .objective import TASK_LOSSES, objective_of
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
+from .suspects import Suspects, suspects
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -27,6 +28,7 @@ __all__ = [
     "Position",
     "Progress",
     "Settings",
+    "Suspects",
     "build_functional",
     "build_problem",
     "build_programs",
@@ -41,6 +43,7 @@ __all__ = [
     "outputs_on",
     "resolve",
     "spoiled_train",
+    "suspects",
     "train",
     "trains_together",
 ]

@@ -45,6 +45,7 @@ def change(folder: Path, **settings: object) -> None:
 COMMANDS = {
     "eval": ["eval", "done"],
     "predict": ["predict", "done", "--input", "x.npz", "-o", "out.csv"],
+    "suspects": ["suspects", "done", "-o", "out.csv"],
     "resume": ["resume", "stopped"],
     "train --config": ["train", "--config", "done/config.json", "--out", "again"],
 }
@@ -102,7 +103,7 @@ def test_an_objective_is_code_to_what_trains_and_nothing_to_the_rest(
     sys.modules.pop("done.evil", None)
     status, _, err = lfl_command(*COMMANDS[command])
     assert not (foreign / "exploded").exists()
-    if command in ("eval", "predict"):
+    if command in ("eval", "predict", "suspects"):
         assert (status, err) == (0, "")
     else:
         assert status == 2

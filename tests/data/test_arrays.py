@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lfl
-from lfl.data.arrays import Split, hold_out, range_of, scale_of
+from lfl.data.arrays import Split, held_out, hold_out, range_of, scale_of
 
 
 @settings(max_examples=25, deadline=None)
@@ -25,6 +25,22 @@ def test_hold_out_parts_every_row_once_and_the_same_way_each_time(n: int, fracti
     if stratified:
         shares = torch.bincount(held.y, minlength=4) / len(held.y)
         assert float((shares - torch.bincount(rows.y) / n).abs().max()) <= 1.5 / len(held.y)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(40, 300), st.integers(4, 30), st.booleans())
+def test_row_numbers_are_those_of_the_rows(n: int, size: int, stratified: bool) -> None:
+    rows = Split(torch.arange(n)[:, None].float(), torch.arange(n) % 4)
+    numbers = held_out(rows.y, size, stratified=stratified)
+    for part, found in zip(hold_out(rows, size, stratified=stratified), numbers, strict=True):
+        assert found.tolist() == part.x.flatten().tolist() == sorted(found.tolist())
+    assert len(numbers[1]) == size
+
+
+def test_scale_goes_both_ways() -> None:
+    x = 1e6 + torch.randn(200, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    scale = scale_of(x)
+    torch.testing.assert_close(scale.back(scale(x)), x, rtol=0, atol=1e-6)
 
 
 def test_scale_is_that_of_train_alone() -> None:

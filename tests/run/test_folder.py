@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lfl
-from lfl.run.folder import explained, make_folder, write_bytes
+from lfl.run.folder import check_named, explained, make_folder, write_bytes, write_named
 
 
 def test_made_with_its_parents_and_kept(tmp_path: Path) -> None:
@@ -40,3 +40,29 @@ def test_two_who_write_one_file_at_once_do_not_hinder_each_other(tmp_path: Path)
         list(pool.map(lambda content: write_bytes(tmp_path / "table.csv", content), contents))
     assert [each.name for each in tmp_path.iterdir()] == ["table.csv"]
     assert (tmp_path / "table.csv").read_bytes() in contents
+
+
+def test_a_name_is_refused_before_work_where_it_cannot_be_written(tmp_path: Path) -> None:
+    """The check agrees with the writing, and changes nothing."""
+    (tmp_path / "file").write_text("keep")
+    (tmp_path / "folder").mkdir()
+    for name, good in {
+        "a": True,
+        "new/deep/a": True,
+        "file": True,
+        "folder": False,
+        "file/a": False,
+        "file/deep/a": False,
+    }.items():
+        before = sorted(tmp_path.rglob("*"))
+        for attempt in (check_named, lambda path: write_named(path, b"new")):
+            if good:
+                attempt(tmp_path / name)
+            else:
+                with pytest.raises(lfl.UserError, match=f"cannot write .*{name}"):
+                    attempt(tmp_path / name)
+            if attempt is check_named:
+                assert sorted(tmp_path.rglob("*")) == before
+        assert not good or (tmp_path / name).read_bytes() == b"new"
+        if name == "file":
+            (tmp_path / "file").write_text("keep")
