@@ -70,8 +70,8 @@ def calibration_error(probabilities: torch.Tensor, targets: torch.Tensor, bins: 
         From 0 to 1.
 
     Example:
-        >>> calibration_error(torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([0, 1]))
-        0.4
+        >>> calibration_error(torch.tensor([[0.75, 0.25], [0.75, 0.25]]), torch.tensor([0, 1]))
+        0.25
 
     Source: Naeini et al. (2015); Guo et al. (2017), eq. 3.
     """
