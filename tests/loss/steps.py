@@ -14,6 +14,7 @@ RATE, SIZE = 0.5, 1e-5
 Tensors = dict[str, torch.Tensor]
 
 
+@cache
 def batches(kind: str, outputs: int = 3, count: int = 3) -> list[tuple[torch.Tensor, torch.Tensor]]:
     g = torch.Generator().manual_seed(5)
 
