@@ -50,7 +50,7 @@ def residual_loss(
     Args:
         kind: `"classification"` or `"regression"`.
         base: L: a name in `lfl.loss.HANDCRAFTED[kind]`; `"module:function"`, imported; a function
-            `(outputs, targets) -> [batch]`; cross-entropy or squared error when omitted.
+            `(outputs, targets) -> [batch]`; cross-entropy or absolute error when omitted.
         correction: C_phi: `"example"`, a network of an example's confidence, for classes
             (`lfl/loss/example_network.py`); `"error"`, one of the error, for real values (`lfl/loss/error_network.py`);
             `"network"`, the paper's network of one output at a time; `"relu-softplus"`, `"taylor-quadratic"` or

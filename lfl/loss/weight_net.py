@@ -33,9 +33,8 @@ def weight_net(
     with theta, as the constant says, and `"finite-difference"` refuses.
 
     As published, `scale` is 1 and weights and biases are drawn as `torch.nn.Linear` draws them (`gain` 1): the first
-    weight is about sigmoid(0) = 1/2 (over 200 draws 0.5 +- 0.08 for a loss of 1, and from 0.13 to 0.88 for losses up to
-    3). By default it is about 1: from 0.89 to 1.11 for losses up to 3, so that the first gradient is the base's to
-    some 4 %.
+    weight is about sigmoid(0) = 1/2 (0.50 +- 0.08 over draws for a loss of 1). By default it is about 1: from 0.85 to
+    1.15 for losses up to 3, and the first gradient is the base's to some 4 %.
 
     Args:
         kind, base, num_outputs, generator: as in `residual_loss`.

@@ -146,6 +146,8 @@ def read_settings(folder: Path) -> Settings:
 def read_known(path: Path) -> dict[str, Any]:
     """What a `config.json` says, also one of an older version that lacks settings; each that is there is checked.
 
+    Settings in `ADDED` are there in any case.
+
     Raises:
         UserError: it cannot be read, or a setting or fact is of another type.
     """

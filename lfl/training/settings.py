@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
-from ..loss import FROM_BASE
+from ..loss import BASES, FROM_BASE, HANDCRAFTED
 from ..method import METHODS, train_only
 from ..task import Defaults
 from ..task.spoil import LABEL_NOISE, OUTLIERS, parse_spoiler
@@ -264,7 +264,8 @@ def resolve(
     own = METHODS[method].defaults
     if "meta_every" in own and "outer_lr" not in asked:  # fewer steps of phi are as many times longer
         values["outer_lr"] = own["outer_lr"] * values["meta_every"] / own["meta_every"]
-    values.setdefault("base", defaults.loss if uses_base(method, values["loss"]) else None)
+    kind = next(kind for kind, known in HANDCRAFTED.items() if defaults.loss in known)
+    values.setdefault("base", BASES[kind] if uses_base(method, values["loss"]) else None)
     return Settings(task=task, model=model, method=method, seed=seed, **values)
 
 

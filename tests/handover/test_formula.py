@@ -85,3 +85,22 @@ def test_what_it_errs_elsewhere_is_measured_at_other_targets() -> None:
     # 3 y e^2 less 1.5 e^2 is at most 1.5 e^2 at y = 0 and 1; its mean over the axis is a constant.
     assert other.elsewhere == pytest.approx(1.5 * (1 - (E**2).mean()), rel=1e-3)
     np.testing.assert_allclose(curve_about(lfl.LearnedLoss(scaled, "regression"), phi, 1.0), 3 * E**2, atol=1e-5)
+
+
+def test_of_a_residual_loss_the_correction_is_fitted_and_the_base_named() -> None:
+    def square(phi, y, f):
+        return phi["a"] * (y - f) ** 2
+
+    phi = {"a": torch.tensor(2.0)}
+    alone = lfl.LearnedLoss(square, "classification")
+    _, on_base = lfl.residual_loss("classification", correction=(phi, alone), generator=torch.Generator())
+    assert fit_formulas(on_base, phi) == fit_formulas(alone, phi)
+    text = render(fit_formulas(on_base, phi), "a run", base="cross-entropy")
+    assert "M = cross-entropy + 1/C sum_i l(y_i, f_i)" in text
+    assert "M = 1/C sum_i" in render(fit_formulas(alone, phi), "a run")
+
+
+def test_a_loss_of_whole_examples_has_no_formula() -> None:
+    phi, loss_fn = lfl.weight_net("classification", generator=torch.Generator())
+    with pytest.raises(lfl.UserError, match=r"not a function of one target and one output.*--to torch"):
+        fit_formulas(loss_fn, phi)

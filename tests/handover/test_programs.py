@@ -110,3 +110,47 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(lfl.Failure, match=r"onnx.*pip install 'lfl\[onnx\]'"):
         onnx_program(drawn("classification"))
+
+
+NEW = [
+    ("residual", "classification"),
+    ("weight-net", "classification"),
+    ("true-class", "classification"),
+    ("vector-scaling", "classification"),
+    ("residual", "regression"),
+    ("weight-net", "regression"),
+]
+
+
+def drawn_for_ten(name: str, kind: str) -> FixedLoss:
+    phi, loss_fn = REPRESENTATIONS[name](kind, num_outputs=10, generator=generator(0, "phi"))
+    g = generator(1, "phi")
+    return FixedLoss(loss_fn, {key: t + 0.1 * torch.randn(t.shape, generator=g) for key, t in phi.items()})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kind"), NEW)
+def test_programs_of_the_losses_that_start_from_a_base(name: str, kind: str) -> None:
+    loss = drawn_for_ten(name, kind)
+    program = torch.export.load(io.BytesIO(torch_program(loss))).module()
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(onnx_program(loss))
+    for size, width in [(1, 10), (7, 10)] + ([] if name == "vector-scaling" else [(5, 3), (3, 40)]):
+        outputs, targets = batch_of(kind, size, width)
+        if kind == "classification" and size > 1:
+            targets[0] = -100
+        expected = differentiated(loss, outputs, targets)
+        for found, wanted in zip(differentiated(program, outputs, targets), expected, strict=True):
+            torch.testing.assert_close(found, wanted)
+        (value,) = session.run(None, {"outputs": outputs.numpy(), "targets": targets.numpy()})
+        torch.testing.assert_close(torch.tensor(value), expected[0], rtol=1e-4, atol=1e-5)
+
+
+def test_what_no_program_can_hold_is_told() -> None:
+    def branches(phi, outputs, targets):
+        scale = 2.0 if float(outputs.mean()) > 0 else 1.0
+        return scale * phi["a"] * outputs[:, 0]
+
+    loss = FixedLoss(lfl.ExampleLoss(branches, "classification"), {"a": torch.ones(())})
+    with pytest.raises(lfl.UserError, match="cannot be written as a program"):
+        torch_program(loss)

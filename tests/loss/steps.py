@@ -1,6 +1,7 @@
 """One small problem in float64, its hypergradient by lfl, and the same by central differences."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ RATE, SIZE = 0.5, 1e-5
 Tensors = dict[str, torch.Tensor]
 
 
+@cache
 def batches(kind: str, outputs: int = 3, count: int = 3) -> list[tuple[torch.Tensor, torch.Tensor]]:
     g = torch.Generator().manual_seed(5)
 
@@ -29,6 +31,7 @@ def double(phi: Tensors) -> Tensors:
     return {name: t.double() for name, t in phi.items()}
 
 
+@cache
 def model(outputs: int = 3) -> tuple[Tensors, Any, Any]:
     with torch.random.fork_rng():
         torch.manual_seed(1)

@@ -119,7 +119,10 @@ def test_one_logit_is_two() -> None:
     ("asked", "words"),
     [
         ({"base": "squared-error"}, "unknown hand-made loss for classification 'squared-error'"),
-        ({"correction": "residual"}, "unknown correction 'residual'; choose one of: example, error, network, relu-softplus"),
+        (
+            {"correction": "residual"},
+            "unknown correction 'residual'; choose one of: example, error, network, relu-softplus",
+        ),
         ({"correction": "relu-softplus", "exact": True}, "relu-softplus cannot start at 0"),
         ({"bound": 0.0}, "bound must be a finite number above 0"),
         ({"correction": "regression"}, "must be of that kind"),

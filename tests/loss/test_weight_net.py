@@ -60,13 +60,16 @@ def test_its_gradient_is_that_of_a_hand_weighted_loss(kind: str) -> None:
 
 def test_weights_start_about_one_or_as_published_about_a_half() -> None:
     losses = torch.linspace(0.0, 3.0, 31)
+    published = []
     for seed in range(50):
         phi, _ = lfl.weight_net("classification", generator=generator(seed, "phi"))
         scaled = 2.0 * example_weight(phi, losses)
-        assert 0.89 < scaled.min() < scaled.max() < 1.11
+        assert 0.85 < scaled.min() < scaled.max() < 1.15
         phi, _ = lfl.weight_net("classification", scale=1.0, gain=1.0, generator=generator(seed, "phi"))
-        published = example_weight(phi, losses)
-        assert 0.1 < published.min() < published.max() < 0.9
+        published.append(example_weight(phi, torch.tensor(1.0)))
+    drawn = torch.stack(published)
+    assert abs(drawn.mean() - 0.5) < 0.03
+    assert abs(drawn.std() - 0.08) < 0.02
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -47,3 +47,15 @@ def test_damage_is_named(damage: str, tmp_path: Path) -> None:
     (tmp_path / "loss_curves.npz").write_bytes(DAMAGE[damage])
     with pytest.raises(lfl.UserError, match=r"loss_curves\.npz (is damaged|does not hold)"):
         read_curves(tmp_path)
+
+
+def test_of_whole_examples_there_is_one_curve(tmp_path: Path) -> None:
+    one = GOOD | {"curves": np.zeros((1, 1, 3))}
+    for axis, kind, of_one in (
+        (np.linspace(0.01, 0.99, 3), "classification", False),
+        (np.linspace(-1, 1, 3), "regression", True),
+    ):
+        (tmp_path / "loss_curves.npz").write_bytes(npz(**(one | {"axis": axis})))
+        found = read_curves(tmp_path)
+        assert found is not None
+        assert (found.kind, found.of_one_output) == (kind, of_one)

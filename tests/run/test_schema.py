@@ -9,6 +9,7 @@ import pytest
 from msgspec import to_builtins
 
 import lfl
+from lfl.run import execute
 from lfl.run.schema import ADDED, last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
 from lfl.task import load_task
 from lfl.training import resolve
@@ -35,7 +36,7 @@ def test_what_is_whole_is_read(tmp_path: Path) -> None:
 
 def test_an_older_version_s_settings_are_known_as_far_as_they_go(tmp_path: Path) -> None:
     write(tmp_path, "config.json", {"task": "digits", "seed": 3})
-    assert read_known(tmp_path / "config.json") == {"task": "digits", "seed": 3}
+    assert read_known(tmp_path / "config.json") == {"task": "digits", "seed": 3} | ADDED
     with pytest.raises(lfl.UserError, match="lacks batch_size"):
         read_settings(tmp_path)
 
@@ -120,3 +121,19 @@ def test_a_line_of_metrics_is_named(line: Any, tmp_path: Path) -> None:
     assert read_lines(write(tmp_path, "good", good) / "good") == [good]
     with pytest.raises(lfl.UserError, match="bad, line 2, is not a phase"):
         read_lines(write(tmp_path, "bad", good, line) / "bad")
+
+
+def test_a_run_of_an_older_version_is_read_with_what_it_did(tmp_path: Path) -> None:
+    """`config.json` without the settings that came later."""
+    task = load_task("digits", tmp_path)
+    settings = resolve(task.defaults, model="logistic", steps=4, init_steps=2, batch_size=8)
+    folder = execute(task, settings, tmp_path / "run").folder
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ADDED}))
+    assert read_settings(folder) == settings
+    assert read_known(path) == config
+    lfl.load_loss(folder)
+    path.write_text(json.dumps({name: value for name, value in config.items() if name != "steps"}))
+    with pytest.raises(lfl.UserError, match="lacks steps"):
+        read_settings(folder)
