@@ -21,7 +21,7 @@ class Scenario(NamedTuple):
     """Data, how they are spoiled, and the model.
 
     Args:
-        task, model, steps, rates: of lfl's settings; the rates are tried for every rival.
+        task, model, steps, batch_size, rates: of lfl's settings; the rates are tried for every rival.
         clean: clean examples that the rivals may use.
         spoiled: settings that spoil train.
         train_size: examples that are trained on, the first ones; None for all.
@@ -34,7 +34,8 @@ class Scenario(NamedTuple):
     clean: int
     spoiled: dict[str, Any]
     rivals: "dict[str, Rival]"
-    rates: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
+    batch_size: int = 128
     train_size: int | None = None
 
 
@@ -80,8 +81,8 @@ def huber(y: torch.Tensor, num_outputs: int, option: Any) -> Loss:
 BY_HAND = {"method": "baseline"}
 LEARNED_ONLINE = {"method": "adalfl", "init_steps": 0}
 OFFLINE = {"init_steps": 500}
-REPEATS = (1, 5, 20)
-FINE_TUNING = (0.001, 0.003, 0.01, 0.03)
+REPEATS = (5, 20)
+FINE_TUNING = (0.001, 0.003, 0.01)
 WEIGHT_NET = {**LEARNED_ONLINE, "loss": "weight-net", "outer_lr": 1e-3}
 """As published: Adam at 1e-3 for the weight network, no schedule."""
 
@@ -152,13 +153,11 @@ def scenarios() -> dict[str, Scenario]:
         for noise in ("symmetric:0.4", "none", "symmetric:0.2", "symmetric:0.6", "symmetric:0.8", "pair:0.45"):
             spoiled = {} if noise == "none" else {"label_noise": noise}
             found[f"digits, {noise}, {clean} clean"] = Scenario(
-                "digits", "mlp-256", 3000, clean, spoiled, noisy_labels()
+                "digits", "mlp-256", 3000, clean, spoiled, noisy_labels(), batch_size=64
             )
     for name in ("california", "crime"):
         for outliers in ("uniform:0.3", "shift:0.3"):
-            found[f"{name}, {outliers}"] = Scenario(
-                name, "mlp-256", 3000, 200, {"outliers": outliers}, bad_targets(), rates=(0.003, 0.01, 0.03, 0.1)
-            )
+            found[f"{name}, {outliers}"] = Scenario(name, "mlp-256", 3000, 200, {"outliers": outliers}, bad_targets())
     for noise in ("symmetric:0.4", "symmetric:0.7", "none"):
         spoiled = {} if noise == "none" else {"label_noise": noise}
         found[f"mnist, {noise}"] = Scenario(

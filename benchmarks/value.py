@@ -8,7 +8,7 @@ For each scenario of `rivals.py` and each rival: the rate of the model, and one 
 chosen on seeds 100 and 101 by the error on rows that are clean, were held out of train, and are seen by nothing else,
 the same for all rivals. Then five seeds, 0 to 4, with what was chosen for the last step and what was chosen for the
 best step (the one with the least error on the clean set, looked at fifty times). Within a seed all rivals have the same
-wrong labels, the same first weights and, where they train on the same rows, the same batches. Batches of 128.
+wrong labels, the same first weights and, where they train on the same rows, the same batches.
 
 Writes a line to `results/value.csv` after each run and does not repeat what is there.
 """
@@ -101,7 +101,7 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
     rival = scenario.rivals[rival_name]
     whole = load(scenario.task, scenario.clean, scenario.train_size)
     task = replace(whole, train=train_split(whole, scenario, rival, option, seed), augmentation=None)
-    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "batch_size": 128}
+    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "batch_size": scenario.batch_size}
     if rival.start is not None:
         shared |= {"steps": FINE_TUNING_STEPS, "inner_lr": option}
     else:
@@ -209,8 +209,10 @@ class Grid:
 
         return min(product(rates, whole.options), key=lambda choice: mean(*choice))
 
-    def fill(self, name: str) -> None:
+    def fill(self, name: str, only: list[str]) -> None:
         for rival, whole in scenarios()[name].rivals.items():
+            if only and rival not in only:
+                continue
             trains_on_clean = whole.start is not None or whole.data != "train"  # where the best step says nothing
             for column in ("last_held",) if trains_on_clean else ("last_held", "best_held"):
                 for seed in SEEDS:
@@ -228,7 +230,12 @@ def measure_time(blocks: int = 9, steps: int = 40) -> None:
         runs: dict[str, tuple[Any, State]] = {}
         for way, asked in ways.items():
             settings = resolve(
-                task.defaults, task=task.name, model=scenario.model, steps=10_000, batch_size=128, **asked
+                task.defaults,
+                task=task.name,
+                model=scenario.model,
+                steps=10_000,
+                batch_size=scenario.batch_size,
+                **asked,
             )
             whole = plan(settings.method, build_problem(task, settings))
             runs[way] = whole.phases[-1], whole.state
@@ -254,6 +261,7 @@ def measure_time(blocks: int = 9, steps: int = 40) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="scenarios whose names begin so")
+    parser.add_argument("--rivals", nargs="*", default=[], help="these alone")
     parser.add_argument("--minutes", type=float, default=math.inf, help="no run is begun after so many")
     parser.add_argument("--out", type=Path, default=RESULTS / "value.csv")
     parser.add_argument("--time", action="store_true", help="measure what a step costs in place of errors")
@@ -265,7 +273,7 @@ def main() -> None:
     grid = Grid(asked.out, time.monotonic() + 60 * asked.minutes)
     for name in scenarios():
         if name.startswith(asked.only):
-            grid.fill(name)
+            grid.fill(name, asked.rivals)
 
 
 if __name__ == "__main__":

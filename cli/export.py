@@ -17,11 +17,14 @@ def export(
         typer.Option("--out", "-o", help="The file.", show_default="RUN/loss.pt2, .onnx or .txt"),
     ] = None,
     reduction: options.LossReduction = "mean",
+    loss: options.OwnLoss = None,
+    base: options.OwnBase = None,
+    trust: options.Trust = False,
 ) -> None:
     """Write the loss that a run has learned as a program or as a formula."""
     from lfl.handover.export import export as write
 
-    path = write(run, to, out, reduction=reduction)
+    path = write(run, to, out, reduction=reduction, loss=loss, base=base, trust=trust)
     if to == "sympy":
         for line in path.read_text().split("\n"):
             say(line)

@@ -20,6 +20,8 @@ def resume(
     objective: options.OwnObjective = None,
     task: options.OwnTask = None,
     valid: options.OwnValid = None,
+    loss: options.OwnLoss = None,
+    base: options.OwnBase = None,
     loss_from: Annotated[
         str | None,
         typer.Option(help="The run whose loss --method fixed trains on, as in the settings.", show_default=False),
@@ -35,7 +37,9 @@ def resume(
 
     settings, facts = read_settings(run), read_facts(run)
     where = prepare(device or facts.device, threads or facts.threads)
-    named = Named(model=model, objective=objective, task=task, valid=valid, loss_from=loss_from, trust=trust)
+    named = Named(
+        model=model, loss=loss, base=base, objective=objective, task=task, valid=valid, loss_from=loss_from, trust=trust
+    )
     set_precision(settings.precision, where)
     keep_freed_memory()
 

@@ -103,14 +103,17 @@ def train(
     flags.pop("trust")
 
     from lfl.device import keep_freed_memory, set_precision
-    from lfl.run import data_folder, execute, execute_seeds, learned_loss_of
+    from lfl.run import allowed_loss_of, data_folder, execute, execute_seeds
     from lfl.run.config import read_allowed
     from lfl.task import load_task
     from lfl.training import is_spoiled, resolve, trains_together
 
     from .live import watching
 
-    asked = flags if config is None else read_allowed(config, flags, trust=trust) | flags
+    found = {} if config is None else read_allowed(config, flags, trust=trust)
+    if "loss" in flags:
+        found.pop("base", None)  # it is of the file's loss
+    asked = found | flags
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
     seeds = asked.pop("seeds", None)
     asked["task"] = asked.get("task", "digits")
@@ -122,7 +125,9 @@ def train(
     say(_clean(data))
     if "loss_from" in asked:
         asked["loss_from"] = str(asked["loss_from"])
-        asked.setdefault("loss", learned_loss_of(Path(asked["loss_from"])))
+        named = {name: asked.get(name) for name in ("loss", "base")}
+        made = allowed_loss_of(Path(asked["loss_from"]), **named, trust=trust)
+        asked = made._asdict() | asked
     settings = resolve(data.defaults, **asked)
     if is_spoiled(settings):
         say(_spoiled(data, settings, seeds))

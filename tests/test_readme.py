@@ -30,6 +30,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/cost.md", "label_smoothing.py", "--table"),
         ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
+        ("docs/metrics.md", "objectives.py", "--table"),
     ],
 )
 def test_tables_are_generated_from_the_committed_results(page: str, script: str, flag: str) -> None:

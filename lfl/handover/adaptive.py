@@ -29,6 +29,7 @@ class AdaptiveLoss(nn.Module):
         num_steps: steps of the training to come, over which the run's own are stretched; the run's when omitted.
             After them the loss stays as it is.
         reduction, ignore_index: as in `FixedLoss`.
+        loss, base, trust: as in `lfl.load_loss`.
 
     Raises:
         UserError: the run learned no loss or ended before its model trained, a file is damaged, or a bad argument.
@@ -54,19 +55,23 @@ class AdaptiveLoss(nn.Module):
         num_steps: int | None = None,
         reduction: str = "mean",
         ignore_index: int = IGNORE_INDEX,
+        loss: str | None = None,
+        base: str | None = None,
+        trust: bool = False,
     ) -> None:
         super().__init__()
-        schedule = run if isinstance(run, Schedule) else read_schedule(Path(run))
+        if not isinstance(run, Schedule):
+            run = read_schedule(Path(run), loss=loss, base=base, trust=trust)
         one_of("reduction", reduction, REDUCTIONS)
-        kept = schedule.steps
+        kept = run.steps
         if len(kept) < 2 or kept[0] != 0 or any(a >= b for a, b in pairwise(kept)):
             raise UserError(f"a schedule wants at least two steps that grow from 0, but {kept} came.")
         num_steps = kept[-1] if num_steps is None else num_steps
         if not isinstance(num_steps, int) or num_steps < 1:
             raise UserError(f"num_steps must be a whole number of at least 1, but {num_steps!r} came.")
-        self.loss_fn, self.num_steps = schedule.loss_fn, num_steps
+        self.loss_fn, self.num_steps = run.loss_fn, num_steps
         self.reduction, self.ignore_index = reduction, ignore_index
-        self.phi = as_buffers(map_tree(lambda *each: torch.stack(each), *schedule.phis))
+        self.phi = as_buffers(map_tree(lambda *each: torch.stack(each), *run.phis))
         self.register_buffer("kept_steps", torch.tensor(kept))
         self.register_buffer("steps_taken", torch.tensor(0))
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..errors import one_of
-from ..loss import IGNORE_INDEX, LearnedLoss
+from ..loss import IGNORE_INDEX, AnyLearnedLoss
 from ..types import Tensors
 from .buffers import as_buffers, tensors_of
 from .read import read_loss
@@ -23,7 +23,7 @@ class FixedLoss(nn.Module):
         loss_fn: the learned loss, for class ids or for real values.
         phi: its parameters.
         reduction: `"mean"`, over examples, which is what lfl's own training descends; `"sum"`; or `"none"`: a loss
-            for each class id, or for each real value.
+            for each class id, or for each real value as an example with one output.
         ignore_index: class id of what does not count.
 
     Raises:
@@ -38,7 +38,7 @@ class FixedLoss(nn.Module):
     """
 
     def __init__(
-        self, loss_fn: LearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX
+        self, loss_fn: AnyLearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX
     ) -> None:
         super().__init__()
         one_of("reduction", reduction, REDUCTIONS)
@@ -70,7 +70,15 @@ class FixedLoss(nn.Module):
         return f"FixedLoss({self.loss_fn.kind}, reduction={self.reduction!r})"
 
 
-def load_loss(run: str | Path, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX) -> FixedLoss:
+def load_loss(
+    run: str | Path,
+    *,
+    reduction: str = "mean",
+    ignore_index: int = IGNORE_INDEX,
+    loss: str | None = None,
+    base: str | None = None,
+    trust: bool = False,
+) -> FixedLoss:
     """The loss that a run has learned, as it stood at the end.
 
     In place of `nn.CrossEntropyLoss()` it takes logits and class ids, in place of `nn.MSELoss()` predictions and real
@@ -80,12 +88,16 @@ def load_loss(run: str | Path, *, reduction: str = "mean", ignore_index: int = I
     Args:
         run: a run folder of `lfl train`, by a method that learns or is given a loss.
         reduction, ignore_index: as in `FixedLoss`.
+        loss, base: the run's own loss and base `"module:function"`, whose code may run; a run that was made here needs
+            no naming.
+        trust: whether all is allowed that the folder asks for.
 
     Returns:
         A module on the CPU in float32; `.to()` moves it.
 
     Raises:
-        UserError: the run learned no loss, a file of it is missing or damaged, or a bad argument.
+        UserError: the run learned no loss, a file of it is missing or damaged, it asks for code that was not named, or
+            a bad argument.
     """
-    loss_fn, phi = read_loss(Path(run))
+    loss_fn, phi = read_loss(Path(run), loss=loss, base=base, trust=trust)
     return FixedLoss(loss_fn, phi, reduction=reduction, ignore_index=ignore_index)

@@ -1,6 +1,7 @@
 """A small closed formula for a learned loss, fitted to its curve."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ import numpy as np
 import sympy
 import torch
 
-from ..loss import LearnedLoss
+from ..errors import UserError
+from ..loss import AnyLearnedLoss, LearnedLoss
 from ..loss.curve import REGRESSION_TARGET, axis, sample_curves
 from ..types import Tensors
 
@@ -47,8 +49,8 @@ class Formula(NamedTuple):
     elsewhere: float | None
 
 
-def fit_formulas(loss_fn: LearnedLoss, phi: Tensors) -> list[Formula]:
-    """Formulas for a learned loss: in f for y = 1 and for y = 0, or in e = f - y.
+def fit_formulas(loss_fn: AnyLearnedLoss, phi: Tensors) -> list[Formula]:
+    """Formulas for a learned loss, or for its correction of a base: in f for y = 1 and for y = 0, or in e = f - y.
 
     Least squares over every choice of at most four terms of a fixed list; the fewest terms whose RMS error is within
     0.5 % of the curve's span, else the best four. Coefficients are rounded to five digits before errors are taken.
@@ -59,7 +61,16 @@ def fit_formulas(loss_fn: LearnedLoss, phi: Tensors) -> list[Formula]:
     Returns:
         Classification: two formulas, fitted on probabilities from 0 to 1. Regression: one, fitted on errors from -1 to
         1 about the target 0.5.
+
+    Raises:
+        UserError: the loss is no function of one target and one output.
     """
+    if not isinstance(loss_fn, LearnedLoss):
+        raise UserError(
+            "this loss is not a function of one target and one output, which a formula is fitted to; choose --to torch "
+            "or --to onnx."
+        )
+    loss_fn = replace(loss_fn, base=None)
     points = axis(loss_fn).double().numpy()
     curves = sample_curves(loss_fn, phi).double().numpy()
     if loss_fn.kind == "classification":
@@ -97,20 +108,22 @@ def curve_about(loss_fn: LearnedLoss, phi: Tensors, target: float) -> np.ndarray
         return loss_fn.elementwise(phi, y[:, None], (y + errors)[:, None])[:, 0].double().numpy()
 
 
-def render(formulas: list[Formula], name: str) -> str:
+def render(formulas: list[Formula], name: str, base: str | None = None) -> str:
     """Formulas as text: for each its sympy, LaTeX and Python forms, and its error.
 
     Args:
         formulas: of one loss.
         name: of where the loss comes from.
+        base: the name of the hand-made loss that the formulas are added to; None where there is none.
     """
     classes = len(formulas) == 2
     many = "of C > 10 classes: f_i its power log 10 / log C, the wrong classes' mean counts nine times, 1/10 for 1/C"
+    plus = "" if base is None else f"{base} + "
     lines = [
         f"the loss of {name}, fitted by a formula l of one output",
-        "M = 1/C sum_i l(y_i, f_i): f_i the softmax probability of class i, y_i = 1 for the true class, else 0"
+        f"M = {plus}1/C sum_i l(y_i, f_i): f_i the softmax probability of class i, y_i = 1 for the true class, else 0"
         if classes
-        else "M = 1/C sum_i l(f_i - y_i): f_i output i, y_i its target, scaled to [0, 1]",
+        else f"M = {plus}1/C sum_i l(f_i - y_i): f_i output i, y_i its target, scaled to [0, 1]",
         *([many] if classes else []),
     ]
     for formula in formulas:

@@ -2,37 +2,43 @@
 
 from pathlib import Path
 
-import torch
-
 from ..errors import UserError
-from ..loss import REPRESENTATIONS, LearnedLoss
-from ..run import learned_loss_of, load_history
+from ..loss import AnyLearnedLoss
+from ..run import allowed_loss_of, load_history
 from ..run.folder import check_plain
-from ..run.learned import kind_of_loss, load_phi
+from ..run.learned import load_loss
 from ..types import Tensors
 from .schedule import Schedule
 
 
-def read_loss(folder: Path) -> tuple[LearnedLoss, Tensors]:
+def read_loss(
+    folder: Path, *, loss: str | None = None, base: str | None = None, trust: bool = False
+) -> tuple[AnyLearnedLoss, Tensors]:
     """The learned loss of a run, and its last phi.
 
+    Args:
+        folder: the run folder.
+        loss, base: the run's own `"module:function"`, whose code may run.
+        trust: whether all is allowed that the folder asks for.
+
     Raises:
-        UserError: the run learned no loss, or a file of it is missing or damaged.
+        UserError: the run learned no loss, a file of it is missing or damaged, or it asks for code that was not named.
     """
     check_plain(folder)
-    representation, kind = learned_loss_of(folder), kind_of_loss(folder)
-    phi = load_phi(folder, representation, kind)
-    _, loss_fn = REPRESENTATIONS[representation](kind, generator=torch.Generator())
+    phi, loss_fn = load_loss(folder, allowed_loss_of(folder, loss=loss, base=base, trust=trust))
     return loss_fn, phi
 
 
-def read_schedule(folder: Path) -> Schedule:
+def read_schedule(folder: Path, *, loss: str | None = None, base: str | None = None, trust: bool = False) -> Schedule:
     """The learned loss of a run over the steps in which its model trained.
+
+    Args:
+        folder, loss, base, trust: as in `read_loss`.
 
     Raises:
         UserError: as `read_loss`; the run ended before its model trained.
     """
-    loss_fn, last = read_loss(folder)
+    loss_fn, last = read_loss(folder, loss=loss, base=base, trust=trust)
     history = load_history(folder, last)
     steps = [step for phase, step in zip(history.phases, history.steps, strict=True) if phase == "train"]
     phis = [phi for phase, phi in zip(history.phases, history.phis, strict=True) if phase == "train"]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..loss import LearnedLoss
+from ..loss import AnyLearnedLoss
 from ..trees import map_tree
 from ..types import Tensors
 
@@ -18,7 +18,7 @@ class Schedule(NamedTuple):
         phis: phi after each of them.
     """
 
-    loss_fn: LearnedLoss
+    loss_fn: AnyLearnedLoss
     steps: list[int]
     phis: list[Tensors]
 

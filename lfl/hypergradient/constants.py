@@ -56,7 +56,7 @@ class RefuseConstants(TorchFunctionMode):
             values = tree_leaves((args, kwargs))
             if any(isinstance(v, torch.Tensor) and v.is_floating_point() for v in values):
                 raise UserError(
-                    "the model takes values for constants (torch.no_grad() or detach() in its forward pass), which a "
+                    "the model or the loss takes values for constants (torch.no_grad() or detach()), which a "
                     "finite difference cannot do: it would be wrong, not inexact; choose hypergradient='mixed' or "
                     "'unroll'."
                 )

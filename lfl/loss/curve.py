@@ -1,23 +1,40 @@
-"""A learned loss as curves, for pictures: the loss of one output against that output."""
+"""A learned loss as curves, for pictures: of one output, or of an example against its true class's probability."""
 
 from typing import Any
 
 import torch
 
+from .example import AnyLearnedLoss
 from .lift import LearnedLoss
 
 NUM_POINTS = 101
 REGRESSION_TARGET = 0.5
 """Regression curves are drawn about this target, the middle of the scaled targets' range [0, 1]."""
 
+MARGIN = 0.01
+"""How far the probability of an example's true class stays from 0 and 1, where logarithms have no value."""
 
-def axis(loss_fn: LearnedLoss) -> torch.Tensor:
-    """Where a curve is sampled: the probability from 0 to 1, or the error f - y from -1 to 1."""
-    low = 0.0 if loss_fn.kind == "classification" else -1.0
-    return torch.linspace(low, 1.0, NUM_POINTS)
+CLASSES = 10
+"""Classes of an example whose loss takes any number of them."""
 
 
-def sample_curves(loss_fn: LearnedLoss, phi: Any) -> torch.Tensor:
+def axis(loss_fn: AnyLearnedLoss) -> torch.Tensor:
+    """Where a curve is sampled: the probability from 0 to 1, or the error f - y from -1 to 1.
+
+    The probability of one output; of an example's true class, where the loss is drawn against that.
+    """
+    if loss_fn.kind == "regression":
+        return torch.linspace(-1.0, 1.0, NUM_POINTS)
+    margin = 0.0 if of_one_output(loss_fn) else MARGIN
+    return torch.linspace(margin, 1.0 - margin, NUM_POINTS)
+
+
+def of_one_output(loss_fn: AnyLearnedLoss) -> bool:
+    """Whether a loss is a mean or sum over the outputs of a function of one, and nothing else."""
+    return isinstance(loss_fn, LearnedLoss) and loss_fn.base is None
+
+
+def sample_curves(loss_fn: AnyLearnedLoss, phi: Any) -> torch.Tensor:
     """The learned loss on its axis.
 
     Args:
@@ -25,15 +42,35 @@ def sample_curves(loss_fn: LearnedLoss, phi: Any) -> torch.Tensor:
         phi: its parameters.
 
     Returns:
-        Classification: `[2, points]`, for y = 1 and for y = 0 against the probability. Regression:
-        `[1, points]`, against the error. On the CPU.
+        Classification: `[2, points]`, the loss of one output for y = 1 and for y = 0 against its probability. Where a
+        loss is not a function of one output, or has a base: `[1, points]`, that of an example against the probability
+        of its true class, the other classes sharing the rest evenly; a mean over true classes of a loss that is made
+        for so many, else of ten classes. Regression: `[1, points]`, against the error. On the CPU.
     """
     points = axis(loss_fn)
+    phi = {name: tensor.detach().cpu() for name, tensor in phi.items()}
+    if not isinstance(loss_fn, LearnedLoss) or loss_fn.base is not None:
+        return _of_examples(loss_fn, phi, points)[None]
     targets, outputs = (
         (torch.tensor([1.0, 0.0]), points)
         if loss_fn.kind == "classification"
         else (torch.tensor([REGRESSION_TARGET]), REGRESSION_TARGET + points)
     )
-    phi = {name: tensor.detach().cpu() for name, tensor in phi.items()}
     along = torch.func.vmap(loss_fn.pointwise, (None, None, 0))
     return torch.func.vmap(along, (None, 0, None))(phi, targets, outputs)
+
+
+@torch.no_grad()
+def _of_examples(loss_fn: AnyLearnedLoss, phi: Any, points: torch.Tensor) -> torch.Tensor:
+    if loss_fn.kind == "regression":
+        targets = torch.full_like(points, REGRESSION_TARGET)
+        return loss_fn.of_values(phi, targets + points, targets)
+    only = None if isinstance(loss_fn, LearnedLoss) else loss_fn.num_outputs
+    classes = CLASSES if only is None else only
+    others = ((1.0 - points) / (classes - 1)).log()[:, None].expand(-1, classes)
+    losses = []
+    for true in range(1 if only is None else classes):
+        logits = others.clone()
+        logits[:, true] = points.log()
+        losses.append(loss_fn.of_ids(phi, logits, torch.full((len(points),), true)))
+    return torch.stack(losses).mean(0)

@@ -1,7 +1,7 @@
 """The loss network l_phi of the paper: a small network of two numbers, the target and the output."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -123,26 +123,45 @@ def loss_network(
     hidden, last = (_resolve("activation", name, ACTIVATIONS) for name in (activation, output_activation))
     draw = _resolve("init", init, INITIALISERS)
 
-    sizes = [2, *[width] * depth, 1]
+    phi = draw_layers([2, *[width] * depth, 1], draw, gain=gain, bias=bias, generator=generator, dtype=dtype)
+
+    pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
+    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
+
+
+def draw_layers(
+    sizes: Sequence[int],
+    draw: Initialiser,
+    *,
+    gain: float,
+    bias: bool = False,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> Tensors:
+    """Weights `"0.weight"`, ... of linear layers from each of `sizes` to the next; biases start at zero."""
     phi: Tensors = {}
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         weight = torch.empty(fan_out, fan_in, dtype=dtype, device=generator.device)
         phi[f"{i}.weight"] = gain * draw(weight, generator=generator)
         if bias:
             phi[f"{i}.bias"] = torch.zeros(fan_out, dtype=dtype, device=generator.device)
+    return phi
 
-    pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
-    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
+
+def through_layers(
+    phi: Tensors, x: torch.Tensor, *, depth: int, hidden: Activation = slrelu, last: Activation = identity
+) -> torch.Tensor:
+    """The one output `[...]` of layers that `draw_layers` drew, for inputs `[..., n]`."""
+    for i in range(depth + 1):
+        x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
+        x = hidden(x) if i < depth else last(x)
+    return x[..., 0]
 
 
 def _pointwise(
     phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, depth: int, hidden: Activation, last: Activation
 ) -> torch.Tensor:
-    x = torch.stack((target, output), -1)
-    for i in range(depth + 1):
-        x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
-        x = hidden(x) if i < depth else last(x)
-    return x[..., 0]
+    return through_layers(phi, torch.stack((target, output), -1), depth=depth, hidden=hidden, last=last)
 
 
 def _resolve(

@@ -40,6 +40,7 @@ def _of_kind_and_size(draw: Callable[..., Drawn], kind: Kind, *, base: str | Non
 
 FROM_BASE: dict[str, Representation] = {
     "residual": residual_loss,
+    "residual-network": partial(residual_loss, correction="network"),
     "weight-net": weight_net,
     "true-class": true_class_loss,
 }

@@ -8,13 +8,18 @@ import torch
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
+from .example import AnyLearnedLoss, ExampleLoss, OfExamples
+from .example_network import example_network
 from .lift import LearnedLoss, Pointwise
 from .pointwise import POINTWISE
 
 GAIN = 0.1
-"""Of the drawn weights of a correction. At 0.1 the first loss is the hand-made one to a thousandth."""
+"""Of the drawn weights of a correction: small, so that the first gradient is the base's to a thousandth."""
 
-LAST = {"network": "2.weight", "taylor-quadratic": "coefficients", "taylor-cubic": "coefficients"}
+EXAMPLE = "example"
+"""The correction that sees an example as a whole."""
+
+LAST = {EXAMPLE: "2.weight", "network": "2.weight", "taylor-quadratic": "coefficients", "taylor-cubic": "coefficients"}
 """Of each correction, the part of phi that makes it 0 where it is 0."""
 
 
@@ -22,29 +27,32 @@ def residual_loss(
     kind: Kind,
     *,
     base: str | TaskLoss | None = None,
-    correction: str | tuple[Tensors, LearnedLoss] = "network",
+    correction: str | tuple[Tensors, LearnedLoss] | None = None,
     gain: float = GAIN,
     bound: float | None = None,
     exact: bool = False,
     num_outputs: int | None = None,
     generator: torch.Generator,
-) -> tuple[Tensors, LearnedLoss]:
+) -> tuple[Tensors, AnyLearnedLoss]:
     """Draw a learned loss that starts at a hand-made one and learns what to add to it.
 
-        M_phi(y, f) = L(y, f) + C_phi(y, f)        L the base, C_phi a small network's loss
+        M_phi(y, f) = L(y, f) + C_phi(y, f)        L the base, C_phi the correction
 
-    The base is computed from the outputs themselves, cross-entropy from logits. Values, scale and first steps are then
-    those of ordinary training, and phi is free to change the shape of the loss.
+    The base is computed from the outputs themselves, cross-entropy from logits. As drawn, the first gradient of an
+    output is the base's to a part in a thousand (over 200 draws within 5e-7 for ten classes, 3e-4 for regression); the
+    loss lies within 0.04 of the base, nearly by a constant. phi is free to change the shape of the loss from there.
 
     Args:
         kind: `"classification"` or `"regression"`.
         base: L: a name in `lfl.loss.HANDCRAFTED[kind]`; `"module:function"`, imported; a function
             `(outputs, targets) -> [batch]`; cross-entropy or squared error when omitted.
-        correction: C_phi: `"network"`, `"relu-softplus"`, `"taylor-quadratic"` or `"taylor-cubic"`; or a pair
-            `(phi, loss_fn)` as `lfl.loss_network` returns.
-        gain: factor on the drawn weights of each layer of `"network"`; the others are drawn as they are by themselves.
-        bound: of the correction of one output: B tanh(c / B) in place of c, so that no example's loss is moved by more
-            than B (of a correction that is a mean over outputs); None for none.
+        correction: C_phi: `"example"`, a network of an example's confidence, for classes
+            (`lfl.loss.example_network`); `"network"`, the paper's network of one output at a time; `"relu-softplus"`,
+            `"taylor-quadratic"` or `"taylor-cubic"`; or a pair `(phi, loss_fn)` as `lfl.loss_network` returns. When
+            omitted, `"example"` for classes and `"network"` for real values.
+        gain: factor on the drawn weights of each layer of a network; polynomials are drawn as they are by themselves.
+        bound: of the correction of an example, or of one output: B tanh(c / B) in place of c, so that no example's loss
+            is moved by more than B; None for none.
         exact: whether the correction starts at 0, so that the first loss is the base to the bit: the last layer of the
             network, or the coefficients of a polynomial, start at 0. In a network the other layers then have no
             gradient at the first step of phi, and have one from the second on.
@@ -67,8 +75,17 @@ def residual_loss(
     own = base_loss(kind, base, num_outputs=num_outputs)
     if bound is not None and not 0.0 < bound < float("inf"):
         raise UserError(f"bound must be a finite number above 0, or None, but got {bound!r}.")
+    if correction is None:
+        correction = EXAMPLE if kind == "classification" else "network"
+    if correction == EXAMPLE:
+        if kind != "classification":
+            raise UserError(f"the correction {EXAMPLE} is for classes, but the targets are of {kind}; choose another.")
+        phi, of_example = example_network(gain=gain, generator=generator)
+        if exact:
+            phi = _started_at_zero(phi, EXAMPLE)
+        return phi, ExampleLoss(partial(_corrected, own, of_example, bound), kind)
     if isinstance(correction, str):
-        one_of("correction", correction, list(POINTWISE))
+        one_of("correction", correction, [EXAMPLE, *POINTWISE])
         options = {"gain": gain} if correction == "network" else {}
         phi, loss_fn = POINTWISE[correction](kind, **options, generator=generator)
         if exact:
@@ -87,6 +104,18 @@ def _started_at_zero(phi: Tensors, correction: str) -> Tensors:
     if correction not in LAST:
         raise UserError(f"{correction} cannot start at 0; choose one of {', '.join(LAST)}, or leave exact out.")
     return phi | {LAST[correction]: torch.zeros_like(phi[LAST[correction]])}
+
+
+def _corrected(
+    base: TaskLoss,
+    correction: OfExamples,
+    bound: float | None,
+    phi: Tensors,
+    logits: torch.Tensor,
+    ids: torch.Tensor,
+) -> torch.Tensor:
+    change = correction(phi, logits, ids)
+    return base(logits, ids) + (change if bound is None else bound * torch.tanh(change / bound))
 
 
 def _bounded(

@@ -11,9 +11,9 @@ from .handcrafted import cross_entropy
 def vector_scaling(kind: Kind, *, num_outputs: int, generator: torch.Generator) -> tuple[Tensors, ExampleLoss]:
     """Make the learned vector-scaling loss, for classes that are not equally common.
 
-        M_phi(y, f) = w_y CE(Delta * f + iota, y)        f the logits; w, Delta (both above 0) and iota one number a class
+        M_phi(y, f) = w_y CE(Delta * f + iota, y)        f the logits; w, Delta and iota one number a class
 
-    It starts exactly at cross-entropy: w = Delta = 1, iota = 0. phi holds the logarithms of w and Delta.
+    w and Delta are above 0: phi holds their logarithms. It starts exactly at cross-entropy, w = Delta = 1, iota = 0.
 
     Args:
         kind: `"classification"`.

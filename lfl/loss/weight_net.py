@@ -29,11 +29,13 @@ def weight_net(
         M_phi(y, f) = w_phi(l) l,    w_phi(l) = scale sigmoid(b_2 + W_2 relu(b_1 + W_1 l)),    l = L(y, f) the base
 
     The weight is a constant to the model, as in the published code: theta's gradient is `w_phi(l) grad l`. The
-    hypergradient through one step of theta is exact in every form but `"finite-difference"`, which refuses constants.
-    Through K > 1 steps it leaves out how the weights change with theta.
+    hypergradient through one step of theta is as exact as any. Through K > 1 steps it leaves out how the weights change
+    with theta, as the constant says, and `"finite-difference"` refuses.
 
     As published, `scale` is 1 and weights and biases are drawn as `torch.nn.Linear` draws them (`gain` 1): the first
-    weight is about 1/2, anywhere from 0.3 to 0.7. By default it is within 4 % of 1, so that the first loss is the base.
+    weight is about sigmoid(0) = 1/2 (over 200 draws 0.5 +- 0.08 for a loss of 1, and from 0.13 to 0.88 for losses up to
+    3). By default it is about 1: from 0.89 to 1.11 for losses up to 3, so that the first gradient is the base's to
+    some 4 %.
 
     Args:
         kind, base, num_outputs, generator: as in `residual_loss`.

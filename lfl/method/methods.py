@@ -51,7 +51,8 @@ JUDGED_ON_VALID = {"init_objective": "valid"}
 RESIDUAL = {
     "loss": "residual",
     "init_steps": 0,
-    "outer_lr": 1e-3,
+    "outer_lr": 1e-2,
+    "meta_every": 10,
     "outer_schedule": "model",
     "schedule": "cosine",
     "momentum": 0.9,
@@ -59,7 +60,8 @@ RESIDUAL = {
 }
 """The loss starts at one made by hand, so that nothing has to be learned offline; what it learns then has to come
 within one training, which takes a larger rate. Adam divides by the size of the gradient, which shrinks with the model's
-rate: a loss whose own rate stays would wander at full speed at the end."""
+rate: a loss whose own rate stays would wander at full speed at the end. A step of the loss for ten of the model, ten
+times as long, learns as well as one for each (docs/value.md); with another `meta_every` the rate changes with it."""
 
 METHODS: dict[str, Method] = {
     "baseline": Method(False, False, train_only),

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from ..run.curves import Curves
 from .gather import Comparison, Group
-from .losses import TITLES, horizontal, learned_phases, targets
+from .losses import TITLES, horizontal, learned_phases, measure, targets
 from .panel import Panel
 from .read import RunLog
 from .style import STEP_COLOURS
@@ -53,7 +53,7 @@ def _loss_chart(group: Group, run: RunLog, curves: Curves) -> dict[str, Any]:
     looks = [(str(curves.phase[i]), int(curves.step[i])) for i in kept]
     return {
         "name": f"{group.label}, seed {run.seed}",
-        "measure": "learned loss of one output",
+        "measure": measure(curves),
         "axis": horizontal(curves),
         "x": rounded(curves.axis),
         "targets": targets(curves),

@@ -18,9 +18,10 @@ TITLES = {"init": "offline initialisation", "train": "training"}
 
 
 def draw_losses(folder: Path) -> Path | None:
-    """Draw `losses.png` of a run: l_phi against the output, coloured by step.
+    """Draw `losses.png` of a run: the learned loss against the output, coloured by step.
 
-    One row a phase in which phi was learned; classification has a column for y = 1 and one for y = 0.
+    One row a phase in which phi was learned; classification has a column for y = 1 and one for y = 0, or one column
+    where the loss is that of a whole example.
 
     Args:
         folder: a run folder.
@@ -60,7 +61,7 @@ def losses_figure(curves: Curves, method: str, title: str) -> Figure:
             panel.set_xlabel(horizontal(curves))
             panel.set_title(f"{TITLES[phase]}, {targets(curves)[column]}", fontsize=10)
             panel.grid(alpha=0.25)
-        row[0].set_ylabel("learned loss of one output")
+        row[0].set_ylabel(measure(curves))
         figure.colorbar(colour, ax=list(row), label="step")
     figure.suptitle(for_picture(title), fontsize=11)
     return figure
@@ -68,9 +69,18 @@ def losses_figure(curves: Curves, method: str, title: str) -> Figure:
 
 def targets(curves: Curves) -> list[str]:
     """The target of each curve."""
-    return ["y = 1", "y = 0"] if curves.kind == "classification" else [f"y = {REGRESSION_TARGET}"]
+    if curves.kind == "regression":
+        return [f"y = {REGRESSION_TARGET}"]
+    return ["y = 1", "y = 0"] if curves.of_one_output else ["an example"]
+
+
+def measure(curves: Curves) -> str:
+    """What a curve shows."""
+    return "learned loss of one output" if curves.of_one_output else "learned loss of an example"
 
 
 def horizontal(curves: Curves) -> str:
     """What a learned loss is drawn against."""
-    return "probability f" if curves.kind == "classification" else "error f − y"
+    if curves.kind == "regression":
+        return "error f − y"
+    return "probability f" if curves.of_one_output else "probability of the true class"

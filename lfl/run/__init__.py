@@ -2,7 +2,7 @@
 
 from .execute import execute, execute_seeds
 from .history import History
-from .learned import learned_loss_of, load_history
+from .learned import allowed_loss_of, learned_loss_of, load_history
 from .load import Run, data_folder, load_data, load_model, load_run, measure_test, test_error
 from .predict import predict
 from .record import Result
@@ -18,6 +18,7 @@ __all__ = [
     "Result",
     "Run",
     "agreement",
+    "allowed_loss_of",
     "data_folder",
     "execute",
     "execute_seeds",

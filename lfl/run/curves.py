@@ -18,13 +18,14 @@ DRAWABLE = 1e30
 
 
 class Curves(NamedTuple):
-    """l_phi at some steps of each phase.
+    """A learned loss at some steps of each phase.
 
     Args:
-        axis: `[points]`, the probability f from 0 to 1, or the error f - y from -1 to 1.
+        axis: `[points]`, the probability from 0 to 1, or the error f - y from -1 to 1.
         phase: `[n]`, `"init"` or `"train"`.
         step: `[n]`, steps of the phase that were done.
-        curves: `[n, targets, points]`, for y = 1 and y = 0, or for the one target of regression.
+        curves: `[n, targets, points]`: for classes of one output, for y = 1 and y = 0, or of a whole example against
+            the probability of its true class; for regression of one output, for the one target.
     """
 
     axis: NDArray[np.float32]
@@ -35,7 +36,12 @@ class Curves(NamedTuple):
     @property
     def kind(self) -> Kind:
         """What the targets are."""
-        return "classification" if self.curves.shape[1] == 2 else "regression"
+        return "classification" if self.axis[0] >= 0.0 else "regression"
+
+    @property
+    def of_one_output(self) -> bool:
+        """Whether they are the loss of one output; else that of a whole example."""
+        return self.kind == "regression" or self.curves.shape[1] == 2
 
 
 def read_curves(folder: Path) -> Curves | None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
-from ..loss import LearnedLoss
+from ..loss import AnyLearnedLoss
 from ..loss.curve import axis, sample_curves
 from ..training import Progress
 from ..trees import map_tree
@@ -78,7 +78,7 @@ class History:
             [{name: t[i].clone() for name, t in named.items()} for i in range(n)],
         )
 
-    def curves(self, loss_fn: LearnedLoss) -> bytes:
+    def curves(self, loss_fn: AnyLearnedLoss) -> bytes:
         """The learned loss as an npz file: `axis [points]`, and `phase`, `step`, `curves [n, targets, points]`."""
         file = io.BytesIO()
         content: dict[str, Any] = {

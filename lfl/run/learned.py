@@ -1,32 +1,73 @@
 """Read back what a run has learned beside its model."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
-from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes
+from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
 from ..errors import UserError
-from ..loss import REPRESENTATIONS
+from ..loss import REPRESENTATIONS, AnyLearnedLoss, draw_loss
+from ..task import Encoding
 from ..training.learned import RATE
 from ..types import Kind, Tensors
+from ..user_code import is_own
 from .curves import read_curves
 from .history import MOST_LOOKS, History
 from .schema import read_known
 from .tensors import read_tensors, refuse_odd
+from .trust import Named, allow, asked_for
 
 MOST_HISTORY = 1024 * MEBIBYTE
 
+MOST_OUTPUTS = 2**24
+"""Of a loss that has numbers for each output."""
+
+
+class Made(NamedTuple):
+    """What the learned loss of a run is made of: settings of the run.
+
+    Args:
+        loss: the name of its representation, or a user's own, `"module:function"`.
+        base: the handcrafted loss that it starts from, by name or a user's own; None where it has none.
+    """
+
+    loss: str
+    base: str | None
+
 
 def learned_loss_of(folder: Path) -> str:
-    """What the learned loss of a run is made of: the name of its representation.
+    """What the learned loss of a run is made of: the name of its representation, or a user's own.
 
     Raises:
         UserError: not the folder of a run that learned a loss.
     """
+    return _made(folder, read_known(folder / "config.json")).loss
+
+
+def allowed_loss_of(folder: Path, *, loss: str | None = None, base: str | None = None, trust: bool = False) -> Made:
+    """The same with its base, to be used: where it is code, only if that was named.
+
+    Args:
+        folder: of a run that learned a loss.
+        loss, base: the run's own `"module:function"`, whose code may run.
+        trust: whether all is allowed that the folder asks for.
+
+    Raises:
+        UserError: as `learned_loss_of`; it asks for code that was not named.
+    """
     config = read_known(folder / "config.json")
-    if not (folder / "loss_curves.npz").is_file() or config.get("loss") not in REPRESENTATIONS:
+    made = _made(folder, config)
+    asked = asked_for(config, config.get("data_dir"))
+    allow(folder, asked, Named(loss=loss, base=base, trust=trust), ["loss", "base"])
+    return made
+
+
+def _made(folder: Path, config: dict[str, Any]) -> Made:
+    loss = config.get("loss")
+    if not (folder / "loss_curves.npz").is_file() or not (loss in REPRESENTATIONS or is_own(loss)):
         raise UserError(f"{folder} learned no loss (method {config.get('method')}); name a run of ml3 or adalfl.")
-    return str(config["loss"])
+    return Made(str(loss), config["base"])
 
 
 def kind_of_loss(folder: Path) -> Kind:
@@ -37,21 +78,51 @@ def kind_of_loss(folder: Path) -> Kind:
     return curves.kind
 
 
-def load_phi(folder: Path, representation: str, kind: Kind) -> Tensors:
-    """The learned loss of a run, without a learning rate that it may have learned beside it.
+def load_loss(folder: Path, made: Made) -> tuple[Tensors, AnyLearnedLoss]:
+    """The learned loss of a run, which was allowed.
+
+    Raises:
+        UserError: a file of it is missing or damaged, or its code does not work.
+    """
+    kind = kind_of_loss(folder)
+    num_outputs = _num_outputs(folder, made)
+    like, loss_fn = draw_loss(made.loss, kind, num_outputs=num_outputs, base=made.base, generator=torch.Generator())
+    return load_phi(folder, made, kind, like), loss_fn
+
+
+def _num_outputs(folder: Path, made: Made) -> int:
+    """Classes, or width of the targets, for a loss that depends on it; else 1."""
+    if made.loss != "vector-scaling" and not is_own(made.loss) and not is_own(made.base):
+        return 1
+    path = folder / "encoding.json"
+    num_outputs = Encoding.of(read_json(path, dict[str, object]), str(path)).num_outputs
+    if num_outputs > MOST_OUTPUTS:
+        raise UserError(f"{path} has {num_outputs:,} outputs, more than a loss can have; the run cannot be used.")
+    return num_outputs
+
+
+def load_phi(folder: Path, made: Made, kind: Kind, like: Tensors) -> Tensors:
+    """phi of the learned loss of a run, without a learning rate that it may have learned beside it.
+
+    Args:
+        folder: of the run.
+        made: what the loss is to be made of.
+        kind: of the targets that it is to be for.
+        like: tensors of the names, shapes and types that it is to have.
 
     Raises:
         UserError: not the folder of a run that learned such a loss for such targets.
     """
-    found = learned_loss_of(folder)
-    if found != representation:
-        raise UserError(f"the loss of {folder} is {found}, but got --loss {representation}; leave --loss out.")
+    found = _made(folder, read_known(folder / "config.json"))
+    for name, has in found._asdict().items():
+        wanted = getattr(made, name)
+        if has != wanted:
+            raise UserError(f"the {name} of {folder} is {has}, but got --{name} {wanted}; leave --{name} out.")
     learned_for = kind_of_loss(folder)
     if learned_for != kind:
         raise UserError(
             f"the loss of {folder} was learned for {learned_for}, but this task is {kind}; choose another run."
         )
-    like, _ = REPRESENTATIONS[representation](kind, generator=torch.Generator())
     return read_tensors(folder / "phi.safetensors", like, ignored={RATE}, finite=True)
 
 

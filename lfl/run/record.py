@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from msgspec import structs, to_builtins
 
 from ..errors import UserError
-from ..loss import LearnedLoss
+from ..loss import AnyLearnedLoss
 from ..training import Progress
 from ..types import Kind
 from .best import Best, Snapshot
@@ -59,7 +59,7 @@ class Record:
     def __init__(
         self,
         folder: Path,
-        learned_loss: LearnedLoss | None,
+        learned_loss: AnyLearnedLoss | None,
         *,
         history: History | None = None,
         best: Best | None = None,

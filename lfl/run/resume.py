@@ -39,7 +39,7 @@ def resume(
         device: where to go on; the run's own when omitted.
         watch: called with each `Progress`.
         say: called with what is worth knowing: damaged checkpoints, and what differs from where the run began.
-        named: what else of its settings is allowed: its own model, its own data, the run whose loss it trains on.
+        named: what else of its settings is allowed: its own model, loss and data, the run whose loss it trains on.
 
     Returns:
         A `Result` for each seed.

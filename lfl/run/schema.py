@@ -149,7 +149,7 @@ def read_known(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or a setting or fact is of another type.
     """
-    config = read_json(path, dict[str, Any])
+    config = ADDED | read_json(path, dict[str, Any])
     converted(config, Facts, str(path))
     for name in NAMES.keys() & config.keys():
         try:

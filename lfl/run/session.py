@@ -17,7 +17,7 @@ from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from .folder import check_plain
 from .history import MOST_LOOKS, History
-from .learned import load_phi
+from .learned import Made, load_phi
 from .looks import Looks
 from .record import Record, Result
 from .schema import Ended, Left, Look
@@ -51,7 +51,10 @@ def build_session(
     task: Task, settings: Settings, steps: Programs, seeds: Sequence[int] | None, watch: Watch | None
 ) -> Session:
     """The session of a run, on programs that were built for it."""
-    given = None if settings.loss_from is None else load_phi(Path(settings.loss_from), settings.loss, task.kind)
+    given = None
+    if settings.loss_from is not None:
+        like = learned(task, settings, settings.seed).phi_0 or {}
+        given = load_phi(Path(settings.loss_from), Made(settings.loss, settings.base), task.kind, like)
     problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=given)
     return Session(task, settings, plan(settings.method, problem), seeds, watch)
 

@@ -1,8 +1,9 @@
 """What a run folder asks for beyond its own files is used only where the person asked for it too.
 
-A folder may come from somebody else. Its settings can name a model of one's own, which is code, and data or another
-run's loss anywhere on the disk. Such a name counts in three cases: it was given again in this command; everything is
-trusted (`--trust`); or this user's lfl made the run in this very place, which it notes outside of the folder.
+A folder may come from somebody else. Its settings can name a model or a loss of one's own, which is code, and data or
+another run's loss anywhere on the disk. Such a name counts in three cases: it was given again in this command;
+everything is trusted (`--trust`); or this user's lfl made the run in this very place, which it notes outside of the
+folder.
 """
 
 import hashlib
@@ -19,13 +20,15 @@ from ..errors import UserError
 from ..places import own_cache, state_folder
 from ..task import TASKS, WITHOUT_DATA_DIR, is_file_task
 from ..training import Settings
+from ..user_code import is_own
 
 MADE_HERE = "made-here"
 """In the user's state folder: a line for each run that asks for something, a digest of its place and of that."""
 
-WORDS = {
-    "model": "run the code of the model {}",
-    "objective": "run the code of the objective {}",
+CODE = ("model", "loss", "base", "objective")
+"""Settings that may name code, `"module:function"`."""
+
+WORDS = {name: f"run the code of the {name} {{}}" for name in CODE} | {
     "task": "read {}",
     "valid": "read {}",
     "data_dir": "read data in {}",
@@ -33,15 +36,11 @@ WORDS = {
 }
 
 
-CODE = ("model", "objective")
-"""Settings that can name a function of the user's own, `"module:function"`."""
-
-
 class Named(NamedTuple):
     """What the person named in this command.
 
     Args:
-        model, objective: `"module:function"`, the run's own.
+        model, loss, base, objective: `"module:function"`, the run's own.
         task: the path of the run's own data, where they are now.
         valid: the path of the run's own clean data, where they are now.
         data_dir: the folder of the data sets.
@@ -50,6 +49,8 @@ class Named(NamedTuple):
     """
 
     model: str | None = None
+    loss: str | None = None
+    base: str | None = None
     objective: str | None = None
     task: str | None = None
     valid: str | None = None
@@ -60,11 +61,8 @@ class Named(NamedTuple):
 
 def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
     """What settings ask for beyond lfl itself and its own cache, by name."""
-    asked: dict[str, str] = {}
+    asked = {name: str(settings[name]) for name in CODE if is_own(settings.get(name))}
     task = settings.get("task")
-    for name in CODE:
-        if isinstance(settings.get(name), str) and ":" in settings[name]:
-            asked[name] = settings[name]
     if isinstance(task, str) and task not in TASKS and is_file_task(task):
         asked["task"] = task
     elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):

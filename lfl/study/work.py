@@ -17,7 +17,7 @@ from ..run import Named, Result, execute, execute_seeds, resume
 from ..run.checkpoint import FOLDER
 from ..run.folder import check_plain, explained
 from ..run.schema import read_facts, read_known, read_settings
-from ..run.trust import asked_for, note_made_here, was_made_here
+from ..run.trust import CODE, asked_for, note_made_here, was_made_here
 from ..task import Task
 from ..training import Progress
 from .cell import Cell
@@ -105,13 +105,8 @@ def go_on(cell: Cell, scratch_of: int | None, worker: Worker) -> None:
             write_origin(scratch, len(runs))
             folder = scratch / "runs" if scratch_of is None else runs[0]
             asked = cell.settings  # by this very command
-            named = Named(
-                model=asked.model,
-                objective=asked.objective,
-                task=asked.task,
-                valid=asked.valid,
-                loss_from=asked.loss_from,
-            )
+            code = {name: getattr(asked, name) for name in CODE}
+            named = Named(**code, task=asked.task, valid=asked.valid, loss_from=asked.loss_from)
             return resume(folder, data_dir=worker.data_dir, device=task.device, watch=worker.watch, named=named)
 
         _ended(cell, scratch, [read_settings(run).seed for run in runs], run)

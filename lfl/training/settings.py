@@ -258,7 +258,12 @@ def resolve(
     values |= METHODS[method].defaults
     if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
         values |= {"momentum": 0.0, "nesterov": False}
+    if "meta_every" not in asked:  # the nearest multiple
+        values["meta_every"] = lookahead * max(1, round(values["meta_every"] / lookahead))
     values |= asked
+    own = METHODS[method].defaults
+    if "meta_every" in own and "outer_lr" not in asked:  # fewer steps of phi are as many times longer
+        values["outer_lr"] = own["outer_lr"] * values["meta_every"] / own["meta_every"]
     values.setdefault("base", defaults.loss if uses_base(method, values["loss"]) else None)
     return Settings(task=task, model=model, method=method, seed=seed, **values)
 

@@ -1,5 +1,6 @@
 """Data files that cannot be used, by `lfl train` and `lfl predict`: two lines, status 2, nothing left behind."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from lfl.run import load_data
 
 QUICK = ["--model", "logistic", "--method", "baseline", "--steps", "3", "--batch-size", "8"]
 X, Y = np.arange(120.0).reshape(40, 3) % 7, np.arange(40) % 2
@@ -72,6 +75,42 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
         "t.npz: classification wants one class a row",
     ),
     "a damaged picture": (lambda p: picture(p / "t"), ["t/"], "t/0/0.png is no picture"),
+    "clean data of another kind": (
+        lambda p: (arrays(p / "t.npz"), table(p / "c.csv")),
+        ["t.npz", "--valid", "c.csv"],
+        "--valid wants a .npz, like the task t.npz, but got c.csv",
+    ),
+    "clean data of a named task": (
+        lambda p: arrays(p / "c.npz"),
+        ["digits", "--valid", "c.npz"],
+        "--valid is for your own data, but the task is digits",
+    ),
+    "clean data that are not there": (
+        lambda p: table(p / "t.csv"),
+        ["t.csv", *TARGET, "--valid", "c.csv"],
+        "cannot read c.csv",
+    ),
+    "a clean table that lacks a column": (
+        lambda p: (table(p / "t.csv"), (p / "c.csv").write_text("a,b,y\n1,2,no\n")),
+        ["t.csv", *TARGET, "--valid", "c.csv"],
+        "c.csv has no column 'c'",
+    ),
+    "a clean table with another class": (
+        lambda p: (table(p / "t.csv"), table(p / "c.csv", "1,2,3,perhaps")),
+        ["t.csv", *TARGET, "--valid", "c.csv"],
+        "t.csv: valid has the class 'perhaps', which train lacks",
+    ),
+    "more clean data than there are": (
+        lambda p: arrays(p / "t.npz"),
+        ["t.npz", "--valid-size", "30"],
+        "--valid-size is 30, but train has 32 rows, of which at most 22 can be split off",
+    ),
+    "no clean data at all": (lambda p: arrays(p / "t.npz"), ["t.npz", "--valid-size", "0"], "at least 1, but got 0"),
+    "clean data twice over": (
+        lambda p: arrays(p / "t.npz", x_valid=X, y_valid=Y),
+        ["t.npz", "--valid-size", "9"],
+        "t.npz: --valid-size is for clean data split off train, but you give your own",
+    ),
     "a long name": (lambda p: None, ["x" * 300 + ".csv", *TARGET], "File name too long"),
 }
 
@@ -91,6 +130,68 @@ def test_data_that_cannot_be_trained_on(case: str, lfl_command, tmp_path: Path) 
     before = set(tmp_path.rglob("*"))
     status, _, err = lfl_command("train", *QUICK, "--task", *arguments)
     check(tmp_path, before, status, err, words)
+
+
+def test_clean_data_are_told_of_and_kept_out(lfl_command, tmp_path: Path) -> None:
+    """From the command to the run folder and back: arrays, a table and pictures."""
+    arrays(tmp_path / "t.npz", x_valid=X[:12] + 1, y_valid=Y[:12])
+    table(tmp_path / "t.csv")
+    table(tmp_path / "c.csv", "1,2,3,no")
+    for part in ("train", "valid"):
+        (picture(tmp_path / "t" / part) / "0" / "0.png").unlink()
+    quick = [*QUICK, "--eval-split"]
+    cases = {
+        "t.npz": ([], "12 examples from x_valid of t.npz", "rows 28 train, 12 valid, 8 test, 4 eval"),
+        "t.csv": ([*TARGET, "--valid", "c.csv"], "41 examples from c.csv", "rows 28 train, 41 valid, 8 test, 4 eval"),
+        "t/": ([], f"29 examples from {Path('t/valid')}", "rows 20 train, 29 valid, 6 test, 3 eval"),
+    }
+    for task, (own, clean, rows) in cases.items():
+        status, out, err = lfl_command("train", *quick, "--task", task, *own, "--out", f"run-{task.strip('/')}")
+        assert (status, err) == (0, ""), task
+        assert rows in out
+        assert out.splitlines()[1] == f"clean data: {clean}, kept out of training"
+        assert lfl_command("eval", f"run-{task.strip('/')}")[0] == 0
+    config = json.loads((tmp_path / "run-t.csv" / "config.json").read_text())
+    assert (config["valid"], config["valid_size"]) == ("c.csv", None)
+    assert lfl_command("train", "--config", "run-t.csv/config.json", "--out", "again")[0] == 0
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["valid"] == "c.csv"
+
+    table(tmp_path / "c.csv", "1,2,4,no")
+    status, _, err = lfl_command("eval", "run-t.csv")
+    assert (status, "are not those that run-t.csv was trained on" in err) == (2, True)
+    status, _, err = lfl_command("eval", "run-t.npz", "--valid", "c.csv")
+    assert (status, "run-t.npz was trained without --valid" in err) == (2, True)
+
+
+def test_a_number_of_clean_data_is_kept_from_the_command_to_the_comparison(lfl_command, tmp_path: Path) -> None:
+    arrays(tmp_path / "t.npz")
+    for size, words in ((["--valid-size", "9"], "9"), ([], "4")):
+        status, out, err = lfl_command("train", *QUICK, "--task", "t.npz", *size, "--out", f"run-{words}")
+        assert (status, err) == (0, "")
+        assert f"clean data: {words} examples split off train, kept out of training" in out
+        assert lfl_command("eval", f"run-{words}")[0] == 0
+    assert load_data(tmp_path / "run-9").valid.x.shape == (9, 3)
+    status, out, _ = lfl_command("train", *QUICK, "--valid-size", "50", "--out", "digits")
+    assert status == 0
+    assert out.splitlines()[0] == "clean data: 50 examples split off train, kept out of training"
+    compared = ["compare", "--methods", "baseline,adalfl", "--seeds", "1", "--steps", "3", "--init-steps", "2"]
+    compared += ["--model", "logistic", "--batch-size", "8"]
+    status, _, err = lfl_command(*compared, "--task", "t.npz", "--valid-size", "9", "--out", "both")
+    assert (status, err) == (0, "")
+    sizes = [json.loads(path.read_text())["valid_size"] for path in (tmp_path / "both").glob("*/seed-0/config.json")]
+    assert sizes == [9, 9]
+    status, _, err = lfl_command(*compared, "--task", "t.npz", "--valid-size", "8", "--out", "both")
+    assert (status, "was made with valid_size 9, but 8 is asked for now" in err) == (2, True)
+
+
+def test_a_comparison_on_clean_data_of_one_s_own(lfl_command, tmp_path: Path) -> None:
+    table(tmp_path / "t.csv")
+    table(tmp_path / "c.csv")
+    arguments = ["compare", "--methods", "baseline", "--seeds", "1", "--steps", "3", "--model", "logistic"]
+    own = ["--batch-size", "8", "--task", "t.csv", *TARGET, "--valid", "c.csv", "--out", "out"]
+    assert lfl_command(*arguments, *own)[0] == 0
+    (run,) = (tmp_path / "out").glob("*/seed-0")
+    assert load_data(run).valid_from == "c.csv"
 
 
 def test_inputs_that_cannot_be_predicted_for(lfl_command, tmp_path: Path) -> None:

@@ -184,6 +184,33 @@ def test_data_of_one_s_own_are_read_where_they_are_named(foreign: Path, lfl_comm
         assert out.startswith("test error")
 
 
+@pytest.mark.parametrize("command", ["eval", "resume", "train --config"])
+def test_clean_data_of_one_s_own_are_read_where_they_are_named(command: str, foreign: Path, lfl_command) -> None:
+    digits = load_task("digits", foreign)
+    x, y = digits.train.x.numpy(), digits.train.y.numpy()
+    np.savez(foreign / "own.npz", x_train=x[:200], y_train=y[:200])
+    np.savez(foreign / "secret.npz", x=x[200:230], y=y[200:230])
+    own = {"task": "own.npz", "valid": "secret.npz"}
+    for name, watch in (("done", None), ("stopped", stop)):
+        shutil.rmtree(foreign / name)
+        task = load_task("own.npz", foreign, valid="secret.npz")
+        execute(task, resolve(task.defaults, model="logistic", **own, **SMALL), foreign / "here", watch)
+        shutil.move(foreign / "here", foreign / name)
+    arguments = [*COMMANDS[command], "--task", "own.npz"]
+    status, _, err = lfl_command(*arguments)
+    assert (status, "asks to read secret.npz" in err) == (2, True)
+    assert "give --valid secret.npz, or --trust" in err
+    assert not (foreign / "again").exists()
+    status, _, err = lfl_command(*arguments, "--valid", "secret.npz")
+    assert (status, err) == (0, "")
+    if command == "eval":
+        assert lfl_command(*arguments, "--trust")[0] == 0
+        shutil.move(foreign / "secret.npz", foreign / "moved.npz")
+        assert lfl_command(*arguments, "--valid", "moved.npz")[0] == 0
+        status, _, err = lfl_command(*arguments, "--valid", "own.npz")
+        assert (status, "own.npz lacks x and y" in err) == (2, True)
+
+
 def test_what_was_made_here_goes_on_by_itself(tmp_path: Path, lfl_command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of one's own on data of one's own is trained, measured and repeated without naming either again."""
     home = tmp_path / "state"

@@ -21,7 +21,7 @@ from lfl.training import resolve
 pytestmark = pytest.mark.slow
 
 CASES = 300
-"""Of each of the five tests."""
+"""Of each of the six tests."""
 
 MOST_GROWTH = 400_000
 """Of the process over a test, in KiB."""
@@ -107,9 +107,11 @@ def arrays(draw: st.DrawFn, *names: str) -> bytes:
     """Arrays of any type and shape, with a few bytes changed."""
     file = io.BytesIO()
     content = {}
-    tested = draw(st.booleans())
+    tested, judged = draw(st.booleans()), draw(st.booleans())
     for name in names:
         if name.endswith("test") and draw(st.sampled_from([tested, tested, not tested])):
+            continue
+        if name.endswith("valid") and draw(st.sampled_from([judged, judged, not judged])):
             continue
         likely = (40, 3) if name.startswith("x") else (40,)
         shape = draw(st.sampled_from([likely] * 36 + SHAPES))
@@ -194,11 +196,26 @@ def test_tables(content: bytes, kind: str | None, target: str) -> None:
 
 
 @many
-@given(arrays("x_train", "y_train", "x_test", "y_test"), st.sampled_from([None, None, "classification", "regression"]))
-def test_arrays(content: bytes, kind: str | None) -> None:
+@given(tables(), tables(), st.sampled_from(["y", "y", "c", "b"]))
+def test_clean_tables(content: bytes, clean: bytes, target: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "t.csv").write_bytes(content)
+        (Path(folder) / "v.csv").write_bytes(clean)
+        checked(lambda: sound(load_task(f"{folder}/t.csv", Path(folder), target=target, valid=f"{folder}/v.csv")))
+        assert sorted(path.name for path in Path(folder).iterdir()) == ["t.csv", "v.csv"]
+
+
+@many
+@given(
+    arrays("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"),
+    st.sampled_from([None, None, "classification", "regression"]),
+    st.sampled_from([None, None, None, 1, 5, 17, 100]),
+)
+def test_arrays(content: bytes, kind: str | None, size: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "t.npz").write_bytes(content)
-        checked(lambda: sound(load_task(f"{folder}/t.npz", Path(folder), kind=kind, eval_split=True)))
+        named = {"kind": kind, "valid_size": size}
+        checked(lambda: sound(load_task(f"{folder}/t.npz", Path(folder), **named, eval_split=True)))
         assert [path.name for path in Path(folder).iterdir()] == ["t.npz"]
 
 

@@ -12,7 +12,7 @@ from lfl.loss.curve import sample_curves
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_phi_moves_theta_and_is_moved(name: str, kind: str) -> None:
     g = torch.Generator().manual_seed(0)
-    phi, loss_fn = REPRESENTATIONS[name](kind, generator=g)
+    phi, loss_fn = REPRESENTATIONS[name](kind, num_outputs=4, generator=g)
     theta, _, apply_fn = lfl.functional(torch.nn.Linear(3, 4))
     y = torch.randint(4, (8,), generator=g) if kind == "classification" else torch.randn(8, 4, generator=g)
     batch = torch.randn(8, 3, generator=g), y

@@ -175,3 +175,38 @@ def test_runs_without_a_loss_to_give_are_named(tmp_path: Path) -> None:
     with pytest.raises(lfl.UserError, match="learned for regression, but this task is classification"):
         execute(TASK, resolve(TASK.defaults, method="fixed", loss_from=str(other.folder), **small), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_residual_brings_settings_of_its_own_and_each_can_be_asked_for_otherwise() -> None:
+    own = METHODS["residual"].defaults
+    chosen = resolve(TASK.defaults, method="residual")
+    assert {name: getattr(chosen, name) for name in own} == dict(own)
+    assert chosen.inner_lr == TASK.defaults.inner_lr
+    other = {"loss": "taylor-cubic", "init_steps": 7, "outer_lr": 0.5, "meta_every": 3, "outer_schedule": "step"}
+    other |= {"schedule": "constant", "momentum": 0.0, "clip_norm": 2.0}
+    chosen = resolve(TASK.defaults, method="residual", **other)
+    assert {name: getattr(chosen, name) for name in own} == other
+    assert resolve(TASK.defaults, method="residual", inner="adam").momentum == 0.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "every", "rate"), [({}, 10, 1e-2), ({"meta_every": 1}, 1, 1e-3), ({"lookahead": 4}, 8, 8e-3)]
+)
+def test_the_rate_of_residual_goes_with_how_rarely_the_loss_learns(asked: dict, every: int, rate: float) -> None:
+    chosen = resolve(TASK.defaults, method="residual", **asked)
+    assert (chosen.meta_every, chosen.outer_lr) == (every, pytest.approx(rate))
+    assert resolve(TASK.defaults, method="residual", outer_lr=0.3, **asked).outer_lr == 0.3
+
+
+@pytest.mark.parametrize("loss", ["residual", "residual-network", "true-class", "vector-scaling", "weight-net"])
+def test_the_first_step_of_residual_is_the_baseline_s(loss: str) -> None:
+    """Theta after a step, against the baseline's, by the length of the step: the loss starts at the hand-made one."""
+    shared = {"steps": 1, "schedule": "cosine", "momentum": 0.9, "clip_norm": 1.0}
+    baseline = states("baseline", **shared)
+    learned = states("residual", loss=loss, meta_every=1, **shared, init_steps=0)
+    start, usual, ours = baseline[0].state.theta, baseline[-1].state.theta, learned[-1].state.theta
+    length, off = (
+        sum((a[name] - b[name]).square().sum() for name in start).sqrt() for a, b in ((usual, start), (ours, usual))
+    )
+    most = {"vector-scaling": 0.0, "weight-net": 0.05}.get(loss, 5e-3)
+    assert float(off / length) <= most

@@ -1,5 +1,6 @@
 """Which runs are seeds of the same thing, whatever order they come in."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import lfl
 from lfl.report import gather
 from lfl.report.gather import labels_of
+from lfl.run.schema import ADDED
 
 from .folders import write_run
 
@@ -53,6 +55,16 @@ def test_a_folder_of_seeds_stands_for_its_runs(tmp_path: Path) -> None:
     (tmp_path / "runs" / "seed-11" / "metrics.jsonl").unlink()  # its turn is still to come
     (whole,), _ = gather([tmp_path / "runs"])
     assert [run.folder.name for run in whole.groups[0].runs] == ["seed-2", "seed-10"]
+
+
+def test_a_run_of_an_older_version_is_of_the_group_of_those_that_say_what_it_left_unsaid(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / f"seed-{seed}", seed=seed)
+    path = tmp_path / "seed-0" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ADDED}))
+    ((group,),) = (comparison.groups for comparison in gather([tmp_path / "seed-0", tmp_path / "seed-1"])[0])
+    assert [run.seed for run in group.runs] == [0, 1]
 
 
 def test_how_a_run_is_watched_and_saved_parts_no_groups(tmp_path: Path) -> None:

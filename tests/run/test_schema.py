@@ -57,6 +57,12 @@ def test_a_result_from_before_metrics_is_read(tmp_path: Path) -> None:
     assert (found.test, to_builtins(found.best)) == ({"r2": 1.0}, look)
 
 
+@pytest.mark.parametrize("name", ADDED)
+def test_a_setting_that_an_older_version_did_not_have_is_what_it_was(name: str, tmp_path: Path) -> None:
+    older = {key: value for key, value in GOOD.items() if key != name}
+    assert read_settings(write(tmp_path, "config.json", older)) == resolve(load_task("digits", tmp_path).defaults)
+
+
 SETTINGS: dict[str, Any] = {
     "objective": 3,
     "keep": "first",
@@ -72,6 +78,8 @@ SETTINGS: dict[str, Any] = {
     "method": "maml",
     "schedule": [],
     "loss_from": 3,
+    "valid": 3,
+    "valid_size": 0,
 }
 
 

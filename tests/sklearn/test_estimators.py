@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lfl
@@ -170,3 +171,73 @@ def test_the_objective_judges_what_is_learned(flowers) -> None:
         AdaLFLRegressor(**FAST, objective="brier").fit(*load_diabetes(return_X_y=True))
     with pytest.raises(lfl.UserError, match="method baseline learns nothing"):
         AdaLFLClassifier(**FAST, objective="brier", method="baseline").fit(*flowers)
+
+
+def test_own_clean_data_judge_the_loss_and_leave_all_rows_to_the_model(flowers) -> None:
+    """Against fits of the same rows without a part held out, and scikit-learn's own scaling."""
+    x, y = flowers
+    clean = {"X_valid": x[::5], "y_valid": y[::5]}
+    fitted = AdaLFLClassifier(**FAST, random_state=0).fit(x, y, **clean)
+    scaler = StandardScaler().fit(x)
+    np.testing.assert_allclose(fitted._fitted.scale.mean.numpy(), scaler.mean_, rtol=1e-12)
+    np.testing.assert_allclose(fitted._fitted.scale.deviation.numpy(), scaler.scale_, rtol=1e-12)
+    again = AdaLFLClassifier(**FAST, random_state=0).fit(x, y, **clean)
+    assert np.array_equal(fitted.predict_proba(x), again.predict_proba(x))
+    for other in ({}, clean | {"X_valid": x[1::5]}):
+        assert not np.array_equal(
+            fitted.predict_proba(x), AdaLFLClassifier(**FAST, random_state=0).fit(x, y, **other).predict_proba(x)
+        )
+    baselines = [
+        AdaLFLClassifier(**FAST | {"method": "baseline"}, random_state=0).fit(x, y, X_valid=rows, y_valid=y[::5])
+        for rows in (x[::5], x[::5] * 1000)
+    ]
+    assert np.array_equal(*(fitted.predict_proba(x) for fitted in baselines))
+
+
+@pytest.mark.parametrize("width", [(), (1,), (2,)])
+def test_own_clean_targets_are_standardised_by_those_of_the_fit(width: tuple[int, ...]) -> None:
+    g = np.random.default_rng(0)
+    x, y = g.normal(size=(60, 3)), g.normal(size=(60, *width)) * 50 + 7
+    clean = {"X_valid": g.normal(size=(9, 3)), "y_valid": g.normal(size=(9, *width)) * 50 + 7}
+    fitted = AdaLFLRegressor(**FAST, random_state=0).fit(x, y, **clean)
+    np.testing.assert_allclose(fitted.target_mean_, np.atleast_1d(y.mean(0)), rtol=1e-12)
+    assert fitted.predict(x).shape == y.shape
+    # Powers of two change no rounding: clean targets are taken in the units of the others.
+    larger = AdaLFLRegressor(**FAST, random_state=0).fit(x, y * 1024, **clean | {"y_valid": clean["y_valid"] * 1024})
+    assert np.array_equal(larger.predict(x), fitted.predict(x) * 1024)
+
+
+def test_clean_labels_are_numbered_as_the_others_and_frames_keep_their_names(flowers) -> None:
+    x, ids = flowers
+    words = np.array(["setosa", "versicolor", "aster"])[ids]
+    one = AdaLFLClassifier(**FAST, random_state=0).fit(x, words, X_valid=x[:60], y_valid=words[:60])
+    assert one.classes_.tolist() == ["aster", "setosa", "versicolor"]
+    order = np.array([1, 2, 0])[ids]  # the same classes by number
+    other = AdaLFLClassifier(**FAST, random_state=0).fit(x, order, X_valid=x[:60], y_valid=order[:60])
+    assert np.array_equal(one.predict_proba(x), other.predict_proba(x))
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"y_valid": None}, lfl.UserError, "X_valid and y_valid belong together"),
+        ({"X_valid": None}, lfl.UserError, "X_valid and y_valid belong together"),
+        ({"y_valid": np.full(20, 9)}, lfl.UserError, "y_valid has the class 9, which y lacks"),
+        ({"y_valid": np.array(["a"] * 20)}, lfl.UserError, "y_valid has the class 'a', which y lacks"),
+        (
+            {"X_valid": np.zeros((4, 4)), "y_valid": np.zeros(4, int)},
+            lfl.UserError,
+            "X_valid has 4 rows; give at least 5",
+        ),
+        ({"X_valid": np.full((20, 4), 2**60)}, lfl.UserError, "X_valid holds 1152921504606846976 in row 0"),
+        ({"X_valid": np.zeros((20, 3))}, ValueError, "X has 3 features, but AdaLFLClassifier is expecting 4"),
+        ({"X_valid": np.zeros((19, 4))}, ValueError, "inconsistent numbers of samples"),
+        ({"X_valid": np.full((20, 4), np.nan)}, ValueError, "contains NaN"),
+    ],
+)
+def test_clean_data_that_do_not_fit_are_named(changed, error, words: str, flowers) -> None:
+    x, y = flowers
+    with pytest.raises(error, match=words):
+        AdaLFLClassifier(**FAST).fit(x, y, **{"X_valid": x[:20], "y_valid": y[:20]} | changed)
+    with pytest.raises(lfl.UserError, match="y has 1 columns and y_valid 2"):
+        AdaLFLRegressor(**FAST).fit(x, y, X_valid=x[:20], y_valid=x[:20, :2])

@@ -1,5 +1,6 @@
 """A problem: which models it is built for, and what its batches hold."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 from torch import nn
 
 import lfl
+from lfl.method import METHODS, plan
 from lfl.task import load_task, task_from_arrays
-from lfl.training import build_problem, build_programs, resolve, spoiled_train
+from lfl.training import build_problem, build_programs, resolve, spoiled_train, train
 from lfl.trees import leaves
 
 DIGITS = load_task("digits", Path("unused"))
@@ -97,3 +99,61 @@ def test_batches_of_spoiled_train_data(name: str, asked: dict[str, Any]) -> None
         clean = build_problem(task, one).batch("valid", "valid", 7)
         whole = build_problem(task, resolve(task.defaults, model="logistic", batch_size=200, seed=one.seed))
         assert all(torch.equal(a, b) for a, b in zip(clean, whole.batch("valid", "valid", 7), strict=True))
+
+
+MARK = 1e6
+"""What the first input of every clean row is; those of train lie about zero."""
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("asked", [{}, {"lookahead": 2, "meta_every": 4}, {"init_objective": "valid"}])
+@pytest.mark.parametrize("seeds", [None, [0, 1]])
+def test_clean_data_never_enter_a_batch_of_the_model(kind: str, method: str, asked: dict, seeds: list | None) -> None:
+    x, clean = RNG.normal(size=(60, 3)), RNG.normal(size=(7, 3))
+    clean[:, 0] = MARK
+    y = np.arange(60) % 2 if kind == "classification" else x[:, 1]
+    task = task_from_arrays(x, y, x[:9], y[:9], x_valid=clean, y_valid=y[:7], kind=kind)
+    assert len(task.train.y) == 60
+    loss_from = {"loss_from": "elsewhere", "loss": "network"} if method == "fixed" else {}
+    small = {"model": "logistic", "steps": 8, "init_steps": 4, "batch_size": 16, "inner_lr": 1e-9, "compile": "off"}
+    settings = resolve(task.defaults, method=method, **small, **asked, **loss_from)
+    phi = build_problem(task, resolve(task.defaults, **small)).phi_0 if method == "fixed" else None
+    steps = build_programs(task, settings, many_seeds=seeds is not None, compiled=False)
+    problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=phi)
+    numbers: list[dict[str, float]] = [{} for _ in seeds or [0]]
+    train_first: list[torch.Tensor] = []
+    valid_first: list[torch.Tensor] = []
+
+    def base(theta, phi, batch, *rest):
+        train_first.append(batch[0][..., 0])
+        return problem.programs.base(theta, phi, batch, *rest)
+
+    def meta(theta, phi, batches_tr, batch_val, *rest):
+        train_first.extend(batch[0][..., 0] for batch in batches_tr)
+        valid_first.append(batch_val[0][..., 0])
+        return problem.programs.meta(theta, phi, batches_tr, batch_val, *rest)
+
+    watched = replace(problem, programs=problem.programs._replace(base=base, meta=meta))
+    for _ in train(plan(method, watched), look=lambda *_: numbers, log_every=4, eval_every=8):
+        pass
+    assert len(train_first) >= 8
+    assert all(bool((batch.abs() < 10).all()) for batch in train_first)
+    online = [batch for batch in valid_first if bool((batch > 1000).all())]
+    learns_online = method in ("adalfl", "adalfl+lr", "meta-lr")
+    assert len(online) >= (8 // settings.meta_every if learns_online else 0)
+    if settings.init_objective == "valid":
+        assert len(online) == len(valid_first)
+
+
+def test_what_a_baseline_learns_does_not_depend_on_clean_data() -> None:
+    x = RNG.normal(size=(60, 3))
+    thetas = []
+    for clean in (x[:7], x[:7] * MARK):
+        task = task_from_arrays(x, np.arange(60) % 2, x_valid=clean, y_valid=np.arange(7) % 2)
+        settings = resolve(task.defaults, model="logistic", method="baseline", steps=20, compile="off")
+        *_, last = train(
+            plan("baseline", build_problem(task, settings)), look=lambda *_: [{}], log_every=9, eval_every=9
+        )
+        thetas.append(last.state.theta)
+    assert all(torch.equal(thetas[0][name], thetas[1][name]) for name in thetas[0])
