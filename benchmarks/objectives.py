@@ -34,7 +34,7 @@ def measure(method: str, objective: str | None, seed: int) -> dict[str, float]:
     from sklearn.model_selection import train_test_split
 
     from lfl.sklearn import AdaLFLClassifier
-    from lfl.training import metrics
+    from lfl.training import metrics_of
 
     x, y = load_digits(return_X_y=True)
     x, x_test, y, y_test = train_test_split(x, y, test_size=0.3, random_state=seed, stratify=y)
@@ -44,7 +44,7 @@ def measure(method: str, objective: str | None, seed: int) -> dict[str, float]:
     )
     fitted = AdaLFLClassifier(method=method, objective=objective, validation_fraction=0.3, random_state=seed)
     likely = torch.tensor(fitted.fit(x[rows], y[rows]).predict_proba(x_test))
-    found = metrics("classification", likely.log(), torch.tensor(y_test))
+    found = metrics_of("classification", likely.log(), torch.tensor(y_test))
     return {name: round(found[name], 6) for name in MEASURES}
 
 

@@ -8,6 +8,7 @@ import torch
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
+from .error_network import error_network
 from .example import AnyLearnedLoss, ExampleLoss, OfExamples
 from .example_network import example_network
 from .lift import LearnedLoss, Pointwise
@@ -16,10 +17,14 @@ from .pointwise import POINTWISE
 GAIN = 0.1
 """Of the drawn weights of a correction: small, so that the first gradient is the base's to a thousandth."""
 
-EXAMPLE = "example"
-"""The correction that sees an example as a whole."""
+EXAMPLE, ERROR = "example", "error"
+"""The corrections that see an example as a whole, and the error of one output."""
 
-LAST = {EXAMPLE: "2.weight", "network": "2.weight", "taylor-quadratic": "coefficients", "taylor-cubic": "coefficients"}
+OF_KIND = {EXAMPLE: "classification", ERROR: "regression"}
+
+LAST = dict.fromkeys((EXAMPLE, ERROR, "network"), "2.weight") | dict.fromkeys(
+    ("taylor-quadratic", "taylor-cubic"), "coefficients"
+)
 """Of each correction, the part of phi that makes it 0 where it is 0."""
 
 
@@ -47,9 +52,10 @@ def residual_loss(
         base: L: a name in `lfl.loss.HANDCRAFTED[kind]`; `"module:function"`, imported; a function
             `(outputs, targets) -> [batch]`; cross-entropy or squared error when omitted.
         correction: C_phi: `"example"`, a network of an example's confidence, for classes
-            (`lfl.loss.example_network`); `"network"`, the paper's network of one output at a time; `"relu-softplus"`,
-            `"taylor-quadratic"` or `"taylor-cubic"`; or a pair `(phi, loss_fn)` as `lfl.loss_network` returns. When
-            omitted, `"example"` for classes and `"network"` for real values.
+            (`lfl/loss/example_network.py`); `"error"`, one of the error, for real values (`lfl/loss/error_network.py`);
+            `"network"`, the paper's network of one output at a time; `"relu-softplus"`, `"taylor-quadratic"` or
+            `"taylor-cubic"`; or a pair `(phi, loss_fn)` as `lfl.loss_network` returns. When omitted, `"example"` for
+            classes and `"error"` for real values.
         gain: factor on the drawn weights of each layer of a network; polynomials are drawn as they are by themselves.
         bound: of the correction of an example, or of one output: B tanh(c / B) in place of c, so that no example's loss
             is moved by more than B; None for none.
@@ -76,18 +82,23 @@ def residual_loss(
     if bound is not None and not 0.0 < bound < float("inf"):
         raise UserError(f"bound must be a finite number above 0, or None, but got {bound!r}.")
     if correction is None:
-        correction = EXAMPLE if kind == "classification" else "network"
+        correction = EXAMPLE if kind == "classification" else ERROR
+    if isinstance(correction, str) and OF_KIND.get(correction, kind) != kind:
+        raise UserError(
+            f"the correction {correction} is for {OF_KIND[correction]}, but the targets are of {kind}; choose another."
+        )
     if correction == EXAMPLE:
-        if kind != "classification":
-            raise UserError(f"the correction {EXAMPLE} is for classes, but the targets are of {kind}; choose another.")
         phi, of_example = example_network(gain=gain, generator=generator)
         if exact:
             phi = _started_at_zero(phi, EXAMPLE)
         return phi, ExampleLoss(partial(_corrected, own, of_example, bound), kind)
     if isinstance(correction, str):
-        one_of("correction", correction, [EXAMPLE, *POINTWISE])
+        one_of("correction", correction, [*OF_KIND, *POINTWISE])
         options = {"gain": gain} if correction == "network" else {}
-        phi, loss_fn = POINTWISE[correction](kind, **options, generator=generator)
+        if correction == ERROR:
+            phi, loss_fn = error_network(gain=gain, generator=generator)
+        else:
+            phi, loss_fn = POINTWISE[correction](kind, **options, generator=generator)
         if exact:
             phi = _started_at_zero(phi, correction)
     else:

@@ -12,7 +12,7 @@ from ..errors import LflError, UserError, reason
 from ..model import PureModule, build_model, initial_theta
 from ..places import own_cache
 from ..task import WITHOUT_DATA_DIR, Encoding, Task, is_file_task, load_task
-from ..training import ERRORS, Settings, build_functional, mean_error, metrics, outputs_on
+from ..training import ERRORS, Settings, build_functional, mean_error, metrics_of, outputs_on
 from ..types import Tensors
 from .folder import check_plain
 from .record import Result
@@ -220,6 +220,6 @@ def test_error(run: Run) -> float:
 
 
 def measure_test(run: Run) -> tuple[float, dict[str, float]]:
-    """The test error of a run's model, and what `lfl.training.metrics` says beside it."""
+    """The test error of a run's model, and what `lfl.training.metrics_of` says beside it."""
     outputs, targets = outputs_on(run.apply_fn, run.theta, run.buffers, run.task.test)
-    return mean_error(outputs, targets, ERRORS[run.task.kind]), metrics(run.task.kind, outputs, targets)
+    return mean_error(outputs, targets, ERRORS[run.task.kind]), metrics_of(run.task.kind, outputs, targets)

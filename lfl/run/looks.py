@@ -16,7 +16,7 @@ from ..training import (
     effective_rate,
     evaluate,
     mean_error,
-    metrics,
+    metrics_of,
     objective_of,
     outputs_on,
 )
@@ -59,7 +59,7 @@ class Looks:
     def measured(self, model: Snapshot, split: Split) -> tuple[float, dict[str, float]]:
         """The error of one seed's model on a split, and what is reported beside it."""
         outputs, targets = outputs_on(self.apply_fn, model.theta, model.buffers, split)
-        numbers = metrics(self.task.kind, outputs, targets)
+        numbers = metrics_of(self.task.kind, outputs, targets)
         if self.objective is not None:
             numbers["objective"] = self._mean_objective(outputs, targets)
         return mean_error(outputs, targets, ERRORS[self.task.kind]), numbers

@@ -34,7 +34,7 @@ class Result(NamedTuple):
         valid_error, test_error: error rates from 0 to 1, or mean squared errors, of the model that was kept.
         seconds: of training and evaluation; of all seeds together where they trained as one program.
         signal: what it was told to stop by, where it was.
-        valid, test: what `lfl.training.metrics` says of the model that was kept; empty in older runs.
+        valid, test: what `lfl.training.metrics_of` says of the model that was kept; empty in older runs.
         last, best: step and errors of the model after the last step, and at the best look; None where not known.
     """
 

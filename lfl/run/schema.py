@@ -56,7 +56,7 @@ class Ended(Struct, frozen=True, kw_only=True):
 
     valid: dict[str, float] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
-    """What `lfl.training.metrics` says of that model."""
+    """What `lfl.training.metrics_of` says of that model."""
 
     last: Look | None = None
     best: Look | None = None

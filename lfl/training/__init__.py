@@ -14,7 +14,7 @@ from .effective import effective_rate
 from .evaluate import evaluate, mean_error, outputs_on
 from .learned import learned
 from .loop import Position, Progress, train
-from .metrics import metrics
+from .metrics import metrics_of
 from .objective import TASK_LOSSES, objective_of
 from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
 from .suspects import Suspects, suspects
@@ -38,7 +38,7 @@ __all__ = [
     "is_spoiled",
     "learned",
     "mean_error",
-    "metrics",
+    "metrics_of",
     "objective_of",
     "outputs_on",
     "resolve",

@@ -22,7 +22,7 @@ WORDS = {
 """Each metric in words, in the order in which they are told."""
 
 
-def metrics(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
     """The usual measures of a model's outputs on a whole split, by name.
 
     For classes:
@@ -44,7 +44,7 @@ def metrics(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict[st
         two examples.
 
     Example:
-        >>> metrics("regression", torch.tensor([[1.0], [2.0], [5.0]]), torch.tensor([[1.0], [2.0], [3.0]]))["r2"]
+        >>> metrics_of("regression", torch.tensor([[1.0], [2.0], [5.0]]), torch.tensor([[1.0], [2.0], [3.0]]))["r2"]
         -1.0
 
     Source: scikit-learn's `balanced_accuracy_score`, `f1_score`, `r2_score` and `mean_absolute_error`.
@@ -70,8 +70,8 @@ def calibration_error(probabilities: torch.Tensor, targets: torch.Tensor, bins: 
         From 0 to 1.
 
     Example:
-        >>> calibration_error(torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([0, 1]))
-        0.4
+        >>> calibration_error(torch.tensor([[0.75, 0.25], [0.75, 0.25]]), torch.tensor([0, 1]))
+        0.25
 
     Source: Naeini et al. (2015); Guo et al. (2017), eq. 3.
     """

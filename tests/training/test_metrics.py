@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, mean_absolute_error, r2_score
 
-from lfl.training import metrics
+from lfl.training import metrics_of
 from lfl.training.metrics import WORDS, calibration_error
 
 
@@ -19,7 +19,7 @@ from lfl.training.metrics import WORDS, calibration_error
 def test_metrics_of_classes_are_scikit_learns(seed: int, classes: int, size: int) -> None:
     g = torch.Generator().manual_seed(seed)
     outputs, ids = torch.randn(size, classes, generator=g), torch.randint(classes, (size,), generator=g)
-    found = metrics("classification", outputs, ids)
+    found = metrics_of("classification", outputs, ids)
     assert list(found) == [name for name in WORDS if name in found]
     chosen, likely = outputs.argmax(1), torch.softmax(outputs.double(), 1)
     assert found["balanced_error"] == pytest.approx(1 - balanced_accuracy_score(ids, chosen), abs=1e-12)
@@ -31,7 +31,7 @@ def test_metrics_of_classes_are_scikit_learns(seed: int, classes: int, size: int
 def test_metrics_of_classes_by_hand() -> None:
     """Two of three of class 0 and one of one of class 1 right; F1 is 4/5 and 2/3."""
     outputs = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    found = metrics("classification", outputs, torch.tensor([0, 0, 0, 1]))
+    found = metrics_of("classification", outputs, torch.tensor([0, 0, 0, 1]))
     sure = math.e / (1 + math.e)
     assert found["balanced_error"] == pytest.approx(1 - (2 / 3 + 1) / 2)
     assert found["macro_f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
@@ -41,24 +41,24 @@ def test_metrics_of_classes_by_hand() -> None:
 
 def test_one_logit_is_two_classes() -> None:
     z, ids = torch.linspace(-2, 2, 9), torch.tensor([0, 1, 0, 0, 1, 1, 0, 1, 1])
-    two = metrics("classification", torch.stack([torch.zeros(9), z], 1), ids)
-    assert metrics("classification", z, ids) == two == metrics("classification", z[:, None], ids)
+    two = metrics_of("classification", torch.stack([torch.zeros(9), z], 1), ids)
+    assert metrics_of("classification", z, ids) == two == metrics_of("classification", z[:, None], ids)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**31), st.integers(1, 3), st.integers(2, 50))
 def test_metrics_of_values_are_scikit_learns(seed: int, width: int, size: int) -> None:
     outputs, targets = torch.randn(2, size, width, generator=torch.Generator().manual_seed(seed))
-    found = metrics("regression", outputs, targets)
+    found = metrics_of("regression", outputs, targets)
     assert list(found) == ["r2", "absolute_error"]
     assert found["r2"] == pytest.approx(r2_score(targets.double(), outputs.double()), rel=1e-9)
     assert found["absolute_error"] == pytest.approx(mean_absolute_error(targets.double(), outputs.double()), rel=1e-9)
 
 
 def test_what_has_no_value_is_left_out() -> None:
-    assert metrics("regression", torch.tensor([[1.0]]), torch.tensor([[3.0]])) == {"absolute_error": 2.0}
-    assert metrics("regression", torch.tensor([[1.0], [math.inf]]), torch.zeros(2, 1)) == {}
-    assert metrics("classification", torch.tensor([[1.0, math.nan]]), torch.tensor([0])) == {}
+    assert metrics_of("regression", torch.tensor([[1.0]]), torch.tensor([[3.0]])) == {"absolute_error": 2.0}
+    assert metrics_of("regression", torch.tensor([[1.0], [math.inf]]), torch.zeros(2, 1)) == {}
+    assert metrics_of("classification", torch.tensor([[1.0, math.nan]]), torch.tensor([0])) == {}
 
 
 def test_calibration_error_by_hand() -> None:
