@@ -16,7 +16,8 @@ from .learned import learned
 from .loop import Position, Progress, train
 from .metrics import metrics_of
 from .objective import TASK_LOSSES, objective_of
-from .settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, Settings, resolve
+from .resolve import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, resolve
+from .settings import Settings
 from .suspects import Suspects, suspects
 
 __all__ = [

@@ -42,6 +42,11 @@ def task_loss(kind: str) -> Callable[..., torch.Tensor]:
     return lfl.cross_entropy if kind == "classification" else lfl.squared_error
 
 
+def default_base(kind: str) -> Callable[..., torch.Tensor]:
+    """What a learned loss starts from where no other base is asked for."""
+    return lfl.cross_entropy if kind == "classification" else lfl.absolute_error
+
+
 def hypergradient(form: str, phi: Tensors, loss_fn: Any, kind: str, num_steps: int = 1) -> Tensors:
     """The gradient of phi, read off a step of size 1."""
     theta, _, apply_fn = model()

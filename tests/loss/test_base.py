@@ -28,7 +28,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_by_name_by_function_and_by_default() -> None:
     assert base_loss("classification", None) is lfl.cross_entropy
-    assert base_loss("regression", None) is lfl.squared_error
+    assert base_loss("regression", None) is lfl.absolute_error
     assert base_loss("regression", "huber") is lfl.huber
     assert base_loss("regression", abs) is abs
 

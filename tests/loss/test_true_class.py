@@ -69,7 +69,7 @@ def rows_of(phi, loss_fn, classes: int) -> list[int]:
 def test_one_evaluation_an_example_at_any_number_of_classes() -> None:
     phi, loss_fn = drawn()
     assert rows_of(phi, loss_fn, 3) == rows_of(phi, loss_fn, 3000) == [7, 7, 7]
-    pointwise = lfl.residual_loss("classification", generator=generator(0, "phi"))
+    pointwise = lfl.residual_loss("classification", correction="network", generator=generator(0, "phi"))
     assert rows_of(*pointwise, 300) == [2100, 2100, 2100]
 
 
