@@ -8,6 +8,9 @@ from ..method import METHODS
 from ..task import Defaults
 from .settings import TYPES, Settings, check_setting, uses_base
 
+LEAST_META_STEPS = 300
+"""Steps that a loss takes at least, where it is not said how rarely: in a short training it learns more often."""
+
 DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = "digits", "mlp", "adalfl"
 
 
@@ -89,7 +92,8 @@ def resolve(
     if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
         values |= {"momentum": 0.0, "nesterov": False}
     if "meta_every" not in asked:  # the nearest multiple
-        values["meta_every"] = lookahead * max(1, round(values["meta_every"] / lookahead))
+        rarely = min(values["meta_every"], steps // LEAST_META_STEPS)
+        values["meta_every"] = lookahead * max(1, round(rarely / lookahead))
     values |= asked
     own = METHODS[method].defaults
     if "meta_every" in own and "outer_lr" not in asked:  # fewer steps of phi are as many times longer

@@ -179,7 +179,7 @@ def test_runs_without_a_loss_to_give_are_named(tmp_path: Path) -> None:
 
 def test_residual_brings_settings_of_its_own_and_each_can_be_asked_for_otherwise() -> None:
     own = METHODS["residual"].defaults
-    chosen = resolve(TASK.defaults, method="residual")
+    chosen = resolve(TASK.defaults, method="residual", steps=3000)
     assert {name: getattr(chosen, name) for name in own} == dict(own)
     assert chosen.inner_lr == TASK.defaults.inner_lr
     other = {"loss": "taylor-cubic", "init_steps": 7, "outer_lr": 0.5, "meta_every": 3, "outer_schedule": "step"}
@@ -190,9 +190,11 @@ def test_residual_brings_settings_of_its_own_and_each_can_be_asked_for_otherwise
 
 
 @pytest.mark.parametrize(
-    ("asked", "every", "rate"), [({}, 10, 1e-2), ({"meta_every": 1}, 1, 1e-3), ({"lookahead": 4}, 8, 8e-3)]
+    ("asked", "every", "rate"),
+    [({}, 10, 1e-2), ({"meta_every": 1}, 1, 1e-3), ({"lookahead": 4}, 8, 8e-3), ({"steps": 1000}, 3, 3e-3)],
 )
 def test_the_rate_of_residual_goes_with_how_rarely_the_loss_learns(asked: dict, every: int, rate: float) -> None:
+    asked = {"steps": 4000} | asked
     chosen = resolve(TASK.defaults, method="residual", **asked)
     assert (chosen.meta_every, chosen.outer_lr) == (every, pytest.approx(rate))
     assert resolve(TASK.defaults, method="residual", outer_lr=0.3, **asked).outer_lr == 0.3
