@@ -27,11 +27,11 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         method: str = "adalfl",
         model: str = "mlp-100",
         steps: int = 500,
-        init_steps: int = 250,
+        init_steps: int | None = None,
         batch_size: int = 64,
-        inner_lr: float = 0.1,
+        inner_lr: float | None = None,
         init_lr: float = 1e-3,
-        outer_lr: float = 3e-3,
+        outer_lr: float | None = None,
         objective: str | None = None,
         schedule: str = "cosine",
         clip_norm: float | None = 1.0,
@@ -98,12 +98,15 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
     `random_state` a fit repeats exactly.
 
     Args:
-        method: `"adalfl"`, `"ml3"`, `"meta-lr"`, `"adalfl+lr"` or `"baseline"`: what is learned beside the model.
+        method: `"adalfl"`, `"ml3"`, `"meta-lr"`, `"adalfl+lr"` or `"baseline"`: what is learned beside the model; or
+            `"residual"`, which learns a correction of a loss made by hand: for wrong labels or targets in train, with
+            `X_valid` clean.
         model: `"mlp-WIDTH"` (two hidden layers), `"mlp"`, `"logistic"`, or `"module:function"`.
         steps: steps of the model.
-        init_steps: offline steps of the loss before them.
+        init_steps: offline steps of the loss before them; 250 when omitted, of `"residual"` none.
         batch_size: rows a batch, drawn with replacement.
-        inner_lr, init_lr, outer_lr: learning rate of the model, and of the loss offline and while the model trains.
+        inner_lr, init_lr, outer_lr: learning rate of the model (0.1 when omitted, of `"residual"` 0.03), and of the loss
+            offline and while the model trains (3e-3 when omitted, of `"residual"` as in `lfl train`).
         objective: the loss by which the learned loss or rate is judged on the rows that are held out: `"cross-entropy"`
             (the default), `"balanced"`, `"brier"`, `"focal"`, `"soft-f1"` or `"module:function"`.
         schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.

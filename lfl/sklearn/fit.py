@@ -24,6 +24,10 @@ GIVEN = "fixed"
 """The method that wants the loss of a run folder."""
 
 
+PUBLISHED = {"init_steps": 250, "inner_lr": 0.1, "outer_lr": 3e-3}
+IN_FEW_STEPS: dict[str, dict[str, float]] = dict.fromkeys(METHODS, PUBLISHED) | {"residual": {"inner_lr": 0.03}}
+"""What is not asked for, chosen for some hundred steps; `residual` brings the rest itself."""
+
 FEWEST_HELD = 10
 """On fewer rows a loss of regression can learn to push all outputs one way."""
 
@@ -69,10 +73,10 @@ def fit(
     """
     if not 0.0 < validation_fraction < 1.0:
         raise UserError(f"validation_fraction must lie between 0 and 1, but {validation_fraction!r} came.")
-    for name in ("steps", "inner_lr"):
-        if asked[name] is None:
-            raise UserError(f"{name} must be a number, but None came.")
+    if asked["steps"] is None:
+        raise UserError("steps must be a number, but got None.")
     one_of("method", asked["method"], [name for name in METHODS if name != GIVEN])
+    asked |= {name: value for name, value in IN_FEW_STEPS[asked["method"]].items() if asked[name] is None}
     with _parameters_named():
         if valid is None:
             rows, valid = _splits(kind, rows, validation_fraction)
