@@ -99,6 +99,7 @@ def learned_rivals(published: bool = True) -> dict[str, Rival]:
     return rivals | {
         "residual": Rival({"method": "residual"}),
         "residual, defaults": Rival({"method": "residual"}, fixed=True),
+        "residual, fine-tuned": Rival(BY_HAND, start="residual", options=FINE_TUNING),
     }
 
 

@@ -30,7 +30,7 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
 
     Example:
         >>> base_loss("regression", None)(torch.tensor([3.0]), torch.tensor([1.0]))
-        tensor([4.])
+        tensor([2.])
     """
     if callable(base):
         return base

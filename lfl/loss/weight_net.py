@@ -51,7 +51,7 @@ def weight_net(
     Example:
         >>> phi, loss_fn = weight_net("regression", generator=torch.Generator().manual_seed(0))
         >>> loss_fn(phi, torch.tensor([3.0]), torch.tensor([1.0])).round()
-        tensor([4.])
+        tensor([2.])
 
     Source: Shu et al. (2019), eqs. 2 to 5 and section 3.1.
     """

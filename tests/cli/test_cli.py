@@ -275,7 +275,6 @@ def test_help_version_and_completion_do_not_import_torch() -> None:
     assert "train" in call("--help")
     assert "--inner-lr" in call("train", "--help")
     assert call("--version") == f"lfl {lfl.__version__}\n"
-    assert "adalfl" in call("list")
     words = {"_LFL_COMPLETE": "complete_bash", "COMP_WORDS": "lfl train --task d", "COMP_CWORD": "3"}
     assert call(**words).split() == ["digits", "diabetes"]
 

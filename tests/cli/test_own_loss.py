@@ -59,7 +59,9 @@ def test_a_hand_made_loss_of_one_s_own(here: Path, lfl_command) -> None:
         assert lfl_command("train", *SMALL, "--loss", loss, "--base", name, "--out", loss)[0] == 0
         assert json.loads((here / loss / "config.json").read_text())["base"] == name
         assert lfl_command("export", loss, "--to", "torch")[0] == 0
-    status, out, _ = lfl_command("export", "residual", "--to", "sympy")
+    network = ["--loss", "residual-network", "--base", name, "--out", "network"]
+    assert lfl_command("train", *SMALL, *network)[0] == 0
+    status, out, _ = lfl_command("export", "network", "--to", "sympy")
     assert (status, f"M = {name} + 1/C" in out) == (0, True)
 
 
