@@ -168,7 +168,7 @@ def scenarios() -> dict[str, Scenario]:
             if (clean, noise) == (144, "symmetric:0.4"):
                 rivals |= other_forms()
             found[f"digits, {noise}, {clean} clean"] = Scenario(
-                "digits", "mlp-256", 3000, clean, spoiled, rivals, batch_size=64
+                "digits", "mlp-256", 3000, clean, spoiled, rivals, rates=(0.001, 0.003, 0.01, 0.03, 0.1), batch_size=64
             )
     for name in ("california", "crime"):
         for outliers in ("uniform:0.3", "shift:0.3"):

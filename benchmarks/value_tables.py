@@ -1,6 +1,6 @@
 """What `value.py` found: tables as Markdown, wins and losses counted, and the figure of the README.
 
-    python benchmarks/value_tables.py            # every scenario's table
+    python benchmarks/value_tables.py --table    # docs/value.md: all scenarios in short, the count, each in full
     python benchmarks/value_tables.py --count    # wins, ties and losses of `residual`
     python benchmarks/value_tables.py --figure   # docs/value.png
 
@@ -92,7 +92,7 @@ def table(name: str, found: dict[str, Line]) -> str:
             if difference is not None:
                 less = f"{difference.mean:+.4f}"
                 p = "" if difference.p is None else f"{difference.p:.3f}" if difference.p >= 0.001 else "< 0.001"
-        shown = [spread_words(spread(list(each.values()))) if each else "" for each in (line.last, line.best)]
+        shown = [words(line.last), words(line.best)]
         choice = "" if line.option is None else str(line.option)
         rows.append([rival, "" if line.rate is None else f"{line.rate:g}", choice, *shown, less, p])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -110,6 +110,36 @@ def count(all_found: dict[str, dict[str, Line]]) -> str:
     rows += [[rival, *(str(c[word]) for word in ("win", "tie", "loss"))] for rival, c in verdicts.items()]
     rows.append(["all", *(str(total[word]) for word in ("win", "tie", "loss"))])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def summary(all_found: dict[str, dict[str, Line]]) -> str:
+    """A line a scenario: the loss made by hand, the best of all rivals by test error, and `residual`."""
+    rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p"]]
+    rows.append(["---"] * len(rows[0]))
+    for name, found in all_found.items():
+        if OURS not in found:
+            continue
+        others = {rival: line for rival, line in found.items() if not rival.startswith(OURS)}
+        best = min(others, key=lambda rival: statistics.fmean(others[rival].better().values()))
+        usual = next(iter(others.values()))
+        difference = paired(found[OURS].last, others[best].better())
+        p = "" if difference is None or difference.p is None else f"{difference.p:.3f}"
+        rows.append(
+            [
+                name,
+                words(usual.last),
+                words(usual.best),
+                f"{best} {words(others[best].better())}",
+                words(found[OURS].last),
+                "" if difference is None else f"{difference.mean:+.4f}",
+                p,
+            ]
+        )
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def words(errors: dict[int, float]) -> str:
+    return spread_words(spread(list(errors.values()))) if errors else ""
 
 
 def figure(grid: Grid, path: Path) -> None:
@@ -154,7 +184,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="scenarios whose names begin so")
     parser.add_argument("--results", type=Path, default=RESULTS / "value.csv")
-    wanted = parser.add_mutually_exclusive_group()
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--table", action="store_true")
     wanted.add_argument("--count", action="store_true")
     wanted.add_argument("--figure", action="store_true")
     asked = parser.parse_args()
@@ -166,7 +197,7 @@ def main() -> None:
     if asked.count:
         print(count(found))
     else:
-        print("\n\n".join(table(name, each) for name, each in found.items() if each))
+        print("\n\n".join([summary(found), count(found), *(table(name, each) for name, each in found.items() if each)]))
 
 
 if __name__ == "__main__":
