@@ -31,6 +31,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
+        ("docs/value.md", "value_tables.py", "--table"),
     ],
 )
 def test_tables_are_generated_from_the_committed_results(page: str, script: str, flag: str) -> None:
