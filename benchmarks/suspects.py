@@ -4,7 +4,7 @@
     python benchmarks/suspects.py                              # digits, seeds 0 to 4; what is there is not run again
     python benchmarks/suspects.py --task mnist --seeds 0 1 2
     python benchmarks/suspects.py --seeds 100 101 102          # the seeds that lfl's score was chosen on
-    python benchmarks/suspects.py --table                      # the tables of docs/suspects.md, from the results
+    python benchmarks/suspects.py --table                      # docs/suspects.md, from the results; also --scores
 
 Train labels are made wrong by `--label-noise`, and a model is trained on them by each of `WAYS`. Its probabilities of
 the labels that it was trained on are ranked by lfl's score and by two of cleanlab's. cleanlab's authors ask for
@@ -189,10 +189,10 @@ OF_A_LOSS = ("value", "value less the least", "pull")
 CHOOSING_SEEDS = (100, 101, 102)
 
 
-def tables() -> str:
+def tables() -> tuple[str, str]:
     """The results as Markdown, means over seeds: what was measured, and what the score was chosen by."""
     rows = json.loads(RESULTS.read_text())["rows"]
-    blocks = []
+    measured, scores = [], []
     for task in dict.fromkeys(row["task"] for row in rows):
         lines = [
             f"| {task} | trained by | seeds | CPU s | test error | right | lfl | self-confidence | margin |",
@@ -213,8 +213,9 @@ def tables() -> str:
                     means = [mean_area(before, name) for name in ("lfl", "cleanlab self_confidence", "log odds")]
                     means += [mean_area(before, "learned loss", name) for name in OF_A_LOSS]
                     chosen.append(f"| {noise} | {way} | {len(before)} | {' | '.join(means)} |")
-        blocks += ["\n".join(lines), "\n".join(chosen)]
-    return "\n\n".join(blocks)
+        measured.append("\n".join(lines))
+        scores += ["\n".join(chosen)] if len(chosen) > 2 else []
+    return "\n\n".join(measured), "\n\n".join(scores)
 
 
 def mean_area(found: list[dict[str, Any]], ranking: str, name: str = "area") -> str:
@@ -239,10 +240,11 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
+    parser.add_argument("--table", action="store_true", help="print what was measured as Markdown and leave")
+    parser.add_argument("--scores", action="store_true", help="the same of what the score was chosen by")
     asked = parser.parse_args()
-    if asked.table:
-        print(tables())
+    if asked.table or asked.scores:
+        print(tables()[asked.scores])
         return
 
     import torch

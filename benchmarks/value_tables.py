@@ -117,9 +117,9 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
     rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p"]]
     rows.append(["---"] * len(rows[0]))
     for name, found in all_found.items():
-        if OURS not in found:
-            continue
         others = {rival: line for rival, line in found.items() if not rival.startswith(OURS)}
+        if OURS not in found or not others:
+            continue
         best = min(others, key=lambda rival: statistics.fmean(others[rival].better().values()))
         usual = next(iter(others.values()))
         difference = paired(found[OURS].last, others[best].better())

@@ -31,6 +31,8 @@ README = (ROOT / "README.md").read_text()
         ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
+        ("docs/suspects.md", "suspects.py", "--table"),
+        ("docs/suspects.md", "suspects.py", "--scores"),
         ("docs/value.md", "value_tables.py", "--table"),
     ],
 )
@@ -38,7 +40,9 @@ def test_tables_are_generated_from_the_committed_results(page: str, script: str,
     printed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / script, flag], capture_output=True, text=True, check=True
     ).stdout
-    shown = re.search(rf"<!-- {script} -->\n(.*?)<!-- /{script} -->", (ROOT / page).read_text(), re.S)
+    text = (ROOT / page).read_text()
+    mark = f"{script} {flag}" if f"<!-- {script} {flag} -->" in text else script
+    shown = re.search(rf"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", text, re.S)
     assert shown is not None
     assert shown[1].strip() == printed.strip()
 
@@ -65,6 +69,16 @@ def test_the_loss_of_your_own_runs_and_learns(capsys: pytest.CaptureFixture[str]
     printed = capsys.readouterr().out
     assert float(printed.split()[-1]) < 0.8  # of log 3 = 1.1 at the start
     assert "'scale': 1.0," not in printed
+
+
+@pytest.mark.slow
+def test_the_example_of_wrong_labels_runs_and_pays(capsys: pytest.CaptureFixture[str]) -> None:
+    example = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "value.md").read_text(), re.S)
+    assert example is not None
+    assert len(example[1].splitlines()) < 30
+    exec(compile(example[1], "value.md", "exec"), {})
+    baseline, residual = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines())
+    assert residual < 2 / 3 * baseline
 
 
 def test_the_optimiser_of_your_own_runs_learns_and_passes_its_own_checks(capsys: pytest.CaptureFixture[str]) -> None:

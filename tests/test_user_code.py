@@ -23,6 +23,8 @@ def test_what_cannot_be_imported_is_named(name: str, tmp_path: Path, monkeypatch
     (tmp_path / "raises_at_import.py").write_text("raise SystemError('mine')\n")
     monkeypatch.chdir(tmp_path)
     before = list(sys.path)
-    with pytest.raises(lfl.UserError, match=rf"objective {name} cannot be imported .* give module:function, a function of a number"):
+    with pytest.raises(
+        lfl.UserError, match=rf"objective {name} cannot be imported .* give module:function, a function of a number"
+    ):
         imported("objective", name, "a number")
     assert sys.path == before

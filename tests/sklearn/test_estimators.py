@@ -244,7 +244,7 @@ def test_clean_data_that_do_not_fit_are_named(changed, error, words: str, flower
 
 
 def test_residual_keeps_wrong_labels_out() -> None:
-    """40 % of the labels are wrong; 144 clean ones judge the loss. A third of the errors of cross-entropy go, at least."""
+    """40 % of the labels are wrong, 144 clean ones judge the loss: at least a third of cross-entropy's errors go."""
     x, y = load_digits(return_X_y=True)
     rows, x_test, labels, y_test = train_test_split(x, y, test_size=0.3, random_state=0)
     rows, x_valid, labels, y_valid = train_test_split(rows, labels, test_size=144, random_state=0)

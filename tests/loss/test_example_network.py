@@ -1,0 +1,56 @@
+"""The network of an example: what it sees, and what it costs."""
+
+import numpy as np
+import pytest
+import torch
+
+from lfl.loss.example_network import example_network
+from lfl.loss.network import slrelu
+from lfl.randomness import generator
+
+
+def drawn(classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    g = generator(1, "outputs")
+    return 3.0 * torch.randn(9, classes, generator=g, dtype=torch.float64), torch.randint(classes, (9,), generator=g)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 50])
+def test_it_sees_the_label_s_probability_the_best_other_one_and_how_sure_the_model_is(classes: int) -> None:
+    """Against the formula, in numpy."""
+    phi, correction = example_network(gain=1.0, generator=generator(0, "phi"))
+    phi = {name: t.double() for name, t in phi.items()}
+    logits, ids = drawn(classes)
+    p = np.exp(logits.numpy() - np.logaddexp.reduce(logits.numpy(), 1)[:, None])
+    rows = np.arange(len(ids))
+    true, others = p[rows, ids], p.copy()
+    others[rows, ids] = 0.0
+    x = torch.from_numpy(np.stack([true, others.max(1), (p**2).sum(1), np.log(true) / 5], 1))
+    first, second, last = (phi[f"{i}.weight"] for i in range(3))
+    expected = (slrelu(slrelu(x @ first.T) @ second.T) @ last.T)[:, 0]
+    torch.testing.assert_close(correction(phi, logits, ids), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_order_of_the_other_classes_does_not_matter() -> None:
+    phi, correction = example_network(gain=1.0, generator=generator(0, "phi"))
+    logits, ids = drawn(6)
+    order = torch.randperm(6, generator=generator(2, "order"))
+    torch.testing.assert_close(
+        correction({k: t.double() for k, t in phi.items()}, logits[:, order], torch.argsort(order)[ids]),
+        correction({k: t.double() for k, t in phi.items()}, logits, ids),
+    )
+
+
+def test_doubt_and_ignorance_are_told_apart() -> None:
+    """The label has the same probability in both; in the first the model is sure of another class."""
+    phi, correction = example_network(gain=1.0, generator=generator(0, "phi"))
+    p = torch.tensor([[0.1, 0.9, 1e-4, 1e-4], [0.1, 0.3, 0.3, 0.3]])
+    sure, ignorant = correction(phi, p.log(), torch.tensor([0, 0]))
+    assert abs(float(sure - ignorant)) > 0.01
+
+
+def test_it_is_finite_with_its_gradient_where_a_label_has_no_probability() -> None:
+    phi, correction = example_network(gain=1.0, generator=generator(0, "phi"))
+    logits = torch.tensor([[-1e4, 1e4, 0.0]])
+    value, gradient = torch.func.grad_and_value(lambda z: correction(phi, z, torch.tensor([0])).sum())(logits)[::-1]
+    assert bool(value.isfinite())
+    assert bool(gradient.isfinite().all())
