@@ -1,7 +1,7 @@
 """What `value.py` measures: scenarios of bad data, and the rivals of a learned loss in each.
 
 A rival is settings of lfl, the data that its model is trained on, and the choices that are tuned for it beside the rate
-of the model. All share the model's optimiser: SGD with momentum 0.9 and a cosine schedule.
+of the model. All share the model's optimiser: SGD with momentum 0.9, a cosine schedule, and gradients clipped at 1.
 """
 
 from collections.abc import Callable

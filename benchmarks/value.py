@@ -101,7 +101,8 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
     rival = scenario.rivals[rival_name]
     whole = load(scenario.task, scenario.clean, scenario.train_size)
     task = replace(whole, train=train_split(whole, scenario, rival, option, seed), augmentation=None)
-    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "batch_size": scenario.batch_size}
+    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "clip_norm": 1.0}
+    shared["batch_size"] = scenario.batch_size
     if rival.start is not None:
         shared |= {"steps": FINE_TUNING_STEPS, "inner_lr": option}
     else:

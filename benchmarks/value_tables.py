@@ -10,6 +10,7 @@ above zero with p below 0.05, all else is a tie.
 """
 
 import argparse
+import math
 import statistics
 from collections import Counter
 from pathlib import Path
@@ -45,9 +46,7 @@ class Line(NamedTuple):
 
     def better(self) -> dict[int, float]:
         """Test errors of whichever of the two is lower in the mean: what a rival is given credit for."""
-        if not self.best or statistics.fmean(self.last.values()) <= statistics.fmean(self.best.values()):
-            return self.last
-        return self.best
+        return self.last if not self.best or mean(self.last) <= mean(self.best) else self.best
 
 
 def lines(grid: Grid, name: str) -> dict[str, Line]:
@@ -120,7 +119,7 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
         others = {rival: line for rival, line in found.items() if not rival.startswith(OURS)}
         if OURS not in found or not others:
             continue
-        best = min(others, key=lambda rival: statistics.fmean(others[rival].better().values()))
+        best = min(others, key=lambda rival: mean(others[rival].better()))
         usual = next(iter(others.values()))
         difference = paired(found[OURS].last, others[best].better())
         p = "" if difference is None or difference.p is None else f"{difference.p:.3f}"
@@ -136,6 +135,11 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
             ]
         )
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def mean(errors: dict[int, float]) -> float:
+    """Infinite where a seed diverged."""
+    return math.inf if any(map(math.isnan, errors.values())) else statistics.fmean(errors.values())
 
 
 def words(errors: dict[int, float]) -> str:
