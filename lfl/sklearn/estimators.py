@@ -105,8 +105,8 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         steps: steps of the model.
         init_steps: offline steps of the loss before them; 250 when omitted, of `"residual"` none.
         batch_size: rows a batch, drawn with replacement.
-        inner_lr, init_lr, outer_lr: learning rate of the model (0.1 when omitted, of `"residual"` 0.03), and of the loss
-            offline and while the model trains (3e-3 when omitted, of `"residual"` as in `lfl train`).
+        inner_lr, init_lr, outer_lr: learning rate of the model (0.1 when omitted, of `"residual"` 0.03), and of the
+            loss offline and while the model trains (3e-3 when omitted, of `"residual"` as in `lfl train`).
         objective: the loss by which the learned loss or rate is judged on the rows that are held out: `"cross-entropy"`
             (the default), `"balanced"`, `"brier"`, `"focal"`, `"soft-f1"` or `"module:function"`.
         schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.
