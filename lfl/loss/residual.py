@@ -17,6 +17,9 @@ from .pointwise import POINTWISE
 GAIN = 0.1
 """Of the drawn weights of a correction: small, so that the first gradient is the base's to a thousandth."""
 
+MOST_CLASSES = 100
+"""With more, a cost of each class for each label would be more numbers than some hundred clean examples can teach."""
+
 EXAMPLE, ERROR = "example", "error"
 """The corrections that see an example as a whole, and the error of one output."""
 
@@ -62,8 +65,8 @@ def residual_loss(
         exact: whether the correction starts at 0, so that the first loss is the base to the bit: the last layer of the
             network, or the coefficients of a polynomial, start at 0. In a network the other layers then have no
             gradient at the first step of phi, and have one from the second on.
-        num_outputs: classes, or width of the targets, on which a base `"module:function"` is tried; not tried when
-            omitted.
+        num_outputs: classes, or width of the targets. A base `"module:function"` is tried on so many, and `"example"`
+            has a cost of each class for each label, up to 100 classes. When omitted neither, and any number will do.
         generator: source of the draws; phi lives on its device.
 
     Returns:
@@ -88,10 +91,13 @@ def residual_loss(
             f"the correction {correction} is for {OF_KIND[correction]}, but the targets are of {kind}; choose another."
         )
     if correction == EXAMPLE:
-        phi, of_example = example_network(gain=gain, generator=generator)
+        classes = None if num_outputs is None else max(2, num_outputs)
+        if classes is not None and classes > MOST_CLASSES:
+            classes = None
+        phi, of_example = example_network(classes=classes, gain=gain, generator=generator)
         if exact:
             phi = _started_at_zero(phi, EXAMPLE)
-        return phi, ExampleLoss(partial(_corrected, own, of_example, bound), kind)
+        return phi, ExampleLoss(partial(_corrected, own, of_example, bound), kind, num_outputs=classes)
     if isinstance(correction, str):
         one_of("correction", correction, [*OF_KIND, *POINTWISE])
         options = {"gain": gain} if correction == "network" else {}

@@ -54,3 +54,16 @@ def test_it_is_finite_with_its_gradient_where_a_label_has_no_probability() -> No
     value, gradient = torch.func.grad_and_value(lambda z: correction(phi, z, torch.tensor([0])).sum())(logits)[::-1]
     assert bool(value.isfinite())
     assert bool(gradient.isfinite().all())
+
+
+def test_the_matrix_adds_the_expected_cost_of_the_label_s_row() -> None:
+    """Against a hand-made cost: two networks of one draw differ by it alone, and by nothing at the start."""
+    logits, ids = drawn(4)
+    plain, without = example_network(gain=1.0, generator=generator(0, "phi"))
+    phi, correction = example_network(classes=4, gain=1.0, generator=generator(0, "phi"))
+    torch.testing.assert_close(correction(phi, logits.float(), ids), without(plain, logits.float(), ids))
+    cost = torch.randn(4, 4, generator=generator(3, "cost"))
+    p = logits.float().softmax(1)
+    expected = torch.tensor([float(cost[t] @ row) for t, row in zip(ids, p, strict=True)])
+    found = correction(phi | {"cost": cost}, logits.float(), ids) - without(plain, logits.float(), ids)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

@@ -26,6 +26,20 @@ def test_the_hypergradient_is_exact(kind: str, num_steps: int, bound: float | No
     check_hypergradient(phi, loss_fn, kind, num_steps)
 
 
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_the_hypergradient_of_the_matrix_is_exact(num_steps: int) -> None:
+    phi, loss_fn = lfl.residual_loss("classification", gain=1.0, num_outputs=3, generator=generator(0, "phi"))
+    phi["cost"] = 0.3 * torch.randn(3, 3, generator=generator(1, "cost"))
+    check_hypergradient(phi, loss_fn, "classification", num_steps)
+
+
+def test_more_than_a_hundred_classes_have_no_matrix() -> None:
+    sizes = [
+        set(lfl.residual_loss("classification", num_outputs=n, generator=generator(0, "phi"))[0]) for n in (100, 101)
+    ]
+    assert sizes[0] - sizes[1] == {"cost"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_the_base_plus_the_correction(kind: str) -> None:
     base = {"classification": "focal", "regression": "absolute-error"}[kind]

@@ -34,7 +34,7 @@ def test_phi_holds_what_is_learned() -> None:
         "meta-lr": {"inner_lr"},
         "adalfl": loss,
         "adalfl+lr": loss | {"inner_lr"},
-        "residual": loss,
+        "residual": loss | {"cost"},
     }
     for method, names in expected.items():
         phi = plan(method, build_problem(TASK, resolve(TASK.defaults, method=method, model="logistic"))).state.phi
