@@ -8,6 +8,7 @@ import torch
 from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
 from ..errors import UserError
 from ..loss import REPRESENTATIONS, AnyLearnedLoss, draw_loss
+from ..loss.pointwise import POINTWISE
 from ..task import Encoding
 from ..training.learned import RATE
 from ..types import Kind, Tensors
@@ -91,8 +92,8 @@ def load_loss(folder: Path, made: Made) -> tuple[Tensors, AnyLearnedLoss]:
 
 
 def _num_outputs(folder: Path, made: Made) -> int:
-    """Classes, or width of the targets, for a loss that depends on it; else 1."""
-    if made.loss != "vector-scaling" and not is_own(made.loss) and not is_own(made.base):
+    """Classes, or width of the targets, of the run; 1 for a loss of one output at a time, which fits any number."""
+    if made.loss in POINTWISE:
         return 1
     path = folder / "encoding.json"
     num_outputs = Encoding.of(read_json(path, dict[str, object]), str(path)).num_outputs

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import lfl
 from lfl.run import execute
 from lfl.task import load_task
-from lfl.training import Progress, resolve
+from lfl.training import Progress, learned, resolve
 
 
 def spoil_history(folder: Path) -> None:
@@ -81,3 +81,16 @@ def test_a_run_without_a_loss_and_one_that_never_trained_its_model_are_named(tmp
     lfl.load_loss(early)
     with pytest.raises(lfl.UserError, match="ended before its model trained"):
         lfl.AdaptiveLoss(early)
+
+
+@pytest.mark.parametrize("name", ["residual", "residual-network", "weight-net", "true-class", "vector-scaling"])
+def test_each_loss_of_a_run_is_read_as_it_was_learned(name: str, tmp_path: Path) -> None:
+    """Its values at the run's number of classes, against phi as it was written."""
+    task = load_task("digits", Path("unused"))
+    asked = {"model": "logistic", "steps": 4, "init_steps": 0, "batch_size": 8, "meta_every": 1, "outer_lr": 1e-2}
+    settings = resolve(task.defaults, method="residual", loss=name, **asked)
+    run = execute(task, settings, tmp_path / "run").folder
+    drawn = learned(task, settings, settings.seed).loss_fn
+    outputs, ids = torch.randn(6, 10, generator=torch.Generator().manual_seed(0)), torch.arange(6)
+    expected = drawn(load_file(run / "phi.safetensors"), outputs, ids).mean()
+    torch.testing.assert_close(lfl.load_loss(run)(outputs, ids), expected)
