@@ -64,7 +64,7 @@ def draw_loss(
             `loss_fn(phi, outputs, targets) -> [batch]`.
         kind: what targets are.
         num_outputs: classes, or width of the targets.
-        base: the hand-made loss that those in `FROM_BASE` start from; of no account to others.
+        base: the hand-made loss that those in `FROM_BASE` start from; the others ignore it.
         generator: source of the draws.
 
     Raises:

@@ -79,12 +79,12 @@ class Looks:
         return [self._one(alone, step) for alone in self.states(state)]
 
     def _one(self, state: State, step: int) -> dict[str, float]:
-        numbers = {"valid_error": self.error(state, self.task.valid)}
+        outputs, targets = outputs_on(self.apply_fn, state.theta, state.carry.buffers, self.task.valid)
+        numbers = {"valid_error": mean_error(outputs, targets, ERRORS[self.task.kind])}
         if self.task.eval is not None:
             numbers["eval_error"] = self.error(state, self.task.eval)
         if self.objective is not None:
-            outputs = outputs_on(self.apply_fn, state.theta, state.carry.buffers, self.task.valid)
-            numbers["valid_objective"] = self._mean_objective(*outputs)
+            numbers["valid_objective"] = self._mean_objective(outputs, targets)
         alpha = self.settings.inner_lr
         if self.learned.learned_rate is not None:
             alpha = numbers["inner_lr"] = float(self.learned.learned_rate(state.phi))

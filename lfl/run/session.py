@@ -147,7 +147,10 @@ def _finish(
     results = []
     for record, alone in zip(records, looks.states(progress.state), strict=True):
         last = _measure(session, looks, progress.step, snapshot(alone))
-        best = None if record.best is None else _measure(session, looks, record.best.step, record.best.model)
+        best = None
+        if record.best is not None:
+            at_the_end = record.best.step == progress.step
+            best = last if at_the_end else _measure(session, looks, record.best.step, record.best.model)
         kept = best if best is not None and session.settings.keep == "best" else last
         ended = Ended(
             **where,

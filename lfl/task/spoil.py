@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 
-from ..data.arrays import Split
 from ..errors import UserError, one_of
 from ..randomness import generator
 from .task import Task
@@ -123,10 +122,10 @@ def spoil(
             wanted = "real values" if classes else "classes"
             raise UserError(f"{flag} is for {wanted}, but the targets of {task.name} are not; leave it out.")
     rows = torch.arange(len(task.train.y))
-    train = Split(task.train.x, task.train.y.cpu())
+    clean = task.train.y.cpu()
     if imbalance is not None:
-        rows = _long_tail(train.y, task.num_outputs, imbalance, generator(seed, "imbalance"))
-    y = train.y[rows]
+        rows = _long_tail(clean, task.num_outputs, imbalance, generator(seed, "imbalance"))
+    y = clean[rows]
     wrong = torch.zeros(len(rows), dtype=torch.bool)
     if label_noise is not None:
         kind, share = parse_spoiler("--label-noise", label_noise, list(LABEL_NOISE))
@@ -137,7 +136,7 @@ def spoil(
         kind, share = parse_spoiler("--outliers", outliers, list(OUTLIERS))
         source = generator(seed, "outliers")
         wrong = _chosen(len(rows), share, source)
-        changed = OUTLIERS[kind](y[wrong], train.y.amin(0), train.y.amax(0), source)
+        changed = OUTLIERS[kind](y[wrong], clean.amin(0), clean.amax(0), source)
         y = y.masked_scatter(wrong[:, None], changed)
     return Spoiled(rows, y, wrong)
 

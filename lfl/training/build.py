@@ -148,7 +148,6 @@ def build_problem(
     if steps is None:
         steps = build_programs(task, settings, many_seeds=seeds is not None, compiled=False)
     splits = {"train": task.train, "valid": task.valid}
-    spoils = is_spoiled(settings)
     specs = _mask_specs(task, settings, shapes, apply_fn)
 
     def each_seed(draw: Callable[[int], Any]) -> Any:
@@ -173,7 +172,7 @@ def build_problem(
         cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
         return cut.view(*rows.shape, *task.input_shape)
 
-    worse = each_seed(lambda seed: spoiled_train(task, settings, seed)) if spoils else None
+    worse = each_seed(lambda seed: spoiled_train(task, settings, seed)) if is_spoiled(settings) else None
 
     def of_seed(tensor: torch.Tensor, picked: torch.Tensor) -> torch.Tensor:
         """The entries of each seed's own tensor that were picked for it."""

@@ -88,14 +88,14 @@ def resolve(
         "checkpoint_every": max(100, steps // 20),
         "log": "none",
     }
-    values |= METHODS[method].defaults
+    own = METHODS[method].defaults
+    values |= own
     if asked.get("inner", "sgd") != "sgd":  # the momentum of tasks and methods is of sgd
         values |= {"momentum": 0.0, "nesterov": False}
     if "meta_every" not in asked:  # the nearest multiple
         rarely = min(values["meta_every"], steps // LEAST_META_STEPS)
         values["meta_every"] = lookahead * max(1, round(rarely / lookahead))
     values |= asked
-    own = METHODS[method].defaults
     if "meta_every" in own and "outer_lr" not in asked:  # fewer steps of phi are as many times longer
         values["outer_lr"] = own["outer_lr"] * values["meta_every"] / own["meta_every"]
     kind = next(kind for kind, known in HANDCRAFTED.items() if defaults.loss in known)
