@@ -1,7 +1,9 @@
 """What `value.py` measures: scenarios of bad data, and the rivals of a learned loss in each.
 
 A rival is settings of lfl, the data that its model is trained on, and the choices that are tuned for it beside the rate
-of the model. All share the model's optimiser: SGD with momentum 0.9, a cosine schedule, and gradients clipped at 1.
+of the model. All share the model's optimiser: SGD with momentum 0.9, a cosine schedule, and gradients clipped at 1;
+but for `adalfl+lr`, as published without momentum: its rate is judged by one step, does not count the nine tenths of a
+step that momentum brings later, and grows until the model diverges.
 """
 
 from collections.abc import Callable
@@ -49,7 +51,8 @@ class Rival(NamedTuple):
         options: the values of one choice that is tuned beside the rate; `"repeat"` of a mixture, `"lr"` of fine-tuning,
             or whatever `loss` takes.
         start: the rival whose model, at its best step, is trained on by the options' rates on the clean data.
-        fixed: whether it is run by lfl's defaults, its rate among them, and nothing is tuned.
+        fixed: whether it is run by lfl's defaults, its rate among them, and nothing is tuned: the defaults of `residual`,
+            and `adalfl+lr`, which learns the rate.
     """
 
     settings: dict[str, Any]
@@ -93,7 +96,7 @@ def learned_rivals(published: bool = True) -> dict[str, Rival]:
     if published:
         rivals |= {
             "adalfl": Rival({"method": "adalfl", **OFFLINE}),
-            "adalfl+lr": Rival({"method": "adalfl+lr", **OFFLINE}),
+            "adalfl+lr": Rival({"method": "adalfl+lr", **OFFLINE, "momentum": 0.0}, fixed=True),
             "residual, every step": Rival({"method": "residual", "meta_every": 1}),
         }
     return rivals | {
