@@ -51,8 +51,8 @@ class Rival(NamedTuple):
         options: the values of one choice that is tuned beside the rate; `"repeat"` of a mixture, `"lr"` of fine-tuning,
             or whatever `loss` takes.
         start: the rival whose model, at its best step, is trained on by the options' rates on the clean data.
-        fixed: whether it is run by lfl's defaults, its rate among them, and nothing is tuned: the defaults of `residual`,
-            and `adalfl+lr`, which learns the rate.
+        fixed: whether it is run by lfl's defaults, its rate among them, and nothing is tuned: `residual, defaults`, and
+            `adalfl+lr`, which learns the rate.
     """
 
     settings: dict[str, Any]
