@@ -54,6 +54,13 @@ FOUND = ["last_valid", "last_held", "last_test", "best_step", "best_valid", "bes
 TUNING_SEEDS, SEEDS = (100, 101), (0, 1, 2, 3, 4)
 LOOKS = 50
 FINE_TUNING_STEPS = 500
+TIMED = (
+    "digits, symmetric:0.4, 144 clean",
+    "california, shift:0.3",
+    "mnist, symmetric:0.4",
+    "mnist lenet5, symmetric:0.4",
+)
+"""What `--time` measures: a scenario for each kind of data and model."""
 
 
 class Outcome(NamedTuple):
@@ -224,7 +231,7 @@ def measure_time(blocks: int = 9, steps: int = 40) -> None:
     """Seconds of steps of each way to learn over those of a plain loop, block by block in one process."""
     from rows import add_row
 
-    for name in ("digits, symmetric:0.4, 144 clean", "mnist, symmetric:0.4", "mnist lenet5, symmetric:0.4"):
+    for name in TIMED:
         scenario = scenarios()[name]
         task = load(scenario.task, scenario.clean, scenario.train_size)
         ways = {"plain": BY_HAND, **{f"every {k}": {"method": "residual", "meta_every": k} for k in (1, 5, 10, 20)}}

@@ -2,6 +2,7 @@
 
     python benchmarks/value_tables.py --table    # docs/value.md: all scenarios in short, the count, each in full
     python benchmarks/value_tables.py --count    # wins, ties and losses of `residual`
+    python benchmarks/value_tables.py --times    # docs/value.md: what a step costs
     python benchmarks/value_tables.py --figure   # docs/value.png
 
 Each rival stands with the choice that was made for it, and `residual` is compared with it seed by seed: the mean of the
@@ -10,6 +11,7 @@ above zero with p below 0.05, all else is a tie.
 """
 
 import argparse
+import json
 import math
 import statistics
 from collections import Counter
@@ -90,11 +92,15 @@ def table(name: str, found: dict[str, Line]) -> str:
             difference = paired(ours, line.better())
             if difference is not None:
                 less = f"{difference.mean:+.4f}"
-                p = "" if difference.p is None else f"{difference.p:.3f}" if difference.p >= 0.001 else "< 0.001"
+                p = p_words(difference.p)
         shown = [words(line.last), words(line.best)]
         choice = "" if line.option is None else str(line.option)
         rows.append([rival, "" if line.rate is None else f"{line.rate:g}", choice, *shown, less, p])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def p_words(p: float | None) -> str:
+    return "" if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def count(all_found: dict[str, dict[str, Line]]) -> str:
@@ -111,9 +117,32 @@ def count(all_found: dict[str, dict[str, Line]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def times() -> dict[tuple[str, str], str]:
+    """Time of a step of `residual` over one of a plain loop, in the median, by task and model."""
+    path = RESULTS / "value-time.json"
+    known = scenarios()
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+    return {
+        (known[row["scenario"]].task, known[row["scenario"]].model): f"{row['over plain']['every 10']['median']:.2f}"
+        for row in rows
+    }
+
+
+def time_table() -> str:
+    """The same for each `--meta-every`, with the least and the most over the blocks."""
+    rows = json.loads((RESULTS / "value-time.json").read_text())["rows"]
+    ways = [way for way in rows[0]["over plain"] if way != "plain"]
+    shown = [["time over plain", *ways], ["---"] * (1 + len(ways))]
+    for row in rows:
+        ratios = [row["over plain"][way] for way in ways]
+        shown.append([row["scenario"], *(f"{r['median']:.2f} ({r['least']:.2f} to {r['most']:.2f})" for r in ratios)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in shown)
+
+
 def summary(all_found: dict[str, dict[str, Line]]) -> str:
     """A line a scenario: the loss made by hand, the best of all rivals by test error, and `residual`."""
-    rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p"]]
+    rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p", "time"]]
+    over_plain = times()
     rows.append(["---"] * len(rows[0]))
     for name, found in all_found.items():
         others = {rival: line for rival, line in found.items() if not rival.startswith(OURS)}
@@ -122,7 +151,7 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
         best = min(others, key=lambda rival: mean(others[rival].better()))
         usual = next(iter(others.values()))
         difference = paired(found[OURS].last, others[best].better())
-        p = "" if difference is None or difference.p is None else f"{difference.p:.3f}"
+        p = "" if difference is None else p_words(difference.p)
         rows.append(
             [
                 name,
@@ -132,6 +161,7 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
                 words(found[OURS].last),
                 "" if difference is None else f"{difference.mean:+.4f}",
                 p,
+                over_plain.get((scenarios()[name].task, scenarios()[name].model), ""),
             ]
         )
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -192,8 +222,12 @@ def main() -> None:
     wanted.add_argument("--table", action="store_true")
     wanted.add_argument("--count", action="store_true")
     wanted.add_argument("--figure", action="store_true")
+    wanted.add_argument("--times", action="store_true")
     asked = parser.parse_args()
     grid = Grid(asked.results, until=float("-inf"))
+    if asked.times:
+        print(time_table())
+        return
     if asked.figure:
         figure(grid, HERE.parent / "docs" / "value.png")
         return
