@@ -173,10 +173,16 @@ def scenarios() -> dict[str, Scenario]:
             found[f"digits, {noise}, {clean} clean"] = Scenario(
                 "digits", "mlp-256", 3000, clean, spoiled, rivals, rates=(0.001, 0.003, 0.01, 0.03, 0.1), batch_size=64
             )
-    for name in ("california", "crime"):
+    for name, rates in (("california", (0.003, 0.01, 0.03, 0.1)), ("crime", (0.001, 0.003, 0.01, 0.03, 0.1))):
         for outliers in ("uniform:0.3", "shift:0.3"):
-            found[f"{name}, {outliers}"] = Scenario(name, "mlp-256", 3000, 200, {"outliers": outliers}, bad_targets())
-    for noise in ("symmetric:0.4", "symmetric:0.7", "none"):
+            found[f"{name}, {outliers}"] = Scenario(
+                name, "mlp-256", 3000, 200, {"outliers": outliers}, bad_targets(), rates=rates
+            )
+    for noise, rates in (
+        ("symmetric:0.4", (0.01, 0.03, 0.1, 0.3)),
+        ("symmetric:0.7", (0.003, 0.01, 0.03, 0.1)),
+        ("none", (0.01, 0.03, 0.1)),
+    ):
         spoiled = {} if noise == "none" else {"label_noise": noise}
         found[f"mnist, {noise}"] = Scenario(
             "mnist",
@@ -185,7 +191,7 @@ def scenarios() -> dict[str, Scenario]:
             500,
             spoiled,
             noisy_labels(published=False),
-            rates=(0.01, 0.03, 0.1),
+            rates=rates,
             train_size=20_000,
         )
     found["mnist, 100:1"] = Scenario(

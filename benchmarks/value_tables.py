@@ -181,11 +181,12 @@ def figure(grid: Grid, path: Path) -> None:
     from lfl.report.style import line_style, new_figure, rendered
 
     shown = {
+        "learned (residual)": OURS,
         "cross-entropy": "cross-entropy",
         "cross-entropy at its best step": "cross-entropy",
+        "the clean examples alone": "clean alone",
         "generalised cross-entropy": "gce",
         "fine-tuned on the clean examples": "cross-entropy, fine-tuned",
-        "learned (residual)": OURS,
     }
     shares = {0.0: "none"} | {s: f"symmetric:{s}" for s in (0.2, 0.4, 0.6, 0.8)}
     picture = new_figure(6.0, 3.6)
@@ -209,7 +210,9 @@ def figure(grid: Grid, path: Path) -> None:
         )
     axes.set_xlabel("wrong labels in train, %")
     axes.set_ylabel("test error, %")
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")
+    axes.set_yticks([2, 5, 10, 20, 50], labels=["2", "5", "10", "20", "50"])
+    axes.minorticks_off()
     axes.legend(frameon=False, fontsize=8)
     path.write_bytes(rendered(picture, "png"))
 
