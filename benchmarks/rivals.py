@@ -204,7 +204,7 @@ def scenarios() -> dict[str, Scenario]:
         500,
         {"label_noise": "symmetric:0.4"},
         noisy_labels(published=False),
-        rates=(0.003, 0.01, 0.03),
+        rates=(0.003, 0.01, 0.03, 0.1),
         train_size=20_000,
     )
     return found
