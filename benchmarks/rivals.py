@@ -179,7 +179,7 @@ def scenarios() -> dict[str, Scenario]:
                 name, "mlp-256", 3000, 200, {"outliers": outliers}, bad_targets(), rates=rates
             )
     for noise, rates in (
-        ("symmetric:0.4", (0.01, 0.03, 0.1, 0.3)),
+        ("symmetric:0.4", (0.01, 0.03, 0.1)),
         ("symmetric:0.7", (0.003, 0.01, 0.03, 0.1)),
         ("none", (0.01, 0.03, 0.1)),
     ):
