@@ -3,6 +3,7 @@
     python benchmarks/value_tables.py --table    # docs/value.md: all scenarios in short, the count, each in full
     python benchmarks/value_tables.py --count    # wins, ties and losses of `residual`
     python benchmarks/value_tables.py --times    # docs/value.md: what a step costs
+    python benchmarks/value_tables.py --clean    # docs/value.md: clean data at the paper's settings
     python benchmarks/value_tables.py --figure   # docs/value.png
 
 Each rival stands with the choice that was made for it, and `residual` is compared with it seed by seed: the mean of the
@@ -11,6 +12,7 @@ above zero with p below 0.05, all else is a tie.
 """
 
 import argparse
+import csv
 import json
 import math
 import statistics
@@ -21,7 +23,7 @@ from typing import NamedTuple
 from rivals import Rival, scenarios
 from value import RESULTS, SEEDS, Grid
 
-from lfl.report.spread import spread, spread_words
+from lfl.report.spread import Spread, spread, spread_words
 from lfl.study.statistics import paired
 
 HERE = Path(__file__).parent
@@ -139,6 +141,19 @@ def time_table() -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in shown)
 
 
+def clean_table() -> str:
+    """`residual` beside other methods on clean data, at the paper's settings: rows of `table1.csv`."""
+    methods = ("baseline", "baseline-tuned", "adalfl", OURS)
+    found: dict[str, dict[str, str]] = {}
+    with (RESULTS / "table1.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            error = spread_words(Spread(float(row["mean"]), float(row["std"])))
+            found.setdefault(f"{row['task']}, {row['model']}", {})[row["method"]] = error
+    shown = [["", *methods], ["---"] * (1 + len(methods))]
+    shown += [[name, *(row.get(method, "") for method in methods)] for name, row in found.items() if OURS in row]
+    return "\n".join("| " + " | ".join(line) + " |" for line in shown)
+
+
 def summary(all_found: dict[str, dict[str, Line]]) -> str:
     """A line a scenario: the loss made by hand, the best of all rivals by test error, and `residual`."""
     rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p", "time"]]
@@ -226,10 +241,11 @@ def main() -> None:
     wanted.add_argument("--count", action="store_true")
     wanted.add_argument("--figure", action="store_true")
     wanted.add_argument("--times", action="store_true")
+    wanted.add_argument("--clean", action="store_true")
     asked = parser.parse_args()
     grid = Grid(asked.results, until=float("-inf"))
-    if asked.times:
-        print(time_table())
+    if asked.times or asked.clean:
+        print(time_table() if asked.times else clean_table())
         return
     if asked.figure:
         figure(grid, HERE.parent / "docs" / "value.png")

@@ -35,6 +35,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/suspects.md", "suspects.py", "--scores"),
         ("docs/value.md", "value_tables.py", "--table"),
         ("docs/value.md", "value_tables.py", "--times"),
+        ("docs/value.md", "value_tables.py", "--clean"),
     ],
 )
 def test_tables_are_generated_from_the_committed_results(page: str, script: str, flag: str) -> None:
