@@ -53,6 +53,8 @@ FIELDS = ["scenario", "rival", "rate", "option", "seed"]
 FOUND = ["last_valid", "last_held", "last_test", "best_step", "best_valid", "best_held", "best_test", "seconds"]
 TUNING_SEEDS, SEEDS = (100, 101), (0, 1, 2, 3, 4)
 LOOKS = 50
+SHARED: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "clip_norm": 1.0}
+"""The optimiser of the model, the same for all."""
 FINE_TUNING_STEPS = 500
 TIMED = (
     "digits, symmetric:0.4, 144 clean",
@@ -108,8 +110,7 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
     rival = scenario.rivals[rival_name]
     whole = load(scenario.task, scenario.clean, scenario.train_size)
     task = replace(whole, train=train_split(whole, scenario, rival, option, seed), augmentation=None)
-    shared: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "clip_norm": 1.0}
-    shared["batch_size"] = scenario.batch_size
+    shared = SHARED | {"batch_size": scenario.batch_size}
     if rival.start is not None:
         shared |= {"steps": FINE_TUNING_STEPS, "inner_lr": option}
     else:
@@ -228,7 +229,7 @@ class Grid:
 
 
 def measure_time(blocks: int = 9, steps: int = 40) -> None:
-    """Seconds of steps of each way to learn over those of a plain loop, block by block in one process."""
+    """Seconds of compiled steps of each way to learn over those of a plain loop, block by block in one process."""
     from rows import add_row
 
     for name in TIMED:
@@ -243,9 +244,9 @@ def measure_time(blocks: int = 9, steps: int = 40) -> None:
                 model=scenario.model,
                 steps=10_000,
                 batch_size=scenario.batch_size,
-                **asked,
+                **(SHARED | asked),
             )
-            whole = plan(settings.method, build_problem(task, settings))
+            whole = plan(settings.method, build_problem(task, settings, steps=compiled(task, settings)))
             runs[way] = whole.phases[-1], whole.state
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for block in range(blocks + 1):
