@@ -7,7 +7,6 @@ step that momentum brings later, and grows until the model diverges.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -155,7 +154,7 @@ def long_tail() -> dict[str, Rival]:
         "mixed": Rival(BY_HAND, data="mixed", options=REPEATS),
         "class weights": Rival(BY_HAND, loss=class_weights),
         "logit adjustment": Rival(BY_HAND, loss=logit_adjustment, options=(0.5, 1.0, 1.5)),
-        "logit adjustment, mixed": Rival(BY_HAND, loss=partial(logit_adjustment), data="mixed", options=(1,)),
+        "logit adjustment, mixed": Rival(BY_HAND, loss=logit_adjustment, data="mixed", options=(1,)),
         **learned_rivals(published=False),
         "residual, vector scaling": Rival({"method": "residual", "loss": "vector-scaling"}),
     }

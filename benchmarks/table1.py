@@ -32,7 +32,7 @@ def table(results: Path) -> str:
         for (task, model), rows in groupby(csv.DictReader(file), lambda row: (row["task"], row["model"])):
             cells = []
             for row in rows:
-                ours = Spread(float(row["mean"]), float(row["std"]) if row["std"] else None)
+                ours = our_spread(row)
                 if row["paper_mean"]:
                     paper = Spread(float(row["paper_mean"]), float(row["paper_std"]))
                 else:
@@ -43,6 +43,16 @@ def table(results: Path) -> str:
             if task in ridge:
                 cells.append(["ridge regression", f"{ridge[task]['test_error']:.4f}", "", "", ""])
             lines += [[f"{task}, {model}" if not i else "", *cell] for i, cell in enumerate(cells)]
+    return markdown(lines)
+
+
+def our_spread(row: dict[str, str]) -> Spread:
+    """Mean and deviation of our runs in a line of the results."""
+    return Spread(float(row["mean"]), float(row["std"]) if row["std"] else None)
+
+
+def markdown(lines: list[list[str]]) -> str:
+    """A Markdown table of lines of cells, the head and the rule beneath it among them."""
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

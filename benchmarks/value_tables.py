@@ -18,12 +18,13 @@ import math
 import statistics
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rivals import Rival, scenarios
+from table1 import markdown, our_spread
 from value import RESULTS, SEEDS, Grid
 
-from lfl.report.spread import Spread, spread, spread_words
+from lfl.report.spread import spread, spread_words
 from lfl.study.statistics import paired
 
 HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ def table(name: str, found: dict[str, Line]) -> str:
         shown = [words(line.last), words(line.best)]
         choice = "" if line.option is None else str(line.option)
         rows.append([rival, "" if line.rate is None else f"{line.rate:g}", choice, *shown, less, p])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown(rows)
 
 
 def p_words(p: float | None) -> str:
@@ -116,29 +117,24 @@ def count(all_found: dict[str, dict[str, Line]]) -> str:
     rows = [["residual against", "wins", "ties", "losses"], ["---"] * 4]
     rows += [[rival, *(str(c[word]) for word in ("win", "tie", "loss"))] for rival, c in verdicts.items()]
     rows.append(["all", *(str(total[word]) for word in ("win", "tie", "loss"))])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown(rows)
 
 
-def times() -> dict[tuple[str, str], str]:
-    """Time of a step of `residual` over one of a plain loop, in the median, by task and model."""
-    path = RESULTS / "value-time.json"
-    known = scenarios()
-    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
-    return {
-        (known[row["scenario"]].task, known[row["scenario"]].model): f"{row['over plain']['every 10']['median']:.2f}"
-        for row in rows
-    }
+def timed() -> list[dict[str, Any]]:
+    """What `value.py --time` measured, a row a scenario."""
+    rows: list[dict[str, Any]] = json.loads((RESULTS / "value-time.json").read_text())["rows"]
+    return rows
 
 
 def time_table() -> str:
-    """The same for each `--meta-every`, with the least and the most over the blocks."""
-    rows = json.loads((RESULTS / "value-time.json").read_text())["rows"]
+    """Time over that of a plain loop for each `--meta-every`: the median, and the least and the most of the blocks."""
+    rows = timed()
     ways = [way for way in rows[0]["over plain"] if way != "plain"]
     shown = [["time over plain", *ways], ["---"] * (1 + len(ways))]
     for row in rows:
         ratios = [row["over plain"][way] for way in ways]
         shown.append([row["scenario"], *(f"{r['median']:.2f} ({r['least']:.2f} to {r['most']:.2f})" for r in ratios)])
-    return "\n".join("| " + " | ".join(line) + " |" for line in shown)
+    return markdown(shown)
 
 
 def clean_table() -> str:
@@ -147,18 +143,22 @@ def clean_table() -> str:
     found: dict[str, dict[str, str]] = {}
     with (RESULTS / "table1.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            error = spread_words(Spread(float(row["mean"]), float(row["std"])))
-            found.setdefault(f"{row['task']}, {row['model']}", {})[row["method"]] = error
+            found.setdefault(f"{row['task']}, {row['model']}", {})[row["method"]] = spread_words(our_spread(row))
     shown = [["", *methods], ["---"] * (1 + len(methods))]
     shown += [[name, *(row.get(method, "") for method in methods)] for name, row in found.items() if OURS in row]
-    return "\n".join("| " + " | ".join(line) + " |" for line in shown)
+    return markdown(shown)
 
 
 def summary(all_found: dict[str, dict[str, Line]]) -> str:
     """A line a scenario: the loss made by hand, the best of all rivals by test error, and `residual`."""
     rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p", "time"]]
-    over_plain = times()
     rows.append(["---"] * len(rows[0]))
+    known = scenarios()
+
+    def measured_as(name: str) -> tuple[str, str]:
+        return known[name].task, known[name].model
+
+    time = {measured_as(row["scenario"]): f"{row['over plain']['every 10']['median']:.2f}" for row in timed()}
     for name, found in all_found.items():
         others = {rival: line for rival, line in found.items() if not rival.startswith(OURS)}
         if OURS not in found or not others:
@@ -176,10 +176,10 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
                 words(found[OURS].last),
                 "" if difference is None else f"{difference.mean:+.4f}",
                 p,
-                over_plain.get((scenarios()[name].task, scenarios()[name].model), ""),
+                time.get(measured_as(name), ""),
             ]
         )
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown(rows)
 
 
 def mean(errors: dict[int, float]) -> float:
