@@ -70,6 +70,8 @@ def root(
 
 def main() -> None:
     """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for all others."""
+    from lfl.old_names import new_flags
+
     forgive_letters()
     as_usual = warnings.showwarning
 
@@ -80,6 +82,7 @@ def main() -> None:
             as_usual(message, category, *rest, **more)
 
     warnings.showwarning = show
+    sys.argv[1:] = new_flags(sys.argv[1:])
     try:
         status: Any = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

@@ -3,20 +3,28 @@
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lfl.settings import SETTINGS
+
 from . import options, study
+from .flags import with_flags
 from .text import cell, say
 
 if TYPE_CHECKING:
     from lfl.study.comparison import Compared
 
 
+OF_A_METHOD = {"method", "seed", "loss", "base", "loss_from", "eval_split", "log", "checkpoint_every"}
+"""Settings that differ between the methods compared, or change nothing in the comparison."""
+
+
+@with_flags(name for name in SETTINGS if name not in OF_A_METHOD)
 def compare(
-    task: options.TaskName = None,
-    model: options.ModelName = None,
+    asked: dict[str, Any],
+    *,
     methods: Annotated[
         str,
         typer.Option(
@@ -26,26 +34,9 @@ def compare(
     ] = "baseline,adalfl",
     seeds: Annotated[int, typer.Option(min=1, help="How many, from --seed on.")] = 5,
     seed: Annotated[int, typer.Option(help="The first.")] = 0,
-    steps: options.Steps = None,
-    init_steps: options.InitSteps = None,
-    inner_steps: options.InnerSteps = None,
-    batch_size: options.BatchSize = None,
-    inner_lr: options.InnerLr = None,
-    init_lr: options.InitLr = None,
-    outer_lr: options.OuterLr = None,
-    inner: options.Inner = None,
-    momentum: options.Momentum = None,
-    weight_decay: options.WeightDecay = None,
-    schedule: options.Schedule = None,
-    compile: options.Compile = None,
-    precision: options.Precision = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,
     jobs: study.Jobs = 1,
-    target: options.Target = None,
-    kind: options.Kind = None,
-    valid: options.Valid = None,
-    valid_size: options.ValidSize = None,
     data_dir: options.DataDir = None,
     out: Annotated[
         Path | None,
@@ -62,35 +53,21 @@ def compare(
     from lfl.study import Line, candidates_of, parse_row, summarise, write_comparison
     from lfl.study import compare as compared_with_first
     from lfl.study.picture import draw_learning
-    from lfl.training import DEFAULT_MODEL, DEFAULT_TASK
 
-    task, model = task or DEFAULT_TASK, model or DEFAULT_MODEL
+    task, model = (asked.pop(name, SETTINGS[name].default) for name in ("task", "model"))
     parse_row(f"{task}/{model}")
     out = out or _free_folder(task, model)
     share = study.share_of_threads(threads, jobs)
-    own = {"target": target, "kind": kind, "valid": valid, "valid_size": valid_size}
+    own = {name: asked.get(name) for name in ("target", "kind", "valid", "valid_size")}
     load = study.loader(device, share, data_dir, **own)
     data = load(task)
-    set_precision(precision or "float32", data.device)
-    common = {
-        "steps": steps,
-        "init_steps": init_steps,
-        "inner_steps": inner_steps,
-        "batch_size": batch_size,
-        "inner_lr": inner_lr,
-        "init_lr": init_lr,
-        "outer_lr": outer_lr,
-        "inner": inner,
-        "momentum": momentum,
-        "weight_decay": weight_decay,
-        "schedule": schedule,
-        "compile": compile,
-        "precision": precision,
-        **own,
-    }
+    set_precision(asked.get("precision", SETTINGS["precision"].default), data.device)
     labels = list(dict.fromkeys(study.split(methods, "--methods")))
-    lines = [Line(task, model, label, candidates_of(label, inner_lr or data.defaults.inner_lr)) for label in labels]
-    planned = study.plan(lines, out, common, lambda name: data.defaults)
+    lines = [
+        Line(task, model, label, candidates_of(label, asked.get("inner_lr", data.defaults.inner_lr)))
+        for label in labels
+    ]
+    planned = study.plan(lines, out, asked, lambda name: data.defaults)
     chosen = range(seed, seed + seeds)
     troubles = study.run_study(
         planned, chosen, load, out=out, jobs=jobs, threads=share, data_dir=data_dir, helper_of=helper_of

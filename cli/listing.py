@@ -1,28 +1,59 @@
-"""`lfl list`."""
+"""`lfl list`: everything that can be chosen by name, and every setting."""
 
 from textwrap import fill
+from typing import Annotated
 
-from . import names
+import typer
+
+from lfl import catalogue
+from lfl.setting import flag
+from lfl.settings import PANELS, SETTINGS
+
+from .flags import default_words
 
 INDENT = " " * 25
 
 
-def listing() -> None:
-    """Show the tasks, models, methods, losses and objectives."""
-    from lfl.method import METHODS
-
+def listing(
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Show every setting as a Markdown table for each panel.")
+    ] = False,
+) -> None:
+    """Show the tasks, models, methods, losses and objectives; or every setting."""
+    if settings:
+        print(settings_table())
+        return
     tables = {
-        "tasks": names.TASKS | names.OWN_TASKS,
-        "models": names.MODELS | names.OWN_MODELS,
-        "methods": names.METHODS,
-        "losses": names.LOSSES | names.OWN_LOSSES,
-        "objectives": names.OBJECTIVE_LOSSES | names.OWN_OBJECTIVES,
+        "tasks": _about(catalogue.TASKS) | catalogue.OWN_TASKS,
+        "models": _about(catalogue.MODELS) | catalogue.OWN_MODELS,
+        "methods": _about(catalogue.METHODS),
+        "losses": _about(catalogue.LEARNED_LOSSES | catalogue.HANDMADE_LOSSES) | catalogue.OWN_LOSSES,
+        "objectives": _about(catalogue.OBJECTIVES) | catalogue.OWN_OBJECTIVES,
     }
     for title, known in tables.items():
         print(title)
         for name, line in known.items():
             print(f"  {name:<22} {line}")
-            own = METHODS[name].defaults if title == "methods" else {}
+            own = catalogue.METHODS[name].defaults if title == "methods" else {}
             if own:
-                flags = (f"--{key.replace('_', '-')} {value}" for key, value in own.items())
+                flags = (f"{flag(key)} {value}" for key, value in own.items())
                 print(fill(" ".join(flags), 100, initial_indent=INDENT + "by default ", subsequent_indent=INDENT))
+
+
+def _about(table: "dict[str, catalogue.Entry] | dict[str, catalogue.MethodEntry]") -> dict[str, str]:
+    return {name: entry.about for name, entry in table.items()}
+
+
+def settings_table() -> str:
+    """Every setting in Markdown, a table for each panel: flag, what it does, default, methods."""
+    parts = []
+    for panel in PANELS:
+        rows = [f"### {panel}", "", "| flag | what it does | default | methods |", "|---|---|---|---|"]
+        for name, setting in SETTINGS.items():
+            if setting.panel == panel:
+                choices = ", ".join(f"`{each}`" for each in {**setting.choices, **setting.own})
+                about = f"{setting.help}: {choices}." if choices else setting.help
+                methods = "all" if setting.methods is None else ", ".join(setting.methods)
+                rows.append(f"| `{flag(name)}` | {about} | {default_words(setting)} | {methods} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)

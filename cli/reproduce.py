@@ -6,25 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import names, options, study
+from lfl.catalogue import TABLES
+
+from . import options, study
+from .flags import complete, with_flags
 from .text import cell, say
 
 if TYPE_CHECKING:
     from lfl.study import Summary
     from lfl.study.results import Cells, Format
 
-Table = Annotated[
-    str,
-    typer.Argument(
-        help=f"Which: {', '.join(names.TABLES)}.",
-        autocompletion=lambda incomplete: [
-            (name, line) for name, line in names.TABLES.items() if name.startswith(incomplete)
-        ],
-    ),
-]
+Table = Annotated[str, typer.Argument(help=f"Which: {', '.join(TABLES)}.", autocompletion=complete(TABLES))]
 
 
+@with_flags(["steps", "offline_steps", "compile"])
 def reproduce(
+    asked: dict[str, Any],
+    *,
     table: Table,
     rows: Annotated[
         str | None,
@@ -38,11 +36,6 @@ def reproduce(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each, from 0 on; the paper has 10.")] = 3,
-    steps: Annotated[int | None, typer.Option(help="Steps of the model.", show_default="the paper's")] = None,
-    init_steps: Annotated[
-        int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the paper's")
-    ] = None,
-    compile: options.Compile = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,
     jobs: study.Jobs = 1,
@@ -65,7 +58,7 @@ def reproduce(
     """
     from lfl.errors import one_of
     from lfl.run.folder import check_output
-    from lfl.study import TABLES, defaults_of, entries, parse_row, summarise, table_lines
+    from lfl.study import defaults_of, entries, parse_row, summarise, table_lines
     from lfl.study.results import (
         csv_cells,
         csv_format,
@@ -77,15 +70,14 @@ def reproduce(
     )
 
     one_of("table", table, list(TABLES))
-    number, hours = TABLES[table], table == "table2"
+    number, hours = int(table.removeprefix("table")), table == "table2"
     lines = table_lines(
         number,
         None if rows is None else [parse_row(row) for row in study.split(rows, "--rows")],
         None if methods is None else study.split(methods, "--methods"),
         defaults_of,
     )
-    common = {"steps": steps, "init_steps": init_steps, "compile": compile}
-    planned = study.plan(lines, out, common, defaults_of)
+    planned = study.plan(lines, out, asked, defaults_of)
     as_csv, as_markdown = csv_format(), markdown_format(hours=hours)
     for path, form in ((csv, as_csv), (markdown, as_markdown)):
         if path is not None:
@@ -99,7 +91,7 @@ def reproduce(
     )
     if helper_of is None:
         found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]
-        shown = entries(found, _baselines(found, out, common, chosen), hours=hours)
+        shown = entries(found, _baselines(found, out, asked, chosen), hours=hours)
         if shown:
             for_people = shown_cells(shown, hours=hours)
             for form, cells, into in ((as_csv, csv_cells(shown), csv), (as_markdown, for_people, markdown)):

@@ -1,11 +1,15 @@
 """`lfl train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import names, options
+from lfl.catalogue import TASKS
+from lfl.settings import SETTINGS
+
+from . import options
+from .flags import with_flags
 from .ground import prepare, tell
 from .text import say
 
@@ -14,93 +18,27 @@ if TYPE_CHECKING:
     from lfl.training import Settings
 
 
+@with_flags(SETTINGS)
 def train(
+    asked: dict[str, Any],
+    *,
     config: Annotated[
         Path | None,
         typer.Option(help="A TOML file of settings, or a run's config.json; flags go first.", show_default=False),
     ] = None,
-    task: options.TaskName = None,
-    model: options.ModelName = None,
-    method: options.MethodName = None,
-    seed: Annotated[int | None, typer.Option(help="Of the start, the batches and the masks.", show_default="0")] = None,
-    steps: options.Steps = None,
-    init_steps: options.InitSteps = None,
-    inner_steps: options.InnerSteps = None,
-    batch_size: options.BatchSize = None,
-    inner_lr: options.InnerLr = None,
-    init_lr: options.InitLr = None,
-    outer_lr: options.OuterLr = None,
-    loss: options.Loss = None,
-    base: options.Base = None,
-    loss_from: Annotated[
-        Path | None, typer.Option(help="A run folder whose learned loss --method fixed trains on.", show_default=False)
-    ] = None,
-    inner: options.Inner = None,
-    momentum: options.Momentum = None,
-    nesterov: Annotated[
-        bool | None, typer.Option("--nesterov/--no-nesterov", help="Nesterov's form of it.", show_default="the task's")
-    ] = None,
-    weight_decay: options.WeightDecay = None,
-    clip_norm: Annotated[
-        float | None, typer.Option(help="Greatest norm of the model's gradient.", show_default="none")
-    ] = None,
-    schedule: options.Schedule = None,
-    outer_schedule: options.OuterSchedule = None,
-    init_objective: options.InitObjective = None,
-    meta_objective: options.MetaObjective = None,
-    objective: options.Objective = None,
-    restart_every: options.RestartEvery = None,
-    redraw_theta: Annotated[
-        bool | None,
-        typer.Option(
-            "--redraw-theta/--no-redraw-theta",
-            help="Start the model of the offline steps at another draw each time, or always at the same.",
-            show_default="another",
-        ),
-    ] = None,
-    hypergradient: options.Hypergradient = None,
-    lookahead: Annotated[
-        int | None, typer.Option(help="Model steps that an online step of the loss looks through.", show_default="1")
-    ] = None,
-    meta_every: Annotated[
-        int | None, typer.Option(help="Model steps for each online step of the loss.", show_default="--lookahead")
-    ] = None,
-    meta_batch_size: Annotated[
-        int | None,
-        typer.Option(help="Examples of a batch that the loss's gradient is taken over.", show_default="all"),
-    ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Train so many seeds, from --seed on, together where faster.", show_default="one"),
+        typer.Option(min=1, help="Train this many seeds, from --seed on, together where faster.", show_default="one"),
     ] = None,
-    compile: options.Compile = None,
-    precision: options.Precision = None,
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option(help="Steps between two checkpoints; 0 for none.", show_default="a twentieth of --steps"),
-    ] = None,
-    keep: options.Keep = None,
-    log: options.Log = None,
     device: options.DeviceName = None,
     threads: options.Threads = None,
-    target: options.Target = None,
-    kind: options.Kind = None,
-    valid: options.Valid = None,
-    valid_size: options.ValidSize = None,
-    eval_split: Annotated[
-        bool | None, typer.Option("--eval-split", help="Hold out a fourth split, and show the error on it too.")
-    ] = None,
-    label_noise: options.LabelNoise = None,
-    outliers: options.Outliers = None,
-    imbalance: options.Imbalance = None,
     data_dir: options.DataDir = None,
     trust: options.Trust = False,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
-    flags = {name: value for name, value in locals().items() if value is not None}
-    out, config = flags.pop("out", None), flags.pop("config", None)
-    flags.pop("trust")
+    machine = {"device": device, "threads": threads, "data_dir": data_dir, "seeds": seeds}
+    flags = asked | {name: value for name, value in machine.items() if value is not None}
 
     from lfl.device import keep_freed_memory, set_precision
     from lfl.run import allowed_loss_of, data_folder, execute, execute_seeds
@@ -116,15 +54,15 @@ def train(
     asked = found | flags
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
     seeds = asked.pop("seeds", None)
-    asked["task"] = asked.get("task", "digits")
+    asked["task"] = asked.get("task", SETTINGS["task"].default)
     folder = data_folder(asked["task"], Path(asked.pop("data_dir")) if "data_dir" in asked else None)
     own = {name: asked.get(name) for name in ("target", "kind", "valid", "valid_size")}
     data = load_task(asked["task"], folder, **own, eval_split=asked.get("eval_split", False)).to(where)
-    if asked["task"] not in names.TASKS:
+    if asked["task"] not in TASKS:
         say(_shown(data))
     say(_clean(data))
     if "loss_from" in asked:
-        asked["loss_from"] = str(asked["loss_from"])
+        asked["loss_from"] = str(Path(asked["loss_from"]))
         named = {name: asked.get(name) for name in ("loss", "base")}
         made = allowed_loss_of(Path(asked["loss_from"]), **named, trust=trust)
         asked = made._asdict() | asked

@@ -5,9 +5,8 @@ import sys
 
 import torch
 
+from .catalogue import DEVICES
 from .errors import UserError, one_of
-
-DEVICES = ["auto", "cpu", "cuda", "mps"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -21,7 +20,7 @@ def resolve_device(name: str) -> torch.device:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    one_of("device", name, DEVICES)
+    one_of("device", name, list(DEVICES))
     if name == "auto":
         return torch.device(next(device for device, found in there.items() if found))
     if not there[name]:

@@ -1,20 +1,16 @@
 """Methods: what is done with a problem, phase by phase."""
 
-from .methods import METHODS, Method, Plan, offline_only, plan, train_only
+from .methods import Plan, plan
 from .phases import Phase
 from .problem import Problem, State
 from .programs import Programs, programs
 
 __all__ = [
-    "METHODS",
-    "Method",
     "Phase",
     "Plan",
     "Problem",
     "Programs",
     "State",
-    "offline_only",
     "plan",
     "programs",
-    "train_only",
 ]

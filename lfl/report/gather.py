@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..catalogue import METHODS
 from ..errors import UserError
-from ..method import METHODS
 from ..run.folder import check_plain
 from ..types import Kind
 from .read import NAMED, RunLog, has_begun, read_run

@@ -6,8 +6,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ..catalogue import METHODS
 from ..loss.curve import REGRESSION_TARGET
-from ..method import METHODS, offline_only
 from ..run import read_settings
 from ..run.curves import Curves, read_curves
 from ..run.folder import write_bytes
@@ -42,7 +42,7 @@ def draw_losses(folder: Path) -> Path | None:
 
 def learned_phases(curves: Curves, method: str) -> list[str]:
     """The phases in which the loss changes; `train` for a loss that was given."""
-    stands_still = METHODS[method].phases is offline_only
+    stands_still = METHODS[method].offline and not METHODS[method].online
     return [name for name in dict.fromkeys(curves.phase.tolist()) if name == "init" or not stands_still]
 
 

@@ -10,8 +10,10 @@ from msgspec import Meta, Struct, structs
 
 from ..boundary import converted, parse_json, read_bytes
 from ..errors import UserError, reason
-from ..training.settings import check_setting, check_text
-from .schema import MOST_SEEDS, NAMES, Facts, Threads
+from ..old_names import with_new_names
+from ..setting import check_text
+from ..settings import TYPES, check_setting
+from .schema import MOST_SEEDS, Facts, Threads
 from .trust import Named, allow, asked_for
 
 MOST = 2**20
@@ -46,15 +48,15 @@ def read_config(path: Path) -> dict[str, Any]:
     asked = _json(path) if path.suffix == ".json" else _toml(path)
     if not isinstance(asked, dict):
         raise UserError(f"{path} holds a {type(asked).__name__}, not settings by name.")
-    named = {key.replace("-", "_"): value for key, value in asked.items() if value is not None}
+    named = with_new_names({key.replace("-", "_"): value for key, value in asked.items() if value is not None})
     if isinstance(named.get("seeds"), list):  # of a run
         named["seeds"] = len(named["seeds"])
-    known = [*NAMES, *MACHINE]
+    known = [*TYPES, *MACHINE]
     for name in sorted(named.keys() - TOLD):
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise UserError(f"{path}: {name!r} is no setting{f'; did you mean {near[0]!r}?' if near else '.'}")
-        if name in NAMES:
+        if name in TYPES:
             check_setting(name, named[name])
         elif isinstance(named[name], str):
             check_text(name, named[name])

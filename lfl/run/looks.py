@@ -8,6 +8,7 @@ import torch
 from ..data.arrays import Split
 from ..method import State
 from ..model import PureModule
+from ..schedules import schedule_factor
 from ..task import Task
 from ..training import (
     ERRORS,
@@ -21,7 +22,6 @@ from ..training import (
     outputs_on,
 )
 from ..training.learned import Learned
-from ..training.settings import schedule_factor
 from ..trees import map_tree
 from .best import Snapshot
 

@@ -1,6 +1,5 @@
 """The files of a run folder, each declared once: what is read from them is of these types or refused."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,8 +7,9 @@ from msgspec import Meta, Struct, field
 
 from ..boundary import Count, Positive, converted, parse_json, read_bytes, read_json
 from ..errors import UserError
-from ..training import Settings
-from ..training.settings import check_setting, check_text
+from ..old_names import renamed
+from ..setting import check_text
+from ..settings import BEFORE, TYPES, Settings, check_setting
 from ..types import Kind
 
 MOST_THREADS, MOST_SEEDS = 4096, 10_000
@@ -108,22 +108,6 @@ class Divergence(Struct, frozen=True):
     commit: str
 
 
-NAMES = {each.name: each.type for each in fields(Settings)}
-
-ADDED: dict[str, Any] = {
-    "valid": None,
-    "valid_size": None,
-    "label_noise": None,
-    "outliers": None,
-    "imbalance": None,
-    "base": None,
-    "outer_schedule": "constant",
-    "objective": None,
-    "keep": "last",
-}
-"""Settings that older versions did not write, with what they were then."""
-
-
 def read_settings(folder: Path) -> Settings:
     """The settings of a run.
 
@@ -133,12 +117,12 @@ def read_settings(folder: Path) -> Settings:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     path = folder / "config.json"
-    config = ADDED | read_json(path, dict[str, Any])
-    missing = sorted(NAMES.keys() - config.keys())
+    config = BEFORE | renamed(read_json(path, dict[str, Any]))
+    missing = sorted(TYPES.keys() - config.keys())
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; it is not a whole run's.")
     try:
-        return Settings(**{name: config[name] for name in NAMES})
+        return Settings(**{name: config[name] for name in TYPES})
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -146,14 +130,14 @@ def read_settings(folder: Path) -> Settings:
 def read_known(path: Path) -> dict[str, Any]:
     """What a `config.json` says, also one of an older version that lacks settings; each that is there is checked.
 
-    Settings in `ADDED` are there in any case.
+    Settings that older versions did not write are there in any case.
 
     Raises:
         UserError: it cannot be read, or a setting or fact is of another type.
     """
-    config = ADDED | read_json(path, dict[str, Any])
+    config = BEFORE | renamed(read_json(path, dict[str, Any]))
     converted(config, Facts, str(path))
-    for name in NAMES.keys() & config.keys():
+    for name in TYPES.keys() & config.keys():
         try:
             check_setting(name, config[name])
         except UserError as error:

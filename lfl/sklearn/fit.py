@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from ..catalogue import METHODS
 from ..data.arrays import Scale, Split, hold_out, scale_of
 from ..errors import LflError, UserError, one_of
 from ..handover import FixedLoss
-from ..method import METHODS, plan
+from ..method import plan
 from ..model import build_model
 from ..task import Defaults, Encoding, Task
 from ..training import build_problem, learned, resolve, train
@@ -24,7 +25,7 @@ GIVEN = "fixed"
 """The method that wants the loss of a run folder."""
 
 
-PUBLISHED = {"init_steps": 250, "inner_lr": 0.1, "outer_lr": 3e-3}
+PUBLISHED = {"offline_steps": 250, "inner_lr": 0.1, "outer_lr": 3e-3}
 IN_FEW_STEPS: dict[str, dict[str, float]] = dict.fromkeys(METHODS, PUBLISHED) | {"residual": {"inner_lr": 0.03}}
 """What is not asked for, chosen for some hundred steps; `residual` brings the rest itself."""
 

@@ -8,11 +8,10 @@ from .line import TUNED, Line, candidates_of
 from .outcome import Outcome, read_outcome
 from .status import running
 from .summary import Summary, summarise
-from .tables import TABLES, defaults_of, parse_row, table_lines
+from .tables import defaults_of, parse_row, table_lines
 from .work import Stopped, Worker
 
 __all__ = [
-    "TABLES",
     "TUNED",
     "Cell",
     "Line",

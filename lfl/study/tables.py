@@ -10,7 +10,6 @@ from ..task import DEFAULTS, TASKS, Defaults, load_task
 from ..task.files import is_file_task
 from .line import TUNED, Line, candidates_of
 
-TABLES = {f"table{n}": n for n in range(1, 8)}
 Row = tuple[str, str]
 """A task and a model."""
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
+from ..catalogue import METHODS
 from ..errors import UserError, one_of
-from ..method import METHODS
-from ..training import Settings
+from ..old_names import new_name
+from ..settings import Settings
 
 NOT_OF_A_VARIANT = {
     *["task", "model", "method", "seed", "checkpoint_every", "log"],
@@ -40,15 +41,15 @@ def parse_variant(text: str) -> Variant:
         UserError: an unknown method or setting, or a value that it cannot have.
 
     Example:
-        >>> parse_variant("ml3 inner-steps=5 init_lr=1e-2")
-        Variant(method='ml3', asked={'inner_steps': 5, 'init_lr': 0.01})
+        >>> parse_variant("ml3 inner-steps=5 offline_lr=1e-2")
+        Variant(method='ml3', asked={'inner_steps': 5, 'offline_lr': 0.01})
     """
     method, *rest = text.split() or [""]
     one_of("method", method, list(METHODS))
     asked: dict[str, Any] = {}
     for part in rest:
         name, sign, value = part.partition("=")
-        name = name.replace("-", "_")
+        name = new_name(name.replace("-", "_"))
         if not sign:
             raise UserError(f"{text!r} is no method with settings: write it as 'adalfl outer_lr=1e-4'.")
         one_of(f"setting of {method}", name, list(TYPES))

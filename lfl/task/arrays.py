@@ -6,10 +6,11 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
+from ..catalogue import colour_images
 from ..data.arrays import Split
 from ..errors import UserError, one_of
 from .build import FEWEST_VALID, Held, build_task
-from .defaults import colour_defaults, for_regression
+from .defaults import for_regression
 from .images import PAD
 from .targets import classes_of, infer_kind, refuse_long_whole, to_array, values_of
 from .task import Defaults, Task
@@ -83,7 +84,7 @@ def task_from_arrays(
     splits = {part: Split(x, targets[part]) for part, x in inputs.items()}
     train = splits["train"]
     images = train.x.dim() == 4
-    settings = colour_defaults(STEPS) if images else Defaults(STEPS, 0.01)
+    settings = colour_images(STEPS) if images else Defaults(STEPS, 0.01)
     if found == "regression":
         settings = for_regression(settings)
     task = build_task(

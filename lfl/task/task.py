@@ -6,26 +6,9 @@ import torch
 
 from ..data.arrays import Split
 from ..data.augment import Augmentation
+from ..entry import Defaults
 from ..types import Kind
 from .encoding import Encoding
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """Published settings of a task: steps are counts, rates are per step."""
-
-    steps: int
-    inner_lr: float
-    batch_size: int = 128
-    init_steps: int = 2500
-    restart_every: int = 1
-    init_lr: float = 1e-3
-    outer_lr: float = 1e-5
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    theta_init: str = "xavier"
-    loss: str = "cross-entropy"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Training: settings, what they amount to, and the loop."""
 
+from ..settings import Settings
 from .build import (
     ERRORS,
     build_functional,
@@ -16,14 +17,10 @@ from .learned import learned
 from .loop import Position, Progress, train
 from .metrics import metrics_of
 from .objective import TASK_LOSSES, objective_of
-from .resolve import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, resolve
-from .settings import Settings
+from .resolve import resolve
 from .suspects import Suspects, suspects
 
 __all__ = [
-    "DEFAULT_METHOD",
-    "DEFAULT_MODEL",
-    "DEFAULT_TASK",
     "ERRORS",
     "TASK_LOSSES",
     "Position",

@@ -2,20 +2,20 @@
 
 import torch
 
+from ..catalogue import METHODS
 from ..errors import NotDifferentiable, UserError
 from ..hypergradient import exact_forms, forward
-from ..method import METHODS, train_only
 from ..model import PureModule, build_model, draw_masks, initial_theta, mask_specs
 from ..model.custom_gradients import functions_that_ran
 from ..optimiser import Optimiser, adam
 from ..randomness import generator
+from ..settings import Settings
 from ..step import fresh_carry, meta_step
 from ..step.guard import no_random_draws, no_writes
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .learned import Learned
-from .settings import Settings
 
 EXAMPLES = 8
 
@@ -119,8 +119,8 @@ def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -
 def _horizons(settings: Settings) -> list[int]:
     """1, 2 or both: whether steps of phi go through one step of theta, or through several."""
     method = METHODS[settings.method]
-    lengths = [settings.inner_steps] if method.phases is not train_only and settings.init_steps else []
-    return sorted({min(length, 2) for length in [*lengths, settings.lookahead]})
+    lengths = [settings.inner_steps] if method.offline and settings.offline_steps else []
+    return sorted({min(length, 2) for length in [*lengths, settings.horizon]})
 
 
 def _refuse_custom_functions(apply_fn: PureModule, theta: Tensors, batch: Batch) -> None:

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..catalogue import METHODS
 from ..errors import one_of
 from ..loss import HANDCRAFTED, REPRESENTATIONS, AnyLearnedLoss, base_loss, draw_loss
-from ..method import METHODS
 from ..randomness import generator
+from ..settings import Settings
 from ..task import Task
 from ..types import LossFn, Tensors
 from ..user_code import is_own
-from .settings import Settings
 
 RATE = "inner_lr"
 """The entry of phi that is the learning rate."""

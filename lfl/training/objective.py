@@ -8,9 +8,9 @@ import torch
 
 from ..errors import UserError, one_of
 from ..loss import OBJECTIVES, cross_entropy, squared_error
+from ..settings import Settings
 from ..types import Kind, TaskLoss
 from ..user_code import imported
-from .settings import Settings
 
 TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
 """The task's own loss."""

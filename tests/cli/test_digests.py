@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 RECORDED = Path(__file__).with_name("digests.json")
 RECORD = "LFL_RECORD_DIGESTS"
 METHODS = ["baseline", "ml3", "meta-lr", "adalfl", "residual"]
-SHORT = ["--steps", "24", "--init-steps", "6", "--batch-size", "16", "--model", "mlp-30", "--compile", "off"]
+SHORT = ["--steps", "24", "--offline-steps", "6", "--batch-size", "16", "--model", "mlp-30", "--compile", "off"]
 
 
 def machine() -> dict[str, str]:

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import lfl
+from lfl.catalogue import METHODS
 from lfl.loss import OBJECTIVES
-from lfl.method import METHODS, plan, train_only
+from lfl.method import plan
 from lfl.task import load_task
 from lfl.training import TASK_LOSSES, build_problem, build_programs, objective_of, resolve, train
 
 TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
-LEARNING = [name for name, method in METHODS.items() if method.phases is not train_only]
+LEARNING = [name for name, method in METHODS.items() if method.learns]
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def settings(task: str = "digits", **asked):
-    small = {"model": "logistic", "steps": 6, "init_steps": 4, "batch_size": 16, "log_every": 1}
+    small = {"model": "logistic", "steps": 6, "offline_steps": 4, "batch_size": 16, "log_every": 1}
     return resolve(TASKS[task].defaults, task=task, **(small | asked))
 
 

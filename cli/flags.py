@@ -1,0 +1,81 @@
+"""The flags of settings, with their completion: made from the declarations in `lfl.settings`."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, get_args
+
+import typer
+
+from lfl.setting import Setting, flag
+from lfl.settings import PANELS, SETTINGS, TYPES
+
+
+def complete(choices: Mapping[str, str]) -> Callable[[str], list[tuple[str, str]]]:
+    """Returns what completes a word to one of the choices, each shown with its line."""
+
+    def matches(incomplete: str) -> list[tuple[str, str]]:
+        return [(name, line) for name, line in choices.items() if name.startswith(incomplete)]
+
+    return matches
+
+
+def choice(choices: Mapping[str, str], help: str, name: str, **more: Any) -> Any:
+    """Returns an option whose value is one of the choices, which its help lists."""
+    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", autocompletion=complete(choices), **more)
+
+
+def with_flags(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command a flag for each setting, in panels, before its own options.
+
+    Args:
+        names: of settings.
+
+    Returns:
+        A decorator of a command whose first parameter, `asked`, takes the settings that were given, by name.
+    """
+    chosen = sorted(names, key=lambda name: PANELS.index(SETTINGS[name].panel))
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+        def run(**given: Any) -> None:
+            asked = {name: given.pop(name) for name in chosen}
+            command({name: value for name, value in asked.items() if value is not None}, **given)
+
+        flags = [_parameter(name, SETTINGS[name]) for name in chosen]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*flags, *own]]
+        )
+        run.__annotations__ = {each.name: each.annotation for each in [*flags, *own]}
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, setting: Setting) -> inspect.Parameter:
+    """The parameter of a command that is a setting's flag; None where the flag is not given."""
+    (kind,) = [each for each in get_args(TYPES[name]) or (TYPES[name],) if each is not type(None)]
+    spelled = flag(name)
+    if kind is bool and setting.default is not False:
+        spelled = f"{spelled}/--no-{name.replace('_', '-')}"
+    more = {"rich_help_panel": setting.panel, "show_default": default_words(setting)}
+    choices = {**setting.choices, **setting.own}
+    option = choice(choices, setting.help, spelled, **more) if choices else _plain(setting, spelled, more)
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _plain(setting: Setting, spelled: str, more: Mapping[str, Any]) -> Any:
+    return typer.Option(spelled, help=setting.help, **more)
+
+
+def default_words(setting: Setting) -> str:
+    """The default of a setting in words."""
+    if setting.shown:
+        return setting.shown
+    if callable(setting.default):
+        return "the task's"
+    if setting.default is None:
+        return "none"
+    return ("no", "yes")[setting.default] if type(setting.default) is bool else str(setting.default)

@@ -1,0 +1,282 @@
+"""Everything that can be chosen by name: tasks, models, methods, losses, objectives and hypergradients.
+
+Each name stands here once. `lfl list`, the flags, their help and their completion, the settings and the documentation
+are made from these tables. Nothing is imported before it is asked for, so that the command line starts without torch.
+"""
+
+from .entry import Defaults, Entry, LossEntry, MethodEntry, TaskEntry
+
+CLASSES, REAL_VALUES = ("classification",), ("regression",)
+
+
+def colour_images(steps: int) -> Defaults:
+    """The paper's settings for colour images; each architecture draws its parameters as it does by itself."""
+    return Defaults(
+        steps=steps, inner_lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.0005, theta_init="architecture"
+    )
+
+
+REGRESSION = Defaults(steps=10_000, inner_lr=0.001, loss="squared-error", restart_every=0)
+"""Offline steps go along one training: models as they are drawn lie below their targets, and a loss that has seen no
+outputs above them would have to guess about those later (docs/reproduction.md)."""
+
+TASKS: dict[str, TaskEntry] = {
+    "digits": TaskEntry(
+        "8x8 handwritten digits, 10 classes, inside scikit-learn (the default)",
+        "lfl.task.images:digits",
+        defaults=Defaults(steps=1000, inner_lr=0.01, offline_steps=500, batch_size=64),
+        downloads=False,
+    ),
+    "diabetes": TaskEntry(
+        "disease progression of 442 patients, regression, inside scikit-learn",
+        "lfl.task.tabular:diabetes",
+        defaults=REGRESSION,
+        downloads=False,
+    ),
+    "crime": TaskEntry(
+        "violent crimes per head of 1,994 communities, regression, downloaded on first use",
+        "lfl.task.tabular:crime",
+        defaults=REGRESSION,
+    ),
+    "california": TaskEntry(
+        "house values of 20,640 districts, regression, downloaded on first use",
+        "lfl.task.tabular:california",
+        defaults=REGRESSION,
+    ),
+    "mnist": TaskEntry(
+        "28x28 handwritten digits, 10 classes, downloaded on first use",
+        "lfl.task.images:mnist",
+        defaults=Defaults(steps=25_000, inner_lr=0.01),
+    ),
+    "cifar10": TaskEntry(
+        "32x32 photographs, 10 classes, downloaded on first use",
+        "lfl.task.images:cifar10",
+        defaults=colour_images(100_000),
+    ),
+    "cifar100": TaskEntry(
+        "32x32 photographs, 100 classes, downloaded on first use",
+        "lfl.task.images:cifar100",
+        defaults=colour_images(150_000),
+    ),
+    "svhn": TaskEntry(
+        "32x32 photographs of house numbers, 10 classes, downloaded on first use",
+        "lfl.task.images:svhn",
+        defaults=colour_images(150_000),
+    ),
+}
+OWN_TASKS = {
+    "FILE.npz": "your own arrays x_train, y_train; x_valid, y_valid, x_test, y_test where you have them",
+    "TABLE.csv": "your own table, with --target COLUMN, and --valid CLEAN.csv where you have one",
+    "FOLDER/": "your own pictures, in train/CLASS/, and valid/CLASS/ and test/CLASS/ where you have them",
+}
+
+MODELS: dict[str, Entry] = {
+    "logistic": Entry("one linear layer", "lfl.model.logistic:logistic"),
+    "mlp": Entry("two hidden layers of 1000 ReLU units (the default)", "lfl.model.mlp:mlp"),
+    "lenet5": Entry(
+        "LeNet-5 with tanh and average pooling, for images of at least 16x16 pixels", "lfl.model.lenet5:lenet5"
+    ),
+    "vgg16": Entry(
+        "VGG-16 with batch norm in its CIFAR form, for images of at least 32x32 pixels", "lfl.model.vgg16:vgg16"
+    ),
+    "allcnnc": Entry(
+        "All-CNN-C with batch norm, nine convolutions, for images of at least 12x12 pixels", "lfl.model.allcnnc:allcnnc"
+    ),
+    "resnet18": Entry("ResNet-18 in its CIFAR form, for images", "lfl.model.resnet18:resnet18"),
+    "squeezenet": Entry(
+        "SqueezeNet 1.0 in its CIFAR form, for images of at least 16x16 pixels", "lfl.model.squeezenet:squeezenet"
+    ),
+    "wrn28-10": Entry(
+        "wide residual network of 28 layers, ten times as wide, for images", "lfl.model.wide_resnet:wrn28_10"
+    ),
+    "wrn16-8": Entry(
+        "wide residual network of 16 layers, eight times as wide, for images", "lfl.model.wide_resnet:wrn16_8"
+    ),
+}
+OWN_MODELS = {
+    "mlp-WIDTH": "mlp with another width, such as mlp-100",
+    "MODULE:FUNCTION": "your own function of the input's shape and the number of outputs",
+}
+
+METHODS: dict[str, MethodEntry] = {
+    "baseline": MethodEntry("train on a loss made by hand: cross-entropy, squared error, or another --loss"),
+    "ml3": MethodEntry("learn a loss offline, then train on it without changing it", learns_loss=True, offline=True),
+    "meta-lr": MethodEntry(
+        "learn the learning rate, offline and while the model trains",
+        learns_rate=True,
+        offline=True,
+        online=True,
+        # on the batch that a step has just seen, the longest step wins, however badly it generalises
+        defaults={"offline_objective": "valid"},
+    ),
+    "adalfl": MethodEntry(
+        "learn a loss offline, and continue while the model trains (the default)",
+        learns_loss=True,
+        offline=True,
+        online=True,
+    ),
+    "adalfl+lr": MethodEntry(
+        "learn a loss and the learning rate together, offline and while the model trains",
+        learns_loss=True,
+        learns_rate=True,
+        offline=True,
+        online=True,
+    ),
+    # The loss starts at one made by hand, so that nothing has to be learned offline. All that it learns, it has to
+    # learn in one training, which takes a larger rate. Adam divides by the size of the gradient, which shrinks with
+    # the model's rate: at a constant rate of its own the loss would wander at full speed at the end. One step of the
+    # loss for ten of the model, ten times as long, learns as well as one for each (docs/value.md).
+    "residual": MethodEntry(
+        "start at a loss made by hand and learn a correction while the model trains: for dirty labels",
+        learns_loss=True,
+        offline=True,
+        online=True,
+        defaults={
+            "loss": "residual",
+            "offline_steps": 0,
+            "outer_lr": 1e-2,
+            "meta_every": 10,
+            "outer_schedule": "model",
+            "schedule": "cosine",
+            "momentum": 0.9,
+            "clip_norm": 1.0,
+        },
+    ),
+    "fixed": MethodEntry("train on the loss that another run has learned (--loss-from RUN)", learns_loss=True),
+}
+OFFLINE = tuple(name for name, method in METHODS.items() if method.offline)
+ONLINE = tuple(name for name, method in METHODS.items() if method.online)
+LEARNING = tuple(name for name, method in METHODS.items() if method.learns)
+"""The methods with an offline phase, with an online phase, and with either."""
+
+LEARNED_LOSSES: dict[str, LossEntry] = {
+    "network": LossEntry(
+        "learned: the paper's network with smooth leaky ReLUs (the default of methods that learn one)",
+        "lfl.loss.network:loss_network",
+    ),
+    "relu-softplus": LossEntry(
+        "learned: the network of ML3, ReLUs and softplus",
+        "lfl.loss.network:loss_network",
+        options={"activation": "relu", "output_activation": "softplus", "init": "kaiming_normal", "gain": 1.0},
+    ),
+    "taylor-quadratic": LossEntry(
+        "learned: a polynomial of order 2, five parameters", "lfl.loss.taylor:taylor_loss", options={"order": 2}
+    ),
+    "taylor-cubic": LossEntry(
+        "learned: a polynomial of order 3, eight parameters", "lfl.loss.taylor:taylor_loss", options={"order": 3}
+    ),
+    "residual": LossEntry(
+        "learned: a hand-made loss (--base) plus a small network of an example's confidence, or of the error",
+        "lfl.loss.residual:residual_loss",
+        from_base=True,
+    ),
+    "residual-network": LossEntry(
+        "learned: --base plus the paper's network of one output at a time",
+        "lfl.loss.residual:residual_loss",
+        from_base=True,
+        options={"correction": "network"},
+    ),
+    "weight-net": LossEntry(
+        "learned: a weight of each example as a function of its hand-made loss (--base)",
+        "lfl.loss.weight_net:weight_net",
+        from_base=True,
+    ),
+    "true-class": LossEntry(
+        "learned, for classes: --base plus a function of the true class's probability",
+        "lfl.loss.true_class:true_class_loss",
+        kinds=CLASSES,
+        from_base=True,
+    ),
+    "vector-scaling": LossEntry(
+        "learned, for classes: cross-entropy with a weight, offset and temperature of each class",
+        "lfl.loss.vector_scaling:vector_scaling",
+        kinds=CLASSES,
+    ),
+}
+HANDMADE_LOSSES: dict[str, LossEntry] = {
+    "cross-entropy": LossEntry(
+        "by hand, for classes (the baseline's default)", "lfl.loss.handcrafted:cross_entropy", CLASSES
+    ),
+    "focal": LossEntry("by hand, for classes", "lfl.loss.handcrafted:focal", CLASSES),
+    "generalised-cross-entropy": LossEntry(
+        "by hand, for classes: made for wrong labels", "lfl.loss.handcrafted:generalised_cross_entropy", CLASSES
+    ),
+    "label-smoothing": LossEntry("by hand, for classes", "lfl.loss.handcrafted:label_smoothing", CLASSES),
+    "absolute-cross-entropy": LossEntry(
+        "by hand, for classes: folded cross-entropy, found by evolution",
+        "lfl.loss.handcrafted:absolute_cross_entropy",
+        CLASSES,
+    ),
+    "sparse-label-smoothing": LossEntry(
+        "by hand, for classes: label smoothing that changes the true class's term alone",
+        "lfl.loss.handcrafted:sparse_label_smoothing",
+        CLASSES,
+    ),
+    "squared-error": LossEntry(
+        "by hand, for real values (the baseline's default)", "lfl.loss.handcrafted:squared_error", REAL_VALUES
+    ),
+    "absolute-error": LossEntry("by hand, for real values", "lfl.loss.handcrafted:absolute_error", REAL_VALUES),
+    "huber": LossEntry("by hand, for real values", "lfl.loss.handcrafted:huber", REAL_VALUES),
+}
+OWN_LOSSES = {"MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)"}
+
+OBJECTIVES: dict[str, LossEntry] = {
+    "cross-entropy": LossEntry("for classes (the default)", "lfl.loss.handcrafted:cross_entropy", CLASSES),
+    "balanced": LossEntry(
+        "for classes: cross-entropy with each class weighing the same, however rare it is",
+        "lfl.loss.objectives:balanced_cross_entropy",
+        CLASSES,
+    ),
+    "brier": LossEntry(
+        "for classes: squared distance of the probabilities, where they are to be relied on",
+        "lfl.loss.objectives:brier",
+        CLASSES,
+    ),
+    "focal": LossEntry(
+        "for classes: cross-entropy that gives examples that are already right less weight",
+        "lfl.loss.handcrafted:focal",
+        CLASSES,
+    ),
+    "soft-f1": LossEntry(
+        "for classes: macro F1 with probabilities in place of decisions", "lfl.loss.objectives:soft_f1", CLASSES
+    ),
+    "squared-error": LossEntry("for real values (the default)", "lfl.loss.handcrafted:squared_error", REAL_VALUES),
+    "absolute-error": LossEntry("for real values", "lfl.loss.handcrafted:absolute_error", REAL_VALUES),
+    "huber": LossEntry("for real values", "lfl.loss.handcrafted:huber", REAL_VALUES),
+}
+OWN_OBJECTIVES = {"MODULE:FUNCTION": "your own function of outputs and targets, with a value for each example"}
+
+HYPERGRADIENTS: dict[str, str] = {
+    "auto": "the faster exact one (the default)",
+    "unroll": "exact, reverse over reverse mode",
+    "mixed": "exact, forward over reverse mode, in the memory of a plain step",
+    "finite-difference": "an approximation by one more forward pass",
+    "implicit": "an approximation that takes the model for a minimum of the learned loss",
+}
+
+DEVICES = {
+    "auto": "cuda, mps or cpu, the first that is there (the default)",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA GPU",
+    "mps": "an Apple GPU",
+}
+EXPORTS = {
+    "torch": "a torch.export program, which torch.export.load reads without lfl",
+    "onnx": "an ONNX model (pip install 'lfl[onnx]')",
+    "sympy": "a small closed formula with its error, as text",
+}
+REDUCTIONS = {
+    "mean": "over examples (the default)",
+    "sum": "over examples, and over the outputs of a regression",
+    "none": "a loss for each example, or for each output of a regression",
+}
+TABLES = {
+    "table1": "test errors of baseline, ml3, meta-lr and adalfl",
+    "table2": "their times, from the same runs",
+    "table3": "inner steps of ml3's offline steps",
+    "table4": "Taylor polynomials in place of the loss network",
+    "table5": "ml3 with its own loss network",
+    "table6": "the rate at which adalfl learns its loss",
+    "table7": "the data that adalfl measures its loss on",
+}
+"""The tables of the paper that `lfl reproduce` makes."""

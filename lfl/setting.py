@@ -1,0 +1,139 @@
+"""What a setting is: its type, default, range, choices and help, and the check of a value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Any, NamedTuple
+
+from .entry import Defaults, MethodEntry
+from .errors import UserError, one_of
+
+MOST_COUNT, MOST_RATE = 2**63 - 1, 3.4e38
+"""The largest count, which fits 64 bits, and the largest rate, which is finite in single precision."""
+
+MOST_SHOWN = 60
+"""Letters of a value that an error shows."""
+
+WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
+
+
+class Known(NamedTuple):
+    """What is known when the default of a setting is worked out.
+
+    Args:
+        task: the task's defaults.
+        method: the method's entry in the catalogue.
+        values: the settings declared above this one, by name.
+    """
+
+    task: Defaults
+    method: MethodEntry
+    values: dict[str, Any]
+
+
+STATED = object()
+
+Default = Callable[[Known], Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The declaration of a setting, all but its name and type; they are the dataclass field's.
+
+    Args:
+        panel: the group of flags that it belongs to.
+        help: what it does, in a sentence.
+        default: its value where none is given and the method has none of its own; or a function of what is `Known`.
+        shown: the default in words.
+        least: the smallest whole number that it may be.
+        choices: what it may be, with a line about each.
+        own: further forms of a value, such as `MODULE:FUNCTION`; a value that is no choice is then checked when used.
+        share: whether a choice is followed by a share of the rows, `symmetric:0.4`.
+        before: what it was in runs of older versions that do not state it; `STATED` where every run does.
+        methods: the methods that it is for; None for all.
+        was: its name in older versions.
+    """
+
+    panel: str
+    help: str
+    default: Any = None
+    shown: str = ""
+    least: int = 1
+    choices: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
+    share: bool = False
+    before: Any = STATED
+    methods: tuple[str, ...] | None = None
+    was: str = ""
+
+    def default_of(self, known: Known) -> Any:
+        """The default, worked out."""
+        return self.default(known) if callable(self.default) else self.default
+
+
+def of_task(name: str) -> Default:
+    """Returns the default that the task has for a setting."""
+    return lambda known: getattr(known.task, name)
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: `--inner-lr` for `inner_lr`."""
+    return "--" + name.replace("_", "-")
+
+
+def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:
+    """Raises `UserError` unless a value is of a setting's type and in its range, whatever the other settings are."""
+    check_type(name, declared, value)
+    if value is None or type(value) is bool:
+        return
+    if isinstance(value, str):
+        check_text(name, value)
+        if setting.share:
+            parse_share(flag(name), value, list(setting.choices))
+        elif setting.choices and not setting.own:
+            one_of(flag(name), value, list(setting.choices))
+    elif declared in (int, int | None):
+        if not setting.least <= value <= MOST_COUNT:
+            raise UserError(f"{flag(name)} must be a whole number of at least {setting.least}, but got {short(value)}.")
+    elif not 0.0 <= value <= MOST_RATE:
+        raise UserError(f"{flag(name)} must be a finite number of at least 0, but got {short(value)}.")
+
+
+def check_text(name: str, value: str) -> None:
+    """Raises `UserError` unless a text can be written to a file, and can be a path."""
+    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        raise UserError(f"{flag(name)} must be text, but got {value!a}.")
+
+
+def check_type(name: str, declared: Any, value: Any) -> None:
+    """Raises `UserError` unless a value is of a setting's type; a whole number is a number too."""
+    types = declared.__args__ if isinstance(declared, UnionType) else (declared,)
+    whole = type(value) is int and float in types
+    if not whole and type(value) not in types:
+        words = " or ".join(WORDS[one] for one in types if one is not type(None))
+        raise UserError(f"{flag(name)} must be {words}, but got {short(value)}.")
+
+
+def parse_share(name: str, text: str, known: list[str]) -> tuple[str, float]:
+    """Splits a kind of damage from the share of the rows that it is done to: `symmetric:0.4`.
+
+    Raises:
+        UserError: an unknown kind, or a share that is not from 0 to 1.
+    """
+    kind, _, share = text.partition(":")
+    one_of(name, kind, known)
+    try:
+        value = float(share)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise UserError(f"{name} must name a share of the rows from 0 to 1, such as {kind}:0.4, got {text!r}.")
+    return kind, value
+
+
+def short(value: Any) -> str:
+    """A value in an error, cut where it is long."""
+    if type(value) is int and abs(value) > MOST_COUNT:
+        return f"a number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
