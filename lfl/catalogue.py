@@ -218,6 +218,10 @@ HANDMADE_LOSSES: dict[str, LossEntry] = {
     "absolute-error": LossEntry("by hand, for real values", "lfl.loss.handcrafted:absolute_error", REAL_VALUES),
     "huber": LossEntry("by hand, for real values", "lfl.loss.handcrafted:huber", REAL_VALUES),
 }
+BASES = {"classification": "cross-entropy", "regression": "absolute-error"}
+"""The loss that learned ones start from unless another base is given. For real values squared error is the loss that an
+outlier pulls most: what would have to be unlearned first is not learned in time (docs/value.md)."""
+
 OWN_LOSSES = {"MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)"}
 
 OBJECTIVES: dict[str, LossEntry] = {

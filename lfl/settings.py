@@ -31,7 +31,8 @@ def _loss(known: Known) -> str:
 
 
 def _base(known: Known) -> str | None:
-    return known.task.loss if uses_base(known.values["method"], known.values["loss"]) else None
+    (kind,) = HANDMADE_LOSSES[known.task.loss].kinds
+    return catalogue.BASES[kind] if uses_base(known.values["method"], known.values["loss"]) else None
 
 
 def _theta_init(known: Known) -> str:
@@ -117,7 +118,7 @@ class Settings:
         METHOD,
         "The hand-made loss that residual, weight-net and true-class start from",
         _base,
-        shown="the task's own",
+        shown="cross-entropy, or absolute-error",
         choices=_about(HANDMADE_LOSSES),
         own=OWN_LOSSES,
         before=None,

@@ -1,6 +1,6 @@
 """Losses: learned and made by hand."""
 
-from .base import BASES, base_loss
+from .base import base_loss
 from .classes import IGNORE_INDEX, check_class_ids, class_logits
 from .example import AnyLearnedLoss, ExampleLoss
 from .handcrafted import (
@@ -27,7 +27,6 @@ from .vector_scaling import vector_scaling
 from .weight_net import weight_net
 
 __all__ = [
-    "BASES",
     "FROM_BASE",
     "HANDCRAFTED",
     "IGNORE_INDEX",

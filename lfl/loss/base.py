@@ -2,6 +2,7 @@
 
 import torch
 
+from ..catalogue import BASES
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss
 from ..user_code import called, imported, is_own
@@ -9,11 +10,6 @@ from .handcrafted import HANDCRAFTED
 
 TAKES = "outputs and targets, which returns a loss for each example"
 """What a user's own hand-made loss is a function of."""
-
-
-BASES: dict[Kind, str] = {"classification": "cross-entropy", "regression": "absolute-error"}
-"""What learned losses start from unless another base is asked for. Of real values squared error is the loss that an
-outlier pulls most: what would have to be unlearned first is not learned in time (docs/value.md)."""
 
 
 def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | None = None) -> TaskLoss:

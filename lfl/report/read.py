@@ -10,7 +10,8 @@ from ..errors import UserError
 from ..loss import HANDCRAFTED
 from ..run.curves import Curves, read_curves
 from ..run.folder import check_plain
-from ..run.schema import ADDED, read_ended, read_known, read_lines
+from ..run.schema import read_ended, read_known, read_lines
+from ..settings import BEFORE
 from ..training import Settings
 from ..types import Kind
 
@@ -52,7 +53,7 @@ class RunLog(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """What determines the run beside its data and its seed, as far as its version recorded it."""
         names = [field.name for field in fields(Settings) if field.name not in NOT_OF_THE_RESULT]
-        known = ADDED | self.config
+        known = BEFORE | self.config
         return {name: known[name] for name in names if name in known}
 
     @property

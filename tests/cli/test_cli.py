@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from lfl.training.settings import CHOICES, SCHEDULES
-from lfl_cli import names
 
 import lfl
+from lfl import catalogue
 from lfl.catalogue import METHODS
-from lfl.device import DEVICES
 from lfl.hypergradient import HYPERGRADIENTS
 from lfl.loss import HANDCRAFTED, OBJECTIVES, REPRESENTATIONS
 from lfl.model import MODELS
+from lfl.schedules import ABOUT, SCHEDULES
+from lfl.settings import SETTINGS
 from lfl.task import TASKS
 from lfl.training.build import AUTOCAST
 
@@ -96,17 +96,15 @@ def test_a_zero_gradient_is_a_line_on_standard_error(tmp_path: Path) -> None:
 
 
 def test_names_known_without_torch_are_those_of_the_library() -> None:
+    losses = {**catalogue.LEARNED_LOSSES, **catalogue.HANDMADE_LOSSES}
     pairs = (
-        (names.TASKS, TASKS),
-        (names.MODELS, MODELS),
-        (names.METHODS, METHODS),
-        (names.LOSSES, [*REPRESENTATIONS, *HANDCRAFTED["classification"], *HANDCRAFTED["regression"]]),
-        (names.OBJECTIVE_LOSSES, [*OBJECTIVES["classification"], *OBJECTIVES["regression"]]),
-        (names.KEEP, CHOICES["keep"]),
-        (names.SCHEDULES, SCHEDULES),
-        (names.DEVICES, DEVICES),
-        (names.HYPERGRADIENTS, ["auto", *HYPERGRADIENTS]),
-        (names.PRECISIONS, AUTOCAST),
+        (catalogue.TASKS, TASKS),
+        (catalogue.MODELS, MODELS),
+        (losses, [*REPRESENTATIONS, *HANDCRAFTED["classification"], *HANDCRAFTED["regression"]]),
+        (catalogue.OBJECTIVES, [*OBJECTIVES["classification"], *OBJECTIVES["regression"]]),
+        (ABOUT, SCHEDULES),
+        (catalogue.HYPERGRADIENTS, ["auto", *HYPERGRADIENTS]),
+        (SETTINGS["precision"].choices, AUTOCAST),
     )
     for known, library in pairs:
         assert list(known) == list(library)

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from lfl_cli import names
 
+from lfl import catalogue
 from lfl.handover.export import SUFFIXES
 from lfl.handover.reduce import REDUCTIONS
 from lfl.run import execute
@@ -33,8 +33,8 @@ def export(folder: Path, lfl_command, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_names_known_without_torch_are_those_of_the_library() -> None:
-    assert list(names.EXPORTS) == list(SUFFIXES)
-    assert list(names.REDUCTIONS) == REDUCTIONS
+    assert list(catalogue.EXPORTS) == list(SUFFIXES)
+    assert list(catalogue.REDUCTIONS) == REDUCTIONS
 
 
 def test_each_form_is_written_where_it_is_said(export, folder: Path) -> None:

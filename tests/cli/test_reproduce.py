@@ -9,9 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from lfl_cli import names
-
-from lfl.study import TABLES
 
 from ..processes import status_of, wait_until
 from .commands import begin
@@ -128,7 +125,6 @@ def test_a_helper_works_silently_and_stops_without_its_parent(lfl_command, tmp_p
 
 
 def test_names_and_help_do_not_import_torch() -> None:
-    assert list(names.TABLES) == list(TABLES)
     code = "import sys; sys.modules['torch'] = None; from lfl_cli.app import main; main()"
     for command, flag in (("reproduce", "--markdown"), ("compare", "--methods")):
         done = subprocess.run(

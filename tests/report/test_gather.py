@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import lfl
 from lfl.report import gather
 from lfl.report.gather import labels_of
-from lfl.run.schema import ADDED
+from lfl.settings import BEFORE
 
 from .folders import write_run
 
@@ -62,7 +62,7 @@ def test_a_run_of_an_older_version_is_of_the_group_of_those_that_say_what_it_lef
         write_run(tmp_path / f"seed-{seed}", seed=seed)
     path = tmp_path / "seed-0" / "config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ADDED}))
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in BEFORE}))
     ((group,),) = (comparison.groups for comparison in gather([tmp_path / "seed-0", tmp_path / "seed-1"])[0])
     assert [run.seed for run in group.runs] == [0, 1]
 

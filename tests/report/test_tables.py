@@ -15,7 +15,7 @@ from lfl.report.tables import (
     run_table,
     setting_tables,
 )
-from lfl.run.schema import ADDED
+from lfl.settings import BEFORE
 
 from .folders import write_run
 
@@ -63,7 +63,7 @@ def test_runs_of_before_a_setting_are_of_its_default(tmp_path: Path) -> None:
         write_run(tmp_path / str(seed), seed=seed, task="own.npz")
     path = tmp_path / "0" / "config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ADDED}))
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in BEFORE}))
     (group,) = compare(tmp_path).groups
     assert len(group.runs) == 2
 

@@ -10,7 +10,8 @@ from msgspec import to_builtins
 
 import lfl
 from lfl.run import execute
-from lfl.run.schema import ADDED, last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
+from lfl.run.schema import last_seconds, read_ended, read_facts, read_known, read_lines, read_settings
+from lfl.settings import BEFORE
 from lfl.task import load_task
 from lfl.training import resolve
 
@@ -36,15 +37,15 @@ def test_what_is_whole_is_read(tmp_path: Path) -> None:
 
 def test_an_older_version_s_settings_are_known_as_far_as_they_go(tmp_path: Path) -> None:
     write(tmp_path, "config.json", {"task": "digits", "seed": 3})
-    assert read_known(tmp_path / "config.json") == {"task": "digits", "seed": 3} | ADDED
+    assert read_known(tmp_path / "config.json") == {"task": "digits", "seed": 3} | BEFORE
     with pytest.raises(lfl.UserError, match="lacks batch_size"):
         read_settings(tmp_path)
 
 
 def test_settings_that_came_later_are_what_they_were_before(tmp_path: Path) -> None:
     """Each is the default of today, so that a run from before them is read as it was made."""
-    assert {name: GOOD[name] for name in ADDED} == ADDED
-    write(tmp_path, "config.json", {name: value for name, value in GOOD.items() if name not in ADDED})
+    assert {name: GOOD[name] for name in BEFORE} == BEFORE
+    write(tmp_path, "config.json", {name: value for name, value in GOOD.items() if name not in BEFORE})
     assert asdict(read_settings(tmp_path)).items() <= GOOD.items()
     write(tmp_path, "config.json", GOOD | {"objective": "brier", "keep": "best"})
     assert (read_settings(tmp_path).objective, read_settings(tmp_path).keep) == ("brier", "best")
@@ -58,7 +59,7 @@ def test_a_result_from_before_metrics_is_read(tmp_path: Path) -> None:
     assert (found.test, to_builtins(found.best)) == ({"r2": 1.0}, look)
 
 
-@pytest.mark.parametrize("name", ADDED)
+@pytest.mark.parametrize("name", BEFORE)
 def test_a_setting_that_an_older_version_did_not_have_is_what_it_was(name: str, tmp_path: Path) -> None:
     older = {key: value for key, value in GOOD.items() if key != name}
     assert read_settings(write(tmp_path, "config.json", older)) == resolve(load_task("digits", tmp_path).defaults)
@@ -130,7 +131,7 @@ def test_a_run_of_an_older_version_is_read_with_what_it_did(tmp_path: Path) -> N
     folder = execute(task, settings, tmp_path / "run").folder
     path = folder / "config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ADDED}))
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in BEFORE}))
     assert read_settings(folder) == settings
     assert read_known(path) == config
     lfl.load_loss(folder)
