@@ -1,4 +1,4 @@
-"""Finds the packages; `pyproject.toml` says all else. `cli/` installs as `lfl_cli`: a `cli` would collide with others."""
+"""Finds the packages; `pyproject.toml` says all else. `cli/` installs as `lfl_cli`, which collides with no other."""
 
 from setuptools import find_packages, setup
 

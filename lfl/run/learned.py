@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..loss import REPRESENTATIONS, AnyLearnedLoss, draw_loss
 from ..loss.pointwise import POINTWISE
 from ..task import Encoding
-from ..training.learned import RATE
+from ..training.losses import RATE
 from ..types import Kind, Tensors
 from ..user_code import is_own
 from .curves import read_curves

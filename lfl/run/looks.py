@@ -21,7 +21,7 @@ from ..training import (
     objective_of,
     outputs_on,
 )
-from ..training.learned import Learned
+from ..training.losses import Learned
 from ..trees import map_tree
 from .best import Snapshot
 

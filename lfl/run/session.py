@@ -97,7 +97,7 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
             stack.callback(record.close)
         stop = stack.enter_context(stop_on_signals())
         steps = train(
-            session.plan, look=looks, log_every=settings.log_every, eval_every=settings.eval_every, start=start
+            session.plan, measure=looks, log_every=settings.log_every, eval_every=settings.eval_every, start=start
         )
         for i, progress in enumerate(steps):
             if i or start is None:  # where it was left is on record

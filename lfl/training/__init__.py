@@ -11,12 +11,9 @@ from .build import (
     spoiled_train,
     trains_together,
 )
-from .effective import effective_rate
-from .evaluate import evaluate, mean_error, outputs_on
-from .learned import learned
 from .loop import Position, Progress, train
-from .metrics import metrics_of
-from .objective import TASK_LOSSES, objective_of
+from .losses import TASK_LOSSES, learned, objective_of
+from .metrics import effective_rate, evaluate, mean_error, metrics_of, outputs_on
 from .resolve import resolve
 from .suspects import Suspects, suspects
 

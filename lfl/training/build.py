@@ -26,10 +26,8 @@ from ..task.spoil import Spoiled, spoil
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .check import working_hypergradient
-from .compilation import compile_program, compiled_pieces, compiler_is_there
-from .learned import learned
-from .objective import objective_of
-from .speed import forward_flops, vmap_pays, worth_compiling
+from .compilation import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
+from .losses import learned, objective_of
 
 ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}
 IN_PIECES: dict[str, Hypergradient] = {"auto": mixed, "mixed": mixed, "finite-difference": finite_difference}

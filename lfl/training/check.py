@@ -15,7 +15,7 @@ from ..step.guard import no_random_draws, no_writes
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
-from .learned import Learned
+from .losses import Learned
 
 EXAMPLES = 8
 

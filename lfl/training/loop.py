@@ -39,7 +39,7 @@ class Position(NamedTuple):
 def train(
     plan: Plan,
     *,
-    look: Callable[[State, int], list[dict[str, float]]],
+    measure: Callable[[State, int], list[dict[str, float]]],
     log_every: int,
     eval_every: int,
     start: Position | None = None,
@@ -48,9 +48,9 @@ def train(
 
     Args:
         plan: a method on a problem.
-        look: `look(state, step) -> numbers`, such as the validation error, for each seed.
+        measure: `measure(state, step) -> numbers`, such as the validation error, for each seed.
         log_every: steps between two looks at losses and gradient norms.
-        eval_every: steps between two calls of `look`, while theta trains.
+        eval_every: steps between two calls of `measure`, while theta trains.
         start: where to go on; from the beginning when omitted.
 
     Yields:
@@ -87,7 +87,7 @@ def train(
             if evaluated or due(log_every):
                 metrics = _numbers(info, phase, step)
                 if evaluated:
-                    metrics = [numbers | seen for numbers, seen in zip(metrics, look(state, step), strict=True)]
+                    metrics = [numbers | seen for numbers, seen in zip(metrics, measure(state, step), strict=True)]
             yield Progress(phase, step, state, metrics)
 
 

@@ -1,11 +1,72 @@
-"""What is reported beside the error of a model."""
+"""The error and the metrics of a model on a whole split, and what a step on a learned loss amounts to."""
 
 import math
 
 import torch
 
-from ..loss import class_logits, cross_entropy
-from ..types import Kind
+from ..data.arrays import Split
+from ..errors import UserError
+from ..loss import IGNORE_INDEX, class_logits, cross_entropy
+from ..trees import leaves
+from ..types import ApplyFn, Kind, TaskLoss, Tensors
+
+CHUNK = 1000
+
+
+@torch.no_grad()
+def evaluate(
+    apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, error: TaskLoss, chunk: int = CHUNK
+) -> float:
+    """Mean error over a split, in evaluation mode (running statistics, no dropout).
+
+    Args:
+        apply_fn, theta, buffers: the model.
+        split: all its examples count once, but those whose class id is -100 do not.
+        error: `error(outputs, targets) -> [batch]`.
+        chunk: examples a pass; the result does not depend on it beyond rounding.
+
+    Returns:
+        Error rate from 0 to 1, or mean squared error.
+
+    Raises:
+        UserError: no example counts.
+    """
+    return mean_error(*outputs_on(apply_fn, theta, buffers, split, chunk), error, chunk)
+
+
+@torch.no_grad()
+def outputs_on(
+    apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, chunk: int = CHUNK
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The outputs of a model over a split, in evaluation mode, and the targets: of the examples that count.
+
+    Args:
+        apply_fn, theta, buffers, split, chunk: as in `evaluate`.
+
+    Returns:
+        Outputs `[n, ...]` and targets `[n, ...]`, on the split's device.
+
+    Raises:
+        UserError: no example counts.
+    """
+    if not split.y.is_floating_point() and bool((ignored := split.y == IGNORE_INDEX).any()):
+        split = Split(split.x[~ignored], split.y[~ignored])
+    if not len(split.y):
+        raise UserError(
+            "an error is a mean over examples, but got a split with none that counts; give it at least one."
+        )
+    parts = [apply_fn(theta, buffers, x, training=False)[0] for x in torch.split(split.x, chunk)]
+    return torch.cat(parts), split.y
+
+
+@torch.no_grad()
+def mean_error(outputs: torch.Tensor, targets: torch.Tensor, error: TaskLoss, chunk: int = CHUNK) -> float:
+    """The mean of an error over examples; `error(outputs, targets) -> [batch]` sees `chunk` of them at a time."""
+    total = torch.zeros((), dtype=torch.float64)
+    for part, y in zip(torch.split(outputs, chunk), torch.split(targets, chunk), strict=True):
+        total += error(part, y).sum().cpu().double()
+    return float(total / len(targets))
+
 
 BINS = 15
 """Of confidence, as is usual for the calibration error (Guo et al. 2017)."""
@@ -104,3 +165,32 @@ def _of_values(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]
     predicted, true = (t.reshape(len(t), -1).numpy() for t in (outputs, targets))
     found = {"absolute_error": float(mean_absolute_error(true, predicted))}
     return {"r2": float(r2_score(true, predicted))} | found if len(true) > 1 else found
+
+
+def effective_rate(
+    apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, *, loss: TaskLoss, task_loss: TaskLoss
+) -> torch.Tensor:
+    """How far a gradient step on `loss` moves theta along the gradient of `task_loss`.
+
+        <grad loss, grad task_loss> / <grad task_loss, grad task_loss>
+
+    Times the learning rate this is the rate of gradient descent on the task loss that goes as far in its direction;
+    what the optimiser does with the gradient is left out.
+
+    Args:
+        apply_fn, theta, buffers: the model, in evaluation mode.
+        split: examples that the gradients are means over.
+        loss, task_loss: `loss(outputs, targets) -> [batch]`.
+
+    Returns:
+        A scalar tensor; below zero where the two point apart.
+    """
+
+    def gradient(of: TaskLoss) -> torch.Tensor:
+        def mean(theta: Tensors) -> torch.Tensor:
+            return of(apply_fn(theta, buffers, split.x, training=False)[0], split.y).mean()
+
+        return torch.cat([leaf.flatten() for leaf in leaves(torch.func.grad(mean)(theta))])
+
+    own = gradient(task_loss)
+    return gradient(loss) @ own / (own @ own)

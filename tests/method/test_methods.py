@@ -24,7 +24,7 @@ def states(method: str, **asked):
     small = {"model": "logistic", "steps": 6, "offline_steps": 4, "batch_size": 16, "log_every": 1, "eval_every": 100}
     chosen = resolve(TASK.defaults, method=method, **(small | asked))
     whole = plan(method, build_problem(TASK, chosen))
-    return list(train(whole, look=lambda *_: [{}], log_every=1, eval_every=100))
+    return list(train(whole, measure=lambda *_: [{}], log_every=1, eval_every=100))
 
 
 def test_phi_holds_what_is_learned() -> None:

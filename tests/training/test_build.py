@@ -136,7 +136,7 @@ def test_clean_data_never_enter_a_batch_of_the_model(kind: str, method: str, ask
         return problem.programs.meta(theta, phi, batches_tr, batch_val, *rest)
 
     watched = replace(problem, programs=problem.programs._replace(base=base, meta=meta))
-    for _ in train(plan(method, watched), look=lambda *_: numbers, log_every=4, eval_every=8):
+    for _ in train(plan(method, watched), measure=lambda *_: numbers, log_every=4, eval_every=8):
         pass
     assert len(train_first) >= 8
     assert all(bool((batch.abs() < 10).all()) for batch in train_first)
@@ -154,7 +154,7 @@ def test_what_a_baseline_learns_does_not_depend_on_clean_data() -> None:
         task = task_from_arrays(x, np.arange(60) % 2, x_valid=clean, y_valid=np.arange(7) % 2)
         settings = resolve(task.defaults, model="logistic", method="baseline", steps=20, compile="off")
         *_, last = train(
-            plan("baseline", build_problem(task, settings)), look=lambda *_: [{}], log_every=9, eval_every=9
+            plan("baseline", build_problem(task, settings)), measure=lambda *_: [{}], log_every=9, eval_every=9
         )
         thetas.append(last.state.theta)
     assert all(torch.equal(thetas[0][name], thetas[1][name]) for name in thetas[0])

@@ -1,4 +1,4 @@
-"""What is reported beside the error, against scikit-learn and by hand."""
+"""The error of a model on a split, its metrics, and what a step on a learned loss amounts to."""
 
 import math
 
@@ -9,8 +9,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, mean_absolute_error, r2_score
 
-from lfl.training import metrics_of
+import lfl
+from lfl.data.arrays import Split
+from lfl.training import ERRORS, effective_rate, evaluate, metrics_of
 from lfl.training.metrics import WORDS, calibration_error
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 7, 100])
+def test_ignored_examples_leave_numerator_and_denominator(chunk: int) -> None:
+    g = torch.Generator().manual_seed(0)
+    theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 4))
+    x, y = torch.randn(50, 3, generator=g), torch.randint(4, (50,), generator=g)
+    counted = torch.rand(50, generator=g) < 0.5
+    wrong = apply_fn(theta, buffers, x)[0].argmax(1) != y
+    split = Split(x, torch.where(counted, y, -100))
+    found = evaluate(apply_fn, theta, buffers, split, ERRORS["classification"], chunk)
+    assert found == pytest.approx(float(wrong[counted].double().mean()), abs=1e-12)
+
+
+def test_one_logit_is_evaluated_at_zero() -> None:
+    g = torch.Generator().manual_seed(0)
+    theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 1))
+    x, y = torch.randn(50, 3, generator=g), torch.randint(2, (50,), generator=g)
+    wrong = (apply_fn(theta, buffers, x)[0][:, 0] > 0) != (y == 1)
+    found = evaluate(apply_fn, theta, buffers, Split(x, y), ERRORS["classification"])
+    assert found == pytest.approx(float(wrong.double().mean()), abs=1e-12)
+
+
+def test_class_ids_out_of_range_and_nothing_that_counts_are_refused() -> None:
+    theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 4))
+    with pytest.raises(lfl.UserError, match="go from 0 to 3"):
+        evaluate(apply_fn, theta, buffers, Split(torch.zeros(2, 3), torch.tensor([0, 4])), ERRORS["classification"])
+    with pytest.raises(lfl.UserError, match="none that counts"):
+        evaluate(apply_fn, theta, buffers, Split(torch.zeros(1, 3), torch.tensor([-100])), ERRORS["classification"])
 
 
 @settings(deadline=None, max_examples=40)
@@ -89,3 +120,34 @@ def test_calibration_error_by_sorting_into_bins(seed: int, size: int, bins: int)
         if inside.any():
             total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
     assert calibration_error(likely, ids, bins) == pytest.approx(total, abs=1e-12)
+
+
+def rate_of(loss) -> float:
+    g = torch.Generator().manual_seed(0)
+    theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 2))
+    theta = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in theta.items()}
+    split = Split(torch.randn(8, 3, generator=g, dtype=torch.float64), torch.randint(2, (8,), generator=g))
+    return float(effective_rate(apply_fn, theta, buffers, split, loss=loss, task_loss=lfl.cross_entropy))
+
+
+def test_multiples_of_the_task_loss_count_as_such() -> None:
+    torch.testing.assert_close(rate_of(lambda f, y: 3.0 * lfl.cross_entropy(f, y) + 1.0), 3.0)
+    torch.testing.assert_close(rate_of(lambda f, y: -0.5 * lfl.cross_entropy(f, y)), -0.5)
+
+
+def test_what_is_orthogonal_to_the_task_loss_does_not_count() -> None:
+    """The sum of all logits: cross-entropy does not change along it, so the biases' part is orthogonal."""
+    g = torch.Generator().manual_seed(0)
+    theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 2))
+    theta = {name: torch.randn(t.shape, generator=g, dtype=torch.float64) for name, t in theta.items()}
+    nothing = torch.zeros(8, 3, dtype=torch.float64)  # so that the biases are all there is
+    split = Split(nothing, torch.randint(2, (8,), generator=g))
+    moved = effective_rate(
+        apply_fn,
+        theta,
+        buffers,
+        split,
+        loss=lambda f, y: f.sum(-1) + 2.0 * lfl.cross_entropy(f, y),
+        task_loss=lfl.cross_entropy,
+    )
+    torch.testing.assert_close(float(moved), 2.0)

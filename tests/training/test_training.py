@@ -33,7 +33,9 @@ def states(method: str, **asked):
     chosen = settings(method=method, **asked)
     steps = plan(method, build_problem(TASK, chosen))
     return list(
-        train(steps, look=lambda *_: [{"valid_error": 0.5}], log_every=chosen.log_every, eval_every=chosen.eval_every)
+        train(
+            steps, measure=lambda *_: [{"valid_error": 0.5}], log_every=chosen.log_every, eval_every=chosen.eval_every
+        )
     )
 
 
@@ -269,7 +271,7 @@ def test_defaults_fill_what_was_not_asked_for() -> None:
 def test_a_zero_gradient_is_said_at_the_first_step_of_phi_in_a_phase() -> None:
     """A rate of 0 keeps phi where it is. A step that leaves phi alone by itself is not its first."""
     chosen = settings(method="adalfl", inner_lr=0.0, meta_every=2)
-    run = train(plan("adalfl", build_problem(TASK, chosen)), look=lambda *_: [{}], log_every=100, eval_every=100)
+    run = train(plan("adalfl", build_problem(TASK, chosen)), measure=lambda *_: [{}], log_every=100, eval_every=100)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         counts = [len(caught) for _ in run]

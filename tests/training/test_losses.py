@@ -40,7 +40,7 @@ def lines(task: str = "digits", **asked) -> list[tuple[str, dict[str, float]]]:
     chosen = settings(task, **asked)
     steps = train(
         plan(chosen.method, build_problem(TASKS[task], chosen)),
-        look=lambda *_: [{}],
+        measure=lambda *_: [{}],
         log_every=1,
         eval_every=chosen.steps,
     )

@@ -1,18 +1,28 @@
-"""What a run learns beside the model: a loss, the learning rate, both, or nothing."""
+"""The losses of a run: what the model descends, and what is measured on the clean data to learn it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 
 from ..catalogue import METHODS
-from ..errors import one_of
-from ..loss import HANDCRAFTED, REPRESENTATIONS, AnyLearnedLoss, base_loss, draw_loss
+from ..errors import UserError, one_of
+from ..loss import (
+    HANDCRAFTED,
+    OBJECTIVES,
+    REPRESENTATIONS,
+    AnyLearnedLoss,
+    base_loss,
+    cross_entropy,
+    draw_loss,
+    squared_error,
+)
 from ..randomness import generator
 from ..settings import Settings
 from ..task import Task
-from ..types import LossFn, Tensors
-from ..user_code import is_own
+from ..types import Kind, LossFn, TaskLoss, Tensors
+from ..user_code import imported, is_own
 
 RATE = "inner_lr"
 """The entry of phi that is the learning rate."""
@@ -84,3 +94,38 @@ def _handcrafted(task: Task, settings: Settings) -> LossFn:
         return loss(outputs, targets)
 
     return loss_fn
+
+
+TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
+"""The task's own loss."""
+
+
+def objective_of(kind: Kind, settings: Settings) -> TaskLoss:
+    """The objective of a run, `(outputs, targets) -> [batch]`.
+
+    Args:
+        kind: of the targets.
+        settings: of the run; without an objective it is the task's own loss.
+
+    Raises:
+        UserError: an objective that this kind of target does not have, or a function that cannot be imported.
+    """
+    name = settings.objective
+    if name is None:
+        return TASK_LOSSES[kind]
+    if ":" in name:
+        return partial(_own, imported("objective", name, "outputs and targets"), name)
+    one_of(f"--objective for {kind}", name, [*OBJECTIVES[kind], "MODULE:FUNCTION"])
+    return OBJECTIVES[kind][name]
+
+
+def _own(function: Callable[[Any, Any], Any], name: str, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
+    """A user's own objective, whose values must be one for each example."""
+    losses = function(outputs, targets)
+    if not isinstance(losses, torch.Tensor) or losses.shape != targets.shape[:1] or not losses.is_floating_point():
+        got = f"{list(losses.shape)} of {losses.dtype}" if isinstance(losses, torch.Tensor) else type(losses).__name__
+        raise UserError(
+            f"objective {name} must return real numbers [batch], one for each example, got {got} for "
+            f"{len(targets)} examples."
+        )
+    return losses
