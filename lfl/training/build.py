@@ -1,4 +1,4 @@
-"""From a task and settings to a problem that a method can train."""
+"""Builds what a method trains, from a task and settings: model, optimiser, steps, and batches as functions of the step."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
 
 
 class Sizes(Protocol):
-    """What a model must fit; a `Task` will do."""
+    """The sizes that a model must fit; a `Task` has them."""
 
     @property
     def input_shape(self) -> tuple[int, ...]: ...
@@ -47,17 +47,17 @@ class Sizes(Protocol):
 
 
 def build_functional(task: Sizes, settings: Settings) -> tuple[Tensors, PureModule]:
-    """The shapes of theta for a task and a model, without values, and the model as a function."""
+    """Returns theta without values, on the device `meta`, and the model as a function."""
     module = build_model(settings.model, task.input_shape, task.num_outputs).to(task.device)
     theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
     return {name: t.to("meta") for name, t in theta.items()}, apply_fn
 
 
 def compiles(task: Task, settings: Settings) -> bool:
-    """Whether the programs of a run are compiled.
+    """Says whether the steps of a run are compiled.
 
     Raises:
-        UserError: compiled programs are wanted where none can be made.
+        UserError: `compile` is `"on"`, and there is no compiler.
     """
     if settings.compile == "on" and not compiler_is_there(task.device):
         raise UserError("--compile on needs a C++ compiler (g++ or clang++), and none is found; choose --compile off.")
@@ -75,19 +75,19 @@ def compiles(task: Task, settings: Settings) -> bool:
 
 
 def trains_together(task: Task, settings: Settings) -> bool:
-    """Whether several seeds of a run train as one program."""
+    """Says whether several seeds of a run train faster as one program."""
     shapes, _ = build_functional(task, settings)
     return vmap_pays(shapes, task.device) and not (in_pieces(settings) and compiles(task, settings))
 
 
 def in_pieces(settings: Settings) -> bool:
-    """Whether steps that are compiled are so pass by pass: where a horizon is long. Seeds cannot be vmapped there."""
+    """Says whether compiled steps are compiled pass by pass: over a long horizon. Seeds cannot be vmapped then."""
     long = max(settings.inner_steps, settings.horizon) > 1
     return long and AUTOCAST[settings.precision] is None and settings.hypergradient in IN_PIECES
 
 
 def inner_optimiser(settings: Settings) -> Optimiser:
-    """Theta's optimiser."""
+    """Returns the optimiser of theta."""
     decay = settings.weight_decay
     if settings.optimizer == "sgd":
         inner = sgd(settings.inner_lr, momentum=settings.momentum, nesterov=settings.nesterov, weight_decay=decay)
@@ -97,24 +97,24 @@ def inner_optimiser(settings: Settings) -> Optimiser:
 
 
 def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled: bool) -> Programs:
-    """The steps of a run, which do not depend on the seed.
+    """Builds the steps of a run, which do not depend on the seed.
 
     Raises:
         UserError: the model cannot be trained in this way (see `working_hypergradient`), or the objective does not fit
             the task.
     """
     _, apply_fn = build_functional(task, settings)
-    what = learned(task, settings, settings.seed)
+    of_run = learned(task, settings, settings.seed)
     inner, task_loss = inner_optimiser(settings), objective_of(task.kind, settings)
-    name = working_hypergradient(task, settings, apply_fn, what, inner, task_loss, compiled=compiled)
+    name = working_hypergradient(task, settings, apply_fn, of_run, inner, task_loss, compiled=compiled)
     pieces = compiled and in_pieces(replace(settings, hypergradient=name))
     return programs(
         apply_fn=apply_fn,
-        loss_fn=what.loss_fn,
+        loss_fn=of_run.loss_fn,
         task_loss=task_loss,
         inner=inner,
         outer=adam(settings.outer_lr),
-        learned_rate=what.learned_rate,
+        learned_rate=of_run.learned_rate,
         hypergradient=compiled_pieces(IN_PIECES[name], task.device) if pieces else name,
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
@@ -131,17 +131,17 @@ def build_problem(
     steps: Programs | None = None,
     phi: Tensors | None = None,
 ) -> Problem:
-    """A task, a model and a loss as functions of the step.
+    """Builds the problem of a run: its steps, and everything that a step uses as a function of the step's number.
 
-    Draws are made on the CPU and carried over, so that every device sees the same numbers. For one seed every
+    Random draws are made on the CPU and moved, so that every device has the same numbers. For one seed every
     method has the same theta_0, phi_0 and batches.
 
     Args:
         task: data, on the device to train on.
         settings: of the run.
-        seeds: stacks what is drawn for each of them; the settings' own seed, unstacked, when omitted.
-        steps: programs that were built before; eager ones when omitted.
-        phi: where phi starts in place of a draw, the same for every seed.
+        seeds: what is drawn for each of them is stacked; without them the settings' own seed is used, unstacked.
+        steps: from `build_programs`; built here, eager, when omitted.
+        phi: the first phi, the same for every seed, in place of a random draw.
     """
     shapes, apply_fn = build_functional(task, settings)
     if steps is None:
@@ -150,7 +150,7 @@ def build_problem(
     specs = _mask_specs(task, settings, shapes, apply_fn)
 
     def each_seed(draw: Callable[[int], Any]) -> Any:
-        """What is drawn for a seed, or stacked for many, on the task's device."""
+        """Draws for the one seed, or for each and stacks; moves to the task's device."""
         drawn = draw(settings.seed) if seeds is None else _stack([draw(seed) for seed in seeds])
         return map_tree(lambda t: t.to(task.device), drawn)
 
@@ -171,17 +171,17 @@ def build_problem(
         cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
         return cut.view(*rows.shape, *task.input_shape)
 
-    worse = each_seed(lambda seed: spoiled_train(task, settings, seed)) if is_spoiled(settings) else None
+    spoiled = each_seed(lambda seed: spoiled_train(task, settings, seed)) if is_spoiled(settings) else None
 
     def of_seed(tensor: torch.Tensor, picked: torch.Tensor) -> torch.Tensor:
-        """The entries of each seed's own tensor that were picked for it."""
+        """Picks entries from each seed's own tensor."""
         if seeds is None:
             return tensor[picked]
         return tensor[torch.arange(len(seeds), device=tensor.device)[:, None], picked]
 
     def batch(split: str, stream: str, step: int) -> Batch:
         data: Split = splits[split]
-        changed = worse if split == "train" else None
+        changed = spoiled if split == "train" else None
         count = len(data.y) if changed is None else changed.rows.shape[-1]
         picked = each_seed(lambda seed: draw_rows(count, settings.batch_size, seed=seed, stream=stream, step=step))
         rows = picked if changed is None else of_seed(changed.rows, picked)
@@ -193,8 +193,8 @@ def build_problem(
         masks = each_seed(lambda seed: draw_masks(specs, generator(seed, f"{stream} masks", step)))
         return x, y, masks
 
-    whole = METHODS[settings.method]
-    alpha = 1.0 if whole.learns_rate else settings.inner_lr
+    method = METHODS[settings.method]
+    alpha = 1.0 if method.learns_rate else settings.inner_lr
 
     def inner_rate(step: int) -> torch.Tensor:
         return torch.tensor(alpha * schedule_factor(settings, step), device=task.device)
@@ -218,7 +218,7 @@ def build_problem(
         programs=steps,
         theta_0=theta_0,
         init_theta=init_theta,
-        phi_0=each_seed(draw_phi) if whole.learns_loss or whole.learns_rate else None,
+        phi_0=each_seed(draw_phi) if method.learns_loss or method.learns_rate else None,
         inner_rate=inner_rate,
         batch=batch,
         offline_lr=torch.tensor(settings.offline_lr, device=task.device),
@@ -234,12 +234,12 @@ def build_problem(
 
 
 def is_spoiled(settings: Settings) -> bool:
-    """Whether a run makes its train split worse."""
+    """Says whether a run spoils its train split on purpose."""
     return any(value is not None for value in (settings.label_noise, settings.outliers, settings.imbalance))
 
 
 def spoiled_train(task: Task, settings: Settings, seed: int) -> Spoiled:
-    """What a run with a seed trains on, on the CPU."""
+    """Returns the spoiled train split of a seed, on the CPU."""
     return spoil(
         task,
         label_noise=settings.label_noise,

@@ -1,4 +1,4 @@
-"""What is found out about a model before a run begins: compiled or stacked, later steps would not notice."""
+"""Checks a model before a run begins, in an eager step: a compiled or stacked one would not notice its faults."""
 
 import torch
 
@@ -30,17 +30,17 @@ def working_hypergradient(
     *,
     compiled: bool,
 ) -> str:
-    """The hypergradient of a run: what its settings say, or of two exact ones the one that works.
+    """Returns the hypergradient of a run: the one in its settings, or the exact one of two that works for the model.
 
-    A step is made on a few examples, eagerly, and thrown away; what the step refuses, the run refuses.
+    An eager step is taken on a few examples and thrown away; a model that the step refuses, the run refuses.
 
     Args:
         task, settings: of the run.
-        apply_fn, learned, inner, task_loss: what its steps are made of.
+        apply_fn, learned, inner, task_loss: of its steps.
         compiled: whether they are compiled.
 
     Returns:
-        `"auto"` where its first choice works, or a name.
+        `"auto"` where the first choice of `"auto"` works, else a name.
 
     Raises:
         UserError: the model has other outputs than the task's, draws random numbers, writes to its parameters or
@@ -49,7 +49,7 @@ def working_hypergradient(
     own = build_model(settings.model, task.input_shape, task.num_outputs, seed=settings.seed)
     theta = map_tree(lambda t: t.to(task.device), initial_theta(own))
     _check_outputs(task, settings, apply_fn, theta)
-    batch = _few(task, settings, apply_fn, theta)
+    batch = _few_examples(task, settings, apply_fn, theta)
     if learned.phi_0 is None:
         with no_random_draws(), no_writes(theta, [batch]):
             forward(apply_fn, theta, apply_fn.buffers, batch)
@@ -96,19 +96,19 @@ def working_hypergradient(
 
 @torch.no_grad()
 def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> None:
-    """Raise `UserError` unless the model gives an output for each class or target column, or one for two classes."""
+    """Raises `UserError` unless the model has an output for each class or target column, or one for two classes."""
     outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.x[:1], training=False)
     got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
     one_logit = task.kind == "classification" and task.num_outputs == 2
     if got is not None and tuple(got) != wanted and not (one_logit and tuple(got) == (1, 1)):
         of = "class" if task.kind == "classification" else "target column"
         raise UserError(
-            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} wants {list(wanted)}, "
+            f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} needs {list(wanted)}, "
             f"one for each {of}; build it with the num_outputs that it is given."
         )
 
 
-def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> Batch:
+def _few_examples(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> Batch:
     x, y = (t[: min(EXAMPLES, settings.batch_size)] for t in task.train)
     specs = mask_specs(apply_fn, theta, x)
     if not specs:
@@ -117,7 +117,7 @@ def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -
 
 
 def _horizons(settings: Settings) -> list[int]:
-    """1, 2 or both: whether steps of phi go through one step of theta, or through several."""
+    """Returns 1, 2 or both: whether steps of phi go through one step of theta, or through several."""
     method = METHODS[settings.method]
     lengths = [settings.inner_steps] if method.offline and settings.offline_steps else []
     return sorted({min(length, 2) for length in [*lengths, settings.horizon]})

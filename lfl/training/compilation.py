@@ -24,10 +24,10 @@ SMALL_MODEL = 100_000
 
 
 def worth_compiling(num_steps: int, forward_flops: int, device: torch.device) -> bool:
-    """What `--compile auto` decides: by numbers that are the same each time, so that a run repeats bit for bit.
+    """Decides for `--compile auto`, by numbers that are the same each time, so that a run repeats bit for bit.
 
     Args:
-        num_steps: steps to come.
+        num_steps: steps of the run.
         forward_flops: of one forward pass over a batch.
         device: where they run.
     """
@@ -36,7 +36,7 @@ def worth_compiling(num_steps: int, forward_flops: int, device: torch.device) ->
 
 
 def vmap_pays(theta: Tensors, device: torch.device) -> bool:
-    """Whether many seeds are faster as one program than one after the other.
+    """Says whether many seeds are faster as one program than one after the other.
 
     Stacked models are faster where a step is bound by the number of operations rather than by their size: small
     ones on the CPU. Stacked convolutions become grouped ones, which the CPU computes slowly.
@@ -48,7 +48,7 @@ def vmap_pays(theta: Tensors, device: torch.device) -> bool:
 
 
 def forward_flops(forward: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products and convolutions of a call."""
+    """Counts the floating-point operations of the matrix products and convolutions of a call."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         forward()
     return int(counter.get_total_flops())
@@ -67,9 +67,9 @@ CODE_GUARDS = {
 
 
 def compile_program(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """A pure function compiled whole, at its first call.
+    """Returns a pure function compiled whole, at its first call.
 
-    On a GPU as a CUDA graph; what a replay returns is copied, since the next one writes over it. On the CPU
+    On a GPU as a CUDA graph; its results are copied, since the next replay writes over them. On the CPU
     without channels-last layouts, which the compiler would choose and which cost more than they gain where
     convolutions are differentiated twice.
     """
@@ -89,7 +89,7 @@ def compile_program(function: Callable[..., Any], device: torch.device) -> Calla
 
 
 def _once_pass() -> Any:
-    """A pass of the compiler: what occurs twice in a program is computed once.
+    """Returns a pass of the compiler by which an expression that occurs twice is computed once.
 
     The compiler does so for a forward pass with its backward pass, but not for a program that holds its own
     derivatives. The forward pass that a `jvp` runs is the base pass's.
@@ -109,7 +109,7 @@ def _once_pass() -> Any:
 
 
 def _guards_on_arguments(guards: Any) -> list[bool]:
-    """Which checks run before each call: those of what comes in, not those of our own code, which stays as it is."""
+    """Says which checks run before each call: those of arguments, not those of our own code, which does not change."""
     return [guard.guard_type not in CODE_GUARDS for guard in guards]
 
 
@@ -124,7 +124,7 @@ def _with_keywords(function: Callable[..., Any], device: torch.device) -> Callab
 
 
 def compiler_is_there(device: torch.device) -> bool:
-    """Whether programs can be compiled for a device: on the CPU that takes a C++ compiler."""
+    """Says whether programs can be compiled for a device: the CPU needs a C++ compiler."""
     if device.type != "cpu":
         return device.type == "cuda"
     from torch._inductor.cpp_builder import get_cpp_compiler  # a slow import

@@ -1,4 +1,4 @@
-"""The loop: phase by phase, step by step, telling what happens."""
+"""The training loop: phase by phase, step by step, with the progress after each."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ class Progress:
         step: steps of the phase that are done.
         state: after the step; at step 0, as the phase starts. Stacked where many seeds train together.
         metrics: for each seed, losses, gradient norms and validation error as numbers, at the steps where they are
-            looked at.
+            measured.
     """
 
     phase: Phase
@@ -29,7 +29,7 @@ class Progress:
 
 
 class Position(NamedTuple):
-    """Where a run was left: after so many steps of the phase of that name."""
+    """Where an interrupted run continues: after this number of steps of the phase of this name."""
 
     phase: str
     step: int
@@ -44,14 +44,14 @@ def train(
     eval_every: int,
     start: Position | None = None,
 ) -> Iterator[Progress]:
-    """Run a plan, or what is left of it.
+    """Runs a plan, or the rest of it.
 
     Args:
         plan: a method on a problem.
         measure: `measure(state, step) -> numbers`, such as the validation error, for each seed.
-        log_every: steps between two looks at losses and gradient norms.
+        log_every: steps between two records of losses and gradient norms.
         eval_every: steps between two calls of `measure`, while theta trains.
-        start: where to go on; from the beginning when omitted.
+        start: where to continue; the beginning when omitted.
 
     Yields:
         A `Progress` at the start of each phase, or at `start`, and after each step.
@@ -60,7 +60,7 @@ def train(
         ZeroGradientWarning: the gradient of phi is exactly 0 at the first of its steps in a phase.
 
     Raises:
-        Diverged: a loss or gradient is not finite; looked for at every `log_every`-th step.
+        Diverged: a loss or gradient is not finite; checked at every `log_every`-th step.
     """
     names = [phase.name for phase in plan.phases]
     state = plan.state
@@ -92,7 +92,7 @@ def train(
 
 
 def _numbers(info: Info, phase: Phase, step: int) -> list[dict[str, float]]:
-    """Info of each seed as numbers."""
+    """Returns the info of each seed as numbers."""
     columns = {name: value.reshape(-1).tolist() for name, value in info._asdict().items()}
     for name, values in columns.items():
         for value in values:

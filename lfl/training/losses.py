@@ -29,12 +29,12 @@ RATE = "inner_lr"
 
 
 class Learned(NamedTuple):
-    """What phi is, and what it does.
+    """What a run learns beside the model: phi, and how it is used.
 
     Args:
-        phi_0: where it starts; None where nothing is learned.
+        phi_0: the first phi; None where nothing is learned.
         loss_fn: what theta descends, `loss_fn(phi, outputs, targets) -> [batch]`.
-        learned_loss: the same where it is learned, for pictures; else None.
+        learned_loss: the same where it is learned; else None.
         learned_rate: `learned_rate(phi)`, theta's rate; None where it is not learned.
     """
 
@@ -45,10 +45,10 @@ class Learned(NamedTuple):
 
 
 def learned(task: Task, settings: Settings, seed: int) -> Learned:
-    """Draw what a method learns, for one seed.
+    """Draws the first phi of a method for one seed, and returns the losses made with it.
 
     Raises:
-        UserError: a loss that the method or the kind of target does not have, or a user's own that does not work.
+        UserError: a loss that the method or the kind of target does not have, or a user's own that is faulty.
     """
     method = METHODS[settings.method]
     phi: Tensors = {}
@@ -77,7 +77,7 @@ def learned(task: Task, settings: Settings, seed: int) -> Learned:
 
 
 def rate_of(phi: Tensors) -> torch.Tensor:
-    """The learning rate that phi holds."""
+    """Returns the learning rate that phi holds."""
     return phi[RATE]
 
 
@@ -101,7 +101,7 @@ TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression
 
 
 def objective_of(kind: Kind, settings: Settings) -> TaskLoss:
-    """The objective of a run, `(outputs, targets) -> [batch]`.
+    """Returns the objective of a run, `(outputs, targets) -> [batch]`.
 
     Args:
         kind: of the targets.
@@ -120,7 +120,7 @@ def objective_of(kind: Kind, settings: Settings) -> TaskLoss:
 
 
 def _own(function: Callable[[Any, Any], Any], name: str, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
-    """A user's own objective, whose values must be one for each example."""
+    """Calls a user's own objective, and checks that its values are one for each example."""
     losses = function(outputs, targets)
     if not isinstance(losses, torch.Tensor) or losses.shape != targets.shape[:1] or not losses.is_floating_point():
         got = f"{list(losses.shape)} of {losses.dtype}" if isinstance(losses, torch.Tensor) else type(losses).__name__

@@ -17,13 +17,13 @@ CHUNK = 1000
 def evaluate(
     apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, error: TaskLoss, chunk: int = CHUNK
 ) -> float:
-    """Mean error over a split, in evaluation mode (running statistics, no dropout).
+    """Returns the mean error over a split, in evaluation mode (running statistics, no dropout).
 
     Args:
         apply_fn, theta, buffers: the model.
         split: all its examples count once, but those whose class id is -100 do not.
         error: `error(outputs, targets) -> [batch]`.
-        chunk: examples a pass; the result does not depend on it beyond rounding.
+        chunk: examples in a forward pass; the result depends on it by rounding alone.
 
     Returns:
         Error rate from 0 to 1, or mean squared error.
@@ -38,7 +38,7 @@ def evaluate(
 def outputs_on(
     apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, chunk: int = CHUNK
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The outputs of a model over a split, in evaluation mode, and the targets: of the examples that count.
+    """Returns the outputs of a model over a split, in evaluation mode, and the targets, of the examples that count.
 
     Args:
         apply_fn, theta, buffers, split, chunk: as in `evaluate`.
@@ -53,7 +53,7 @@ def outputs_on(
         split = Split(split.x[~ignored], split.y[~ignored])
     if not len(split.y):
         raise UserError(
-            "an error is a mean over examples, but got a split with none that counts; give it at least one."
+            "an error is a mean over examples, got a split in which no example counts; give it at least one."
         )
     parts = [apply_fn(theta, buffers, x, training=False)[0] for x in torch.split(split.x, chunk)]
     return torch.cat(parts), split.y
@@ -61,7 +61,7 @@ def outputs_on(
 
 @torch.no_grad()
 def mean_error(outputs: torch.Tensor, targets: torch.Tensor, error: TaskLoss, chunk: int = CHUNK) -> float:
-    """The mean of an error over examples; `error(outputs, targets) -> [batch]` sees `chunk` of them at a time."""
+    """Returns the mean of an error over examples; `error(outputs, targets) -> [batch]` takes `chunk` of them at a time."""
     total = torch.zeros((), dtype=torch.float64)
     for part, y in zip(torch.split(outputs, chunk), torch.split(targets, chunk), strict=True):
         total += error(part, y).sum().cpu().double()
@@ -80,11 +80,11 @@ WORDS = {
     "absolute_error": "mean absolute error",
     "objective": "objective",
 }
-"""Each metric in words, in the order in which they are told."""
+"""Each metric in words, in the order in which they are printed."""
 
 
 def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-    """The usual measures of a model's outputs on a whole split, by name.
+    """Returns the usual metrics of a model's outputs on a whole split, by name.
 
     For classes:
         `balanced_error`: the mean over the true classes of the share of their examples that is classified wrongly.
@@ -118,7 +118,7 @@ def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict
 
 
 def calibration_error(probabilities: torch.Tensor, targets: torch.Tensor, bins: int = BINS) -> float:
-    """How far a classifier's confidence is from its accuracy (expected calibration error).
+    """Returns how far a classifier's confidence is from its accuracy (expected calibration error).
 
         sum_b n_b / n |accuracy_b - confidence_b|        over `bins` bins of equal width of the greatest probability
 
@@ -170,7 +170,7 @@ def _of_values(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]
 def effective_rate(
     apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, *, loss: TaskLoss, task_loss: TaskLoss
 ) -> torch.Tensor:
-    """How far a gradient step on `loss` moves theta along the gradient of `task_loss`.
+    """Returns how far a gradient step on `loss` moves theta along the gradient of `task_loss`.
 
         <grad loss, grad task_loss> / <grad task_loss, grad task_loss>
 
