@@ -1,4 +1,4 @@
-"""Builds what a method trains, from a task and settings: model, optimiser, steps, and batches as functions of the step."""
+"""Builds what a method trains from a task and settings: model, optimiser, steps, batches."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

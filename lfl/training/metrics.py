@@ -61,7 +61,7 @@ def outputs_on(
 
 @torch.no_grad()
 def mean_error(outputs: torch.Tensor, targets: torch.Tensor, error: TaskLoss, chunk: int = CHUNK) -> float:
-    """Returns the mean of an error over examples; `error(outputs, targets) -> [batch]` takes `chunk` of them at a time."""
+    """Returns the mean of an error over examples; `error(outputs, targets) -> [batch]` takes `chunk` at a time."""
     total = torch.zeros((), dtype=torch.float64)
     for part, y in zip(torch.split(outputs, chunk), torch.split(targets, chunk), strict=True):
         total += error(part, y).sum().cpu().double()

@@ -1,4 +1,4 @@
-"""Which labels or targets a trained model disbelieves."""
+"""Finds the labels or targets that a trained model contradicts."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from ..types import ApplyFn, Kind, Tensors
 
 
 class Suspects(NamedTuple):
-    """How far a model is from each label or target, in the order of the examples, on the CPU in double precision.
+    """The distance of a model from each label or target, in the order of the examples, on the CPU in double precision.
 
     Args:
         scores: `[n]`, the higher, the likelier the label is wrong.
-        rather: what the model would rather have: class ids `[n]`, never the label itself, or real values `[n, width]`.
+        rather: the model's own answer: class ids `[n]`, never the label itself, or real values `[n, width]`.
         label_probability, rather_probability: `[n]`, of the label and of `rather`; None for real values.
     """
 
@@ -34,7 +34,7 @@ class Suspects(NamedTuple):
 def suspects(
     apply_fn: ApplyFn, theta: Tensors, buffers: Tensors, split: Split, kind: Kind, chunk: int = 1000
 ) -> Suspects:
-    """Score each example by how likely its label or target is wrong, as a trained model sees it.
+    """Scores each example by how likely its label or target is wrong, as a trained model sees it.
 
         classes        max_{c != y} p_c - p_y           from -1 to 1; above 0 the model gives another label than y
         real values    sqrt(mean_i (f_i - y_i)^2)       distance of the prediction f, |f - y| of a single output
@@ -44,9 +44,9 @@ def suspects(
 
     Args:
         apply_fn, theta, buffers: the model; it is evaluated in evaluation mode.
-        split: inputs and the labels or targets that are doubted.
+        split: inputs, and the labels or targets that are checked.
         kind: of the targets.
-        chunk: examples a pass.
+        chunk: examples in a forward pass.
 
     Returns:
         The `Suspects`.
