@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lfl.report.published import table_1
-from lfl.report.spread import Spread, spread_words
+from lfl.report.statistics import Spread, spread_words
 from lfl.study.statistics import deviations_off
 
 RESULTS = Path(__file__).parent / "results"

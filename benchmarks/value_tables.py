@@ -24,7 +24,7 @@ from rivals import Rival, scenarios
 from table1 import markdown, our_spread
 from value import RESULTS, SEEDS, Grid
 
-from lfl.report.spread import spread, spread_words
+from lfl.report.statistics import spread, spread_words
 from lfl.study.statistics import paired
 
 HERE = Path(__file__).parent
@@ -193,7 +193,7 @@ def words(errors: dict[int, float]) -> str:
 
 def figure(grid: Grid, path: Path) -> None:
     """Test error on the digits against the share of wrong labels."""
-    from lfl.report.style import line_style, new_figure, rendered
+    from lfl.report.figures import line_style, new_figure, rendered
 
     shown = {
         "learned (residual)": OURS,

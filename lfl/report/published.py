@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from .spread import Spread
+from .statistics import Spread
 
 PAPER = Path(__file__).parent / "paper"
 

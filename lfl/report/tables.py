@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 
 from ..task import DEFAULTS
 from ..training.metrics import WORDS
-from .gather import Comparison, Group, shown
+from .collect import NAMED, Comparison, Group, RunLog, shown
 from .published import ablation, table_1, table_2
-from .read import NAMED, RunLog
-from .spread import Spread, spread, spread_words
-from .statistics import final_errors, less_baseline
+from .statistics import Spread, final_errors, less_baseline, spread, spread_words
 
 ABSENT = "not recorded"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import UserError
 from ..report.published import figures
-from ..report.spread import Spread, spread_words
+from ..report.statistics import Spread, spread_words
 from ..run.folder import explained, write_bytes
 from ..run.lock import in_turn
 from ..text import from_cell, to_cell

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lfl.report import gather, write_page
+from lfl.report import collect_runs, write_page
 from lfl.run.curves import read_curves
 
 from .folders import write_run
@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1)
     ]
     runs.append(write_run(folder / "<img src=x onerror=hostile=1>", task=HOSTILE, kind="regression"))
-    write_page(gather(runs)[0], folder / "report.html")
+    write_page(collect_runs(runs)[0], folder / "report.html")
     return folder / "report.html"
 
 
@@ -166,7 +166,7 @@ def test_every_control_is_reached_by_keyboard(seen: Seen) -> None:
 def test_numbers_that_are_none_are_gaps(browser: "sync_api.Browser", tmp_path: Path) -> None:
     runs = [write_run(tmp_path / str(i), seed=i, valid=[math.nan, v, v]) for i, v in enumerate((math.nan, math.inf))]
     for name, chosen in (("none", runs[:1]), ("some", [*runs, write_run(tmp_path / "some", method="baseline")])):
-        write_page(gather(chosen)[0], tmp_path / f"{name}.html")
+        write_page(collect_runs(chosen)[0], tmp_path / f"{name}.html")
         seen = Seen(browser, tmp_path / f"{name}.html", DESKTOP, "light")
         assert seen.page.locator(".chart svg").count() == 4
         assert seen.page.evaluate("document.body.innerHTML.includes('NaN')") is False

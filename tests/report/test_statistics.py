@@ -1,4 +1,4 @@
-"""Statistics over seeds, against Python's own and against numbers worked out by hand."""
+"""Mean and deviation over seeds, against Python's own and against numbers worked out by hand."""
 
 import math
 import statistics
@@ -9,17 +9,42 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lfl.report import gather
-from lfl.report.gather import Group
-from lfl.report.statistics import final_errors, less_baseline, over_steps
+from lfl.report import collect_runs
+from lfl.report.collect import Group
+from lfl.report.statistics import Spread, final_errors, less_baseline, over_steps, spread, spread_words
 
 from .folders import write_run
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12))
+def test_spread(values: list[float]) -> None:
+    found = spread(values)
+    mean = sum(values) / len(values)
+    assert found.mean == pytest.approx(mean, abs=1e-12)
+    if len(values) == 1:
+        assert found.std is None
+    else:
+        squares = sum((value - mean) ** 2 for value in values)
+        assert found.std == pytest.approx(math.sqrt(squares / (len(values) - 1)), abs=1e-9)
+
+
+def test_a_seed_that_diverged_is_not_averaged_away() -> None:
+    found = spread([0.1, math.nan])
+    assert math.isnan(found.mean)
+    assert spread_words(found) == "diverged"
+
+
+def test_in_words() -> None:
+    assert spread_words(Spread(0.01234, 0.00044)) == "0.0123 ± 0.0004"
+    assert spread_words(Spread(0.01234, None), signed=True) == "+0.0123"
+    assert spread_words(Spread(-0.5, 0.25), 2, signed=True) == "-0.50 ± 0.25"
+
 
 ERRORS = st.floats(0.0, 1.0)
 
 
 def groups(folder: Path) -> list[Group]:
-    return gather(sorted(folder.iterdir()))[0][0].groups
+    return collect_runs(sorted(folder.iterdir()))[0][0].groups
 
 
 @settings(max_examples=15, deadline=None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lfl.report import Comparison, gather
+from lfl.report import Comparison, collect_runs
 from lfl.report.tables import (
     ablation_table,
     length,
@@ -23,7 +23,7 @@ SPACE = "\u00a0"
 
 
 def compare(folder: Path) -> Comparison:
-    (comparison,), _ = gather(sorted(folder.iterdir()))
+    (comparison,), _ = collect_runs(sorted(folder.iterdir()))
     return comparison
 
 

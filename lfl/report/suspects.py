@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..data.words import shown
 from ..run.suspects import Ranked, class_names
 from ..text import for_picture
-from .style import new_figure
+from .figures import new_figure
 
 MOST = 48
 COLUMNS = 8
@@ -17,13 +17,13 @@ LONGEST = 12
 """Letters of a class name in a title."""
 
 
-def has_pictures(ranked: Ranked) -> bool:
+def has_images(ranked: Ranked) -> bool:
     """Whether inputs are grey or colour images, `[1 or 3, height, width]`."""
     shape = ranked.task.input_shape
     return len(shape) == 3 and shape[0] in (1, 3)
 
 
-def sheet(ranked: Ranked, most: int = MOST) -> Figure:
+def suspects_figure(ranked: Ranked, most: int = MOST) -> Figure:
     """Draw the most suspect examples, in rows from the worst on, each titled with its label and what it rather is.
 
     Args:
