@@ -1,16 +1,16 @@
-"""matplotlib, also where MPLBACKEND names a backend that is not installed: pictures of runs are files, in no window."""
+"""Imports matplotlib even where MPLBACKEND names a backend that is not installed: lfl draws files, never windows."""
 
 import os
 import sys
 from contextlib import suppress
 
 if "matplotlib" not in sys.modules:
-    asked = os.environ.pop("MPLBACKEND", None)  # Jupyter sets it for every process that it starts
+    _backend = os.environ.pop("MPLBACKEND", None)  # Jupyter sets it for every process that it starts
     try:
         import matplotlib
     finally:
-        if asked is not None:
-            os.environ["MPLBACKEND"] = asked
-    if asked:
+        if _backend is not None:
+            os.environ["MPLBACKEND"] = _backend
+    if _backend:
         with suppress(ValueError):
-            matplotlib.rcParams["backend"] = asked
+            matplotlib.rcParams["backend"] = _backend

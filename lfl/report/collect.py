@@ -17,25 +17,28 @@ from ..run.schema import ADDED, read_ended, read_known, read_lines
 from ..training import Settings
 from ..types import Kind
 
-NAMED = ("task", "model", "method")
-"""The settings that say what a run is."""
+IDENTIFYING = ("task", "model", "method")
+"""Settings that every run has and that headings name, so that labels and tables leave them out."""
 
-NOT_OF_THE_RESULT = {"seed", "checkpoint_every", "log"}
-"""Settings in which runs may differ and be seeds of the same thing."""
+_NOT_COMPARED = {"seed", "checkpoint_every", "log"}
+"""Settings in which runs of the same group may differ."""
 
-NOT_TOLD = {"seed", "seeds", "data_dir", "data"}
-"""What is no fact about a run: where it is one of several, where its data lay, and their digest."""
+_NOT_SHOWN = {"seed", "seeds", "data_dir", "data"}
+"""Entries of config.json that no table shows: how many seeds ran together, where the data lay, and their digest."""
+
+_MAX_IN_LABEL = 3
+"""Settings that a label names; more than these would not fit beside a curve."""
 
 
 class RunLog(NamedTuple):
-    """A run as its folder shows it, finished or still training.
+    """What a run folder holds without its data and its tensors, of a finished run or of one that still trains.
 
     Args:
         folder: the run folder.
         config: settings and facts, as in `config.json`.
         metrics: the lines of `metrics.jsonl`.
         result: `result.json`; empty while the run trains.
-        curves: the learned loss; None where none was learned, or not yet written.
+        curves: the learned loss; None where none was learned, or none is written yet.
         seconds: of training, by the last line of `timing.jsonl`; None where there is none.
     """
 
@@ -53,81 +56,45 @@ class RunLog(NamedTuple):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What determines the run beside its data and its seed, as far as its version recorded it."""
-        names = [field.name for field in fields(Settings) if field.name not in NOT_OF_THE_RESULT]
+        """The settings that determine the run beside its data and its seed, as far as its version recorded them."""
+        names = [field.name for field in fields(Settings) if field.name not in _NOT_COMPARED]
         known = ADDED | self.config
         return {name: known[name] for name in names if name in known}
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What else is known of the run: device, threads, versions."""
-        facts = {name: value for name, value in self.config.items() if name not in self.settings.keys() | NOT_TOLD}
+        """The other entries of `config.json`: device, threads, versions."""
+        facts = {name: value for name, value in self.config.items() if name not in self.settings.keys() | _NOT_SHOWN}
         versions = facts.pop("versions", {})
         return facts | (versions if isinstance(versions, dict) else {})
 
     @property
     def completed(self) -> bool:
-        """Whether training ran to its end."""
+        """Whether training reached its last step."""
         return bool(self.result.get("completed"))
 
     @property
     def kind(self) -> Kind | None:
-        """What the targets are; None where the folder does not tell."""
+        """Whether the targets are classes or real values; None where the folder does not record it."""
         kinds: tuple[Kind, ...] = ("classification", "regression")
         for kind in kinds:
-            told = (self.result.get("kind"), self.config.get("kind"))
-            if kind in told or self.config.get("loss") in HANDCRAFTED[kind]:
+            recorded = (self.result.get("kind"), self.config.get("kind"))
+            if kind in recorded or self.config.get("loss") in HANDCRAFTED[kind]:
                 return kind
         return None if self.curves is None else self.curves.kind
 
     def over_steps(self, name: str) -> dict[int, float]:
-        """A number of `metrics.jsonl` by training step, where it was looked at."""
+        """Returns a metric of `metrics.jsonl` by training step, for the steps at which it was measured."""
         return {line["step"]: line[name] for line in self.metrics if line["phase"] == "train" and name in line}
 
 
-def has_begun(folder: Path) -> bool:
-    """Whether a run has come to its first metrics."""
-    path = folder / "metrics.jsonl"
-    return path.is_file() and path.stat().st_size > 0
-
-
-def read_run(folder: Path) -> RunLog:
-    """Read a run folder for pictures and pages. No code of the run is used, and nothing outside of its folder.
-
-    Raises:
-        UserError: it is not a run folder, a file of it is damaged, or the run has not come to its first metrics.
-    """
-    check_plain(folder)
-    path = folder / "config.json"
-    config = read_known(path)
-    missing = [name for name in (*NAMED, "seed") if name not in config]
-    if missing:
-        raise UserError(f"{path} is not a run's: {missing[0]} is missing; name another folder.")
-    timing = read_lines(folder / "timing.jsonl") if (folder / "timing.jsonl").is_file() else []
-    if not has_begun(folder):
-        raise UserError(f"{folder} has no metrics yet; wait until the run has made some steps, or leave it out.")
-    ended = read_ended(folder)
-    return RunLog(
-        folder,
-        config,
-        metrics=read_lines(folder / "metrics.jsonl"),
-        result={} if ended is None else to_builtins(ended),
-        curves=read_curves(folder),
-        seconds=timing[-1].get("seconds") if timing else None,
-    )
-
-
-MOST_IN_A_LABEL = 3
-"""Settings that a label names; more than these would not fit beside a curve."""
-
-
 class Group(NamedTuple):
-    """Runs that differ in their seed alone.
+    """Runs that differ only in their seed.
 
     Args:
         label: the method, and the settings in which it differs from other groups of that method.
-        settings: of all its runs, without the seed.
-        runs: by seed, each once.
+        settings: those of all its runs, without the seed.
+        runs: sorted by seed, each once.
     """
 
     label: str
@@ -136,7 +103,7 @@ class Group(NamedTuple):
 
     @property
     def counted(self) -> list[RunLog]:
-        """The runs that curves are means of: those that came to their end; where none did, all."""
+        """The runs that curves average: the completed ones, or all where none is completed."""
         return [run for run in self.runs if run.completed] or self.runs
 
 
@@ -145,7 +112,7 @@ class Comparison(NamedTuple):
 
     Args:
         task, model: as in the settings.
-        groups: by method, in the order of `lfl list`.
+        groups: sorted by method, in the order of `lfl list`.
     """
 
     task: str
@@ -154,32 +121,33 @@ class Comparison(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What is compared, for a heading; of a user's own task the file's name."""
+        """A heading: task and model; for a task from a file, the file's name."""
         return f"{Path(self.task).name}, {self.model}"
 
     @property
     def kind(self) -> Kind | None:
-        """What the targets are; None where no run tells."""
+        """Whether the targets are classes or real values; None where no run records it."""
         return next((run.kind for group in self.groups for run in group.runs if run.kind), None)
 
     @property
     def error(self) -> str:
-        """What the errors are: `"error"` (a rate from 0 to 1), or `"mean squared error"`."""
+        """The name of the error: `"error"` (a rate from 0 to 1), or `"mean squared error"`."""
         return "mean squared error" if self.kind == "regression" else "error"
 
 
 def collect_runs(folders: Sequence[Path]) -> tuple[list[Comparison], list[tuple[Path, Path]]]:
-    """Read runs and group them.
+    """Reads runs and groups them.
 
     Args:
-        folders: run folders, or folders that hold `seed-S` run folders; of these the ones that have begun count.
+        folders: run folders, or folders that hold `seed-S` run folders; of the latter, runs that have no metrics yet
+            are left out as long as another has some.
 
     Returns:
-        Comparisons, in the order in which their first run came; and, where two folders have the same settings and
-        seed, pairs of the folder that was left out and the one that was kept, a finished run before an unfinished.
+        Comparisons, in the order of their first run; and, where two folders have the same settings and seed, pairs of
+        the folder that was left out and the one that was kept. A completed run is preferred to another.
 
     Raises:
-        UserError: no folder of a run, or a damaged one.
+        UserError: a path is not a run folder, or a file in it is damaged.
     """
     found: dict[str, RunLog] = {}
     repeats: list[tuple[Path, Path]] = []
@@ -197,22 +165,74 @@ def collect_runs(folders: Sequence[Path]) -> tuple[list[Comparison], list[tuple[
     return [Comparison(task, model, _groups(runs)) for (task, model), runs in rows.items()], repeats
 
 
+def read_run(folder: Path) -> RunLog:
+    """Reads a run folder for figures and pages. Runs no code of the run, and reads nothing outside its folder.
+
+    Raises:
+        UserError: it is not a run folder, a file in it is damaged, or it has no metrics yet.
+    """
+    check_plain(folder)
+    path = folder / "config.json"
+    config = read_known(path)
+    missing = [name for name in (*IDENTIFYING, "seed") if name not in config]
+    if missing:
+        raise UserError(f"{path} does not belong to a run: {missing[0]} is missing; name another folder.")
+    timing = read_lines(folder / "timing.jsonl") if (folder / "timing.jsonl").is_file() else []
+    if not _has_metrics(folder):
+        raise UserError(f"{folder} has no metrics yet; wait until the run has made some steps, or leave it out.")
+    ended = read_ended(folder)
+    return RunLog(
+        folder,
+        config,
+        metrics=read_lines(folder / "metrics.jsonl"),
+        result={} if ended is None else to_builtins(ended),
+        curves=read_curves(folder),
+        seconds=timing[-1].get("seconds") if timing else None,
+    )
+
+
+def labels_of(comparisons: Sequence[Comparison]) -> list[str]:
+    """Returns all labels, each once. A label's position decides its colour, the same in every figure."""
+    return list(dict.fromkeys(group.label for comparison in comparisons for group in comparison.groups))
+
+
+def setting_text(value: Any) -> str:
+    """Returns the value of a setting as text for labels and tables.
+
+    Example:
+        >>> setting_text(True), setting_text(None), setting_text(0.1)
+        ('yes', 'none', '0.1')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _has_metrics(folder: Path) -> bool:
+    path = folder / "metrics.jsonl"
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _run_folders(given: Path) -> Iterator[Path]:
     if not given.is_dir():
-        what = "it is a file" if given.exists() else "there is no such folder"
-        raise UserError(f"{given} is not a run folder: {what}; name one that lfl train made.")
+        reason = "it is a file" if given.exists() else "there is no such folder"
+        raise UserError(f"{given} is not a run folder: {reason}; name a folder made by lfl train.")
     check_plain(given)
     seeds = sorted(path for path in given.glob("seed-*") if (path / "config.json").is_file())
     if seeds:
-        yield from filter(has_begun, seeds) if any(map(has_begun, seeds)) else seeds
+        yield from filter(_has_metrics, seeds) if any(map(_has_metrics, seeds)) else seeds
     elif (given / "config.json").is_file():
         yield given
     else:
-        raise UserError(f"{given} is not a run folder: it holds no config.json and no seed-S; name one of lfl train.")
+        raise UserError(
+            f"{given} is not a run folder: it holds no config.json and no seed-S; name a folder made by lfl train."
+        )
 
 
 def _groups(runs: list[RunLog]) -> list[Group]:
-    """The runs of one task and model, by their settings."""
+    """Groups the runs of one task and model by their settings, and labels the groups."""
     alike: dict[str, list[RunLog]] = {}
     for run in runs:
         alike.setdefault(_key(run.settings), []).append(run)
@@ -220,9 +240,9 @@ def _groups(runs: list[RunLog]) -> list[Group]:
     groups: list[Group] = []
     for each in kinds:
         settings = each[0].settings
-        rivals = [other[0].settings for other in kinds if other[0].settings["method"] == settings["method"]]
-        names = [name for name in settings if _differs(name, rivals) and name not in NAMED]
-        words = [f"{name}={shown(settings[name])}" for name in names[:MOST_IN_A_LABEL]]
+        same_method = [other[0].settings for other in kinds if other[0].settings["method"] == settings["method"]]
+        names = [name for name in settings if _differs(name, same_method) and name not in IDENTIFYING]
+        words = [f"{name}={setting_text(settings[name])}" for name in names[:_MAX_IN_LABEL]]
         label = ", ".join([settings["method"], *words])
         times = sum(group.label == label or group.label.startswith(f"{label} (") for group in groups)
         groups.append(Group(f"{label} ({times + 1})" if times else label, settings, each))
@@ -230,13 +250,13 @@ def _groups(runs: list[RunLog]) -> list[Group]:
 
 
 def _differs(name: str, several: list[dict[str, Any]]) -> bool:
-    """Whether settings that all recorded it have more than one value of it."""
+    """Whether all settings record a name, with more than one value."""
     recorded = all(name in settings for settings in several)
     return recorded and len({_key(settings[name]) for settings in several}) > 1
 
 
 def _order(runs: list[RunLog]) -> tuple[Any, ...]:
-    """By method, then by value: numbers by size, the rest by their words."""
+    """Sort key: by method, then by the values of the settings; numbers by size, other values by their text."""
     settings = runs[0].settings
     values = [(0.0, _key(v)) if not isinstance(v, (int, float)) else (float(v), "") for v in settings.values()]
     return (list(METHODS).index(settings["method"]), values)
@@ -244,17 +264,3 @@ def _order(runs: list[RunLog]) -> tuple[Any, ...]:
 
 def _key(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def labels_of(comparisons: Sequence[Comparison]) -> list[str]:
-    """All labels, each once: a label's place is its colour in every picture."""
-    return list(dict.fromkeys(group.label for comparison in comparisons for group in comparison.groups))
-
-
-def shown(value: Any) -> str:
-    """A setting in words."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

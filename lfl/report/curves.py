@@ -21,7 +21,7 @@ from .statistics import over_steps
 
 
 def learning_panels(comparisons: Sequence[Comparison]) -> list[Panel]:
-    """A panel a comparison, where a run has come to its first look at the validation error.
+    """Returns one panel of validation errors for each comparison that has measured some.
 
     Source: the manner of Raymond et al. (2025), Figs. 3 and 7.
     """
@@ -34,20 +34,21 @@ def learning_panels(comparisons: Sequence[Comparison]) -> list[Panel]:
     return panels
 
 
-MEASURES = {"inner_lr": "learned learning rate", "effective_lr": "effective learning rate"}
+_RATES = {"inner_lr": "learned learning rate", "effective_lr": "effective learning rate"}
 
 
 def rate_panels(comparisons: Sequence[Comparison]) -> list[Panel]:
-    """A panel for each rate that a comparison has.
+    """Returns a panel for each kind of learning rate that a comparison has.
 
-    The effective rate is that of gradient descent on the task's loss which goes as far along its gradient. The rate
-    that was set is drawn beside it where it is the same for all.
+    A learned rate is one that training changes. The effective rate of a learned loss is the rate at which gradient
+    descent on the task's own loss moves as far along that loss's gradient. The rate in the settings is drawn beside
+    them where all groups share it.
 
     Source: the manner of Raymond et al. (2025), section 5.5.
     """
     panels = []
     for comparison in comparisons:
-        for name, measure in MEASURES.items():
+        for name, measure in _RATES.items():
             found = {group.label: over_steps(group, name) for group in comparison.groups}
             lines = {label: line for label, line in found.items() if line is not None}
             if lines:
@@ -62,16 +63,16 @@ TITLES = {"init": "offline initialisation", "train": "training"}
 
 
 def draw_losses(folder: Path) -> Path | None:
-    """Draw `losses.png` of a run: the learned loss against the output, coloured by step.
+    """Draws the learned loss of a run against the output, coloured by step, and writes it to `losses.png`.
 
-    One row a phase in which phi was learned; classification has a column for y = 1 and one for y = 0, or one column
-    where the loss is that of a whole example.
+    There is one row for each phase in which phi was learned. Classification has a column for y = 1 and one for y = 0,
+    or a single column where the loss is a function of a whole example.
 
     Args:
         folder: a run folder.
 
     Returns:
-        The picture's path; None where no loss was learned.
+        The file's path; None where no loss was learned.
 
     Source: the manner of Raymond et al. (2025), Fig. 4.
     """
@@ -85,13 +86,13 @@ def draw_losses(folder: Path) -> Path | None:
 
 
 def learned_phases(curves: Curves, method: str) -> list[str]:
-    """The phases in which the loss changes; `train` for a loss that was given."""
-    stands_still = METHODS[method].phases is offline_only
-    return [name for name in dict.fromkeys(curves.phase.tolist()) if name == "init" or not stands_still]
+    """Returns the phases in which the loss changes; for a loss that was given, `train` alone."""
+    fixed_online = METHODS[method].phases is offline_only
+    return [name for name in dict.fromkeys(curves.phase.tolist()) if name == "init" or not fixed_online]
 
 
 def losses_figure(curves: Curves, method: str, title: str) -> Figure:
-    """The figure that `draw_losses` saves."""
+    """Returns the figure that `draw_losses` saves."""
     phases = learned_phases(curves, method)
     columns = curves.curves.shape[1]
     figure = new_figure(1.0 + 4.2 * columns, 0.6 + 3.0 * len(phases))
@@ -102,51 +103,51 @@ def losses_figure(curves: Curves, method: str, title: str) -> Figure:
         for column, panel in enumerate(row):
             for step, curve in zip(curves.step[inside], curves.curves[inside], strict=True):
                 panel.plot(curves.axis, curve[column], color=colour.to_rgba(step), linewidth=1.2)
-            panel.set_xlabel(horizontal(curves))
-            panel.set_title(f"{TITLES[phase]}, {targets(curves)[column]}", fontsize=10)
+            panel.set_xlabel(horizontal_label(curves))
+            panel.set_title(f"{TITLES[phase]}, {target_labels(curves)[column]}", fontsize=10)
             panel.grid(alpha=0.25)
-        row[0].set_ylabel(measure(curves))
+        row[0].set_ylabel(vertical_label(curves))
         figure.colorbar(colour, ax=list(row), label="step")
     figure.suptitle(for_picture(title), fontsize=11)
     return figure
 
 
-def targets(curves: Curves) -> list[str]:
-    """The target of each curve."""
+def target_labels(curves: Curves) -> list[str]:
+    """Returns the target that each curve belongs to, as text."""
     if curves.kind == "regression":
         return [f"y = {REGRESSION_TARGET}"]
     return ["y = 1", "y = 0"] if curves.of_one_output else ["an example"]
 
 
-def measure(curves: Curves) -> str:
-    """What a curve shows."""
+def vertical_label(curves: Curves) -> str:
+    """Returns the label of the vertical axis of a learned loss."""
     return "learned loss of one output" if curves.of_one_output else "learned loss of an example"
 
 
-def horizontal(curves: Curves) -> str:
-    """What a learned loss is drawn against."""
+def horizontal_label(curves: Curves) -> str:
+    """Returns the label of the horizontal axis of a learned loss."""
     if curves.kind == "regression":
         return "error f − y"
     return "probability f" if curves.of_one_output else "probability of the true class"
 
 
 def draw_pictures(comparisons: Sequence[Comparison], folder: Path) -> list[tuple[Path, Path]]:
-    """Draw learning curves, rates and each run's learned loss, as far as the runs have them.
+    """Draws learning curves, rates and each run's learned loss, those that the runs have, as PNG and SVG files.
 
     Args:
-        comparisons: of `gather`.
-        folder: made where it is not there; pictures of the same name are replaced.
+        comparisons: from `collect_runs`.
+        folder: created if it does not exist; files of the same name are replaced.
 
     Returns:
-        The `.png` and the `.svg` of each picture: `learning`, `rates` and `losses-TASK-MODEL-METHOD-seed-S`.
+        The `.png` and the `.svg` of each figure: `learning`, `rates` and `losses-TASK-MODEL-METHOD-seed-S`.
 
     Raises:
-        UserError: there is nothing to draw, or no folder can be there.
-        Failure: the disk does not take them.
+        UserError: there is nothing to draw, or the folder cannot be created.
+        Failure: a file cannot be written.
     """
     pictures = {name: [rendered(figure, form) for form in FORMATS] for name, figure in _figures(comparisons)}
     if not pictures:
-        raise UserError("nothing to draw: no run has come to its first validation error; wait until one has.")
+        raise UserError("nothing to draw: no run has measured its validation error yet; wait until one has.")
     make_folder(folder)
     with explained(f"write into {folder}", "choose another --out"):
         for name, contents in pictures.items():
@@ -156,7 +157,7 @@ def draw_pictures(comparisons: Sequence[Comparison], folder: Path) -> list[tuple
 
 
 def _figures(comparisons: Sequence[Comparison]) -> Iterator[tuple[str, Figure]]:
-    """Names and figures, one after the other: a figure of many curves is large."""
+    """Yields names and figures one at a time, because a figure of many curves is large."""
     for name, panels in (("learning", learning_panels(comparisons)), ("rates", rate_panels(comparisons))):
         if panels:
             yield name, draw_panels(panels, labels_of(comparisons))

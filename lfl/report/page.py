@@ -15,23 +15,31 @@ from ..run.curves import Curves
 from ..run.folder import check_output, explained, make_folder, write_output
 from ..version import VERSION
 from .collect import Comparison, Group, RunLog, labels_of
-from .curves import TITLES, horizontal, learned_phases, learning_panels, measure, rate_panels, targets
+from .curves import (
+    TITLES,
+    horizontal_label,
+    learned_phases,
+    learning_panels,
+    rate_panels,
+    target_labels,
+    vertical_label,
+)
 from .figures import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS, STEP_COLOURS, Panel
-from .tables import ablation_table, length, metric_table, paper_table, result_table, run_table, setting_tables
+from .tables import ablation_table, metric_table, paper_table, result_table, run_table, setting_tables, training_length
 
-HERE = Path(__file__).parent
+_HERE = Path(__file__).parent
 
 
 def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write a page: results, curves, the learned loss step by step, settings, and the paper's figures.
+    """Writes a page with results, curves, the learned loss step by step, settings, and the paper's results.
 
     Args:
-        comparisons: of `gather`.
-        path: of the file; one that is there is replaced.
+        comparisons: from `collect_runs`.
+        path: the file to write; an existing one is replaced.
 
     Raises:
         UserError: the path is a folder, or lies beneath a file.
-        Failure: the disk does not take it.
+        Failure: the file cannot be written.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder; choose a file for --out, such as {path / 'report.html'}.")
@@ -43,9 +51,9 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
 
 
 def page(comparisons: Sequence[Comparison]) -> str:
-    """The page as HTML: the same for the same runs.
+    """Returns the page as HTML, the same text for the same runs.
 
-    What comes from the user is escaped: as HTML where it is text, and as JSON inside HTML where it is data.
+    Text from the user, such as names of files, is escaped: as HTML in the page, as JSON inside HTML in its data.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     labels = labels_of(comparisons)
@@ -63,7 +71,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
         sections.append(
             {
                 "title": comparison.title,
-                "length": length(comparison),
+                "length": training_length(comparison),
                 "results": result_table(comparison),
                 "metrics": metric_table(comparison),
                 "charts": list(enumerate(panels, first)),
@@ -76,23 +84,23 @@ def page(comparisons: Sequence[Comparison]) -> str:
             }
         )
     style = {"dashes": DASHES, "markers": MARKERS, "colours": len(COLOURS)}
-    return environment.from_string((HERE / "page.html").read_text()).render(
+    return environment.from_string((_HERE / "page.html").read_text()).render(
         title="; ".join(comparison.title for comparison in comparisons),
         sections=sections,
         data={"style": style, "charts": charts, "losses": losses},
         colours=COLOURS,
         colours_on_dark=COLOURS_ON_DARK,
-        css=Markup((HERE / "page.css").read_text()),
-        script=Markup((HERE / "page.js").read_text()),
+        css=Markup((_HERE / "page.css").read_text()),
+        script=Markup((_HERE / "page.js").read_text()),
         version=VERSION,
     )
 
 
-DIGITS = 4
+_DIGITS = 4
 
 
 def panel_chart(panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
-    """A panel for `page.js`: lines with the place of their label among all, which is their style."""
+    """Returns a panel for `page.js`. A line's style is the position of its label among all labels."""
     return {
         "measure": panel.measure,
         "limits": panel.limits,
@@ -111,7 +119,7 @@ def panel_chart(panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def loss_charts(comparison: Comparison) -> list[dict[str, Any]]:
-    """The learned losses of a comparison, each run's own."""
+    """Returns the learned loss of each run of a comparison, for `page.js`."""
     return [
         _loss_chart(group, run, run.curves)
         for group in comparison.groups
@@ -124,21 +132,21 @@ def _loss_chart(group: Group, run: RunLog, curves: Curves) -> dict[str, Any]:
     phases = learned_phases(curves, group.settings["method"])
     kept = [i for i, phase in enumerate(curves.phase.tolist()) if phase in phases]
     last = {phase: int(curves.step[curves.phase == phase].max()) for phase in phases}
-    looks = [(str(curves.phase[i]), int(curves.step[i])) for i in kept]
+    measured = [(str(curves.phase[i]), int(curves.step[i])) for i in kept]
     return {
         "name": f"{group.label}, seed {run.seed}",
-        "measure": measure(curves),
-        "axis": horizontal(curves),
+        "measure": vertical_label(curves),
+        "axis": horizontal_label(curves),
         "x": rounded(curves.axis),
-        "targets": targets(curves),
-        "said": [f"{TITLES[phase]}, step {step:,} of {last[phase]:,}" for phase, step in looks],
-        "colours": [to_hex(colormaps[STEP_COLOURS](step / max(1, last[phase]))) for phase, step in looks],
-        "phases": [phase for phase, _ in looks],
+        "targets": target_labels(curves),
+        "captions": [f"{TITLES[phase]}, step {step:,} of {last[phase]:,}" for phase, step in measured],
+        "colours": [to_hex(colormaps[STEP_COLOURS](step / max(1, last[phase]))) for phase, step in measured],
+        "phases": [phase for phase, _ in measured],
         "curves": [[rounded(curve) for curve in curves.curves[i]] for i in kept],
     }
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:
-    """Numbers with four digits; None for those that are not finite."""
-    short = [float(f"{value:.{DIGITS}g}") for value in values]
+    """Returns numbers rounded to four digits; None for those that are not finite."""
+    short = [float(f"{value:.{_DIGITS}g}") for value in values]
     return [value if math.isfinite(value) else None for value in short]

@@ -18,7 +18,7 @@ from lfl.run.schema import ADDED
 from .folders import write_run
 
 
-def test_what_a_folder_tells(tmp_path: Path) -> None:
+def test_what_a_folder_holds(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run", seed=3, outer_lr=0.5, valid=[0.5, 0.25]))
     assert (run.seed, run.completed, run.seconds) == (3, True, 1.5)
     assert run.settings["outer_lr"] == 0.5
@@ -48,7 +48,7 @@ def test_kind_is_found_for_every_method(kind: str, method: str, tmp_path: Path) 
     assert read_run(write_run(tmp_path / "run", method=method, kind=kind)).kind == kind
 
 
-def test_a_result_tells_the_kind(tmp_path: Path) -> None:
+def test_a_result_records_the_kind(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     (folder / "loss_curves.npz").unlink()
     assert read_run(folder).kind is None
@@ -104,9 +104,9 @@ def test_damage_is_named_in_a_line(damage: str, tmp_path: Path) -> None:
     spoil, words = DAMAGE[damage]
     folder = write_run(tmp_path / "run")
     spoil(folder)
-    with pytest.raises(lfl.UserError, match=words) as told:
+    with pytest.raises(lfl.UserError, match=words) as raised:
         read_run(folder)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @given(seed=st.integers(0, 10**6))
-def test_groups_hold_what_differs_in_seed_alone(seed: int, folders: list[Path]) -> None:
+def test_groups_hold_runs_that_differ_only_in_their_seed(seed: int, folders: list[Path]) -> None:
     shuffled = random.Random(seed).sample(folders, len(folders))
     comparisons, repeats = collect_runs(shuffled)
     assert repeats == []
@@ -149,7 +149,7 @@ def test_a_folder_of_seeds_stands_for_its_runs(tmp_path: Path) -> None:
     assert [run.folder.name for run in whole.groups[0].runs] == ["seed-2", "seed-10"]
 
 
-def test_a_run_of_an_older_version_is_of_the_group_of_those_that_say_what_it_left_unsaid(tmp_path: Path) -> None:
+def test_a_run_of_an_older_version_joins_the_runs_that_record_the_same_defaults(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path / f"seed-{seed}", seed=seed)
     path = tmp_path / "seed-0" / "config.json"
@@ -159,7 +159,7 @@ def test_a_run_of_an_older_version_is_of_the_group_of_those_that_say_what_it_lef
     assert [run.seed for run in group.runs] == [0, 1]
 
 
-def test_how_a_run_is_watched_and_saved_parts_no_groups(tmp_path: Path) -> None:
+def test_settings_of_logging_and_checkpoints_separate_no_groups(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "seed-0")
     write_run(tmp_path / "runs" / "seed-1", seed=1, checkpoint_every=7, log="tensorboard")
     (comparison,), _ = collect_runs([tmp_path / "runs"])
@@ -174,7 +174,7 @@ def test_the_same_folder_counts_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_of_two_runs_of_a_seed_the_finished_one_counts_and_the_other_is_told(first: int, tmp_path: Path) -> None:
+def test_of_two_runs_of_a_seed_the_finished_one_counts_and_the_other_is_reported(first: int, tmp_path: Path) -> None:
     done = write_run(tmp_path / "done")
     half = write_run(tmp_path / "half", test_error=None)
     comparisons, repeats = collect_runs([done, half] if first == 0 else [half, done])
@@ -190,7 +190,7 @@ def test_curves_count_finished_runs_where_there_are_any(tmp_path: Path) -> None:
     assert [run.seed for run in collect_runs([tmp_path / "a"])[0][0].groups[0].counted] == [1]
 
 
-def test_settings_that_one_run_did_not_record_part_groups_but_do_not_name_them(tmp_path: Path) -> None:
+def test_settings_that_one_run_did_not_record_separate_groups_but_are_not_in_labels(tmp_path: Path) -> None:
     new, old = (write_run(tmp_path / name) for name in ("new", "old"))
     text = (old / "config.json").read_text()
     (old / "config.json").write_text(text.replace('"schedule": "constant", ', ""))
@@ -199,7 +199,7 @@ def test_settings_that_one_run_did_not_record_part_groups_but_do_not_name_them(t
     assert labels == ["adalfl", "adalfl (2)"]
 
 
-def test_a_task_of_ones_own_is_called_by_its_file(tmp_path: Path) -> None:
+def test_a_task_from_a_file_is_named_by_the_file(tmp_path: Path) -> None:
     comparisons, _ = collect_runs([write_run(tmp_path / "run", task="/somewhere/my table.csv", kind="regression")])
     assert comparisons[0].title == "my table.csv, mlp"
     assert comparisons[0].error == "mean squared error"

@@ -53,7 +53,7 @@ def test_no_reference_where_the_rates_differ_and_no_panel_where_none_is_learned(
 
 @pytest.mark.parametrize(("method", "rows"), [("adalfl", [3, 4]), ("ml3", [3]), ("adalfl+lr", [3, 4])])
 @pytest.mark.parametrize(("kind", "columns"), [("classification", 2), ("regression", 1)])
-def test_every_look_is_drawn(kind: str, columns: int, method: str, rows: list[int], tmp_path: Path) -> None:
+def test_every_measured_step_is_drawn(kind: str, columns: int, method: str, rows: list[int], tmp_path: Path) -> None:
     curves = read_curves(write_run(tmp_path / "run", method=method, kind=kind))
     figure = losses_figure(curves, method, "title")
     panels = [on for on in figure.axes if on.get_ylabel() != "step"]

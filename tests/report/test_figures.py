@@ -107,18 +107,18 @@ def test_axes_of_any_width_have_numbers(low: float, high: float) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_label_looks_the_same_in_every_picture() -> None:
+def test_a_label_has_the_same_style_in_every_figure() -> None:
     labels = ["a", "b", "c"]
     pictures = [
         draw_panels([Panel("", "", {name: line([1.0, 2.0]) for name in names})], labels)
         for names in (["a", "b", "c"], ["c"], ["b", "c"])
     ]
-    looks = [
+    styles = [
         {each.get_label(): (each.get_color(), each.get_linestyle(), each.get_marker()) for each in figure.axes[0].lines}
         for figure in pictures
     ]
-    assert looks[0] == looks[0] | looks[1] | looks[2]
-    assert len(set(looks[0].values())) == 3
+    assert styles[0] == styles[0] | styles[1] | styles[2]
+    assert len(set(styles[0].values())) == 3
 
 
 def test_panels_fill_rows_and_the_rest_is_left_blank() -> None:

@@ -120,7 +120,7 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats()))
-def test_rounding_keeps_four_digits_and_leaves_out_what_json_has_not(values: list[float]) -> None:
+def test_rounding_keeps_four_digits_and_leaves_out_what_json_cannot_hold(values: list[float]) -> None:
     found = json.loads(json.dumps(rounded(values), allow_nan=False))
     for value, short in zip(values, found, strict=True):
         if short is None:
@@ -130,17 +130,19 @@ def test_rounding_keeps_four_digits_and_leaves_out_what_json_has_not(values: lis
 
 
 @pytest.mark.parametrize(("kind", "targets"), [("classification", 2), ("regression", 1)])
-@pytest.mark.parametrize(("method", "looks"), [("adalfl", 7), ("ml3", 3)])
-def test_the_looks_of_a_learned_loss(method: str, looks: int, kind: str, targets: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "steps"), [("adalfl", 7), ("ml3", 3)])
+def test_every_measured_step_of_a_learned_loss(
+    method: str, steps: int, kind: str, targets: int, tmp_path: Path
+) -> None:
     folder = write_run(tmp_path / "run", method=method, kind=kind)
     (comparison,) = collect_runs([folder])[0]
     (chart,) = loss_charts(comparison)
     assert len(chart["targets"]) == targets
-    assert all(len(chart[name]) == looks for name in ("said", "phases", "colours", "curves"))
-    assert chart["said"][1] == "offline initialisation, step 10 of 20"
+    assert all(len(chart[name]) == steps for name in ("captions", "phases", "colours", "curves"))
+    assert chart["captions"][1] == "offline initialisation, step 10 of 20"
     assert chart["name"] == f"{method}, seed 0"
     with np.load(folder / "loss_curves.npz") as file:
-        np.testing.assert_allclose(chart["curves"], file["curves"][:looks], rtol=5.1e-4)
+        np.testing.assert_allclose(chart["curves"], file["curves"][:steps], rtol=5.1e-4)
 
 
 def test_lines_carry_their_place_among_all_labels(tmp_path: Path) -> None:

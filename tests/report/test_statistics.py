@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lfl.report import collect_runs
 from lfl.report.collect import Group
-from lfl.report.statistics import Spread, final_errors, less_baseline, over_steps, spread, spread_words
+from lfl.report.statistics import Spread, difference_to_baseline, final_errors, over_steps, spread, spread_words
 
 from .folders import write_run
 
@@ -32,6 +32,12 @@ def test_a_seed_that_diverged_is_not_averaged_away() -> None:
     found = spread([0.1, math.nan])
     assert math.isnan(found.mean)
     assert spread_words(found) == "diverged"
+
+
+@pytest.mark.parametrize("values", [[math.inf], [0.1, math.inf], [-math.inf, 0.1], [math.inf, -math.inf]])
+def test_an_infinite_error_is_one_that_diverged(values: list[float]) -> None:
+    assert not math.isfinite(spread(values).mean)
+    assert spread_words(spread(values)) == spread_words(spread(values), signed=True) == "diverged"
 
 
 def test_in_words() -> None:
@@ -59,8 +65,8 @@ def test_differences_are_taken_seed_by_seed(own: dict[int, float], theirs: dict[
                 write_run(Path(name) / f"{method}-{seed}", method=method, seed=seed, test_error=error)
         baseline, adalfl = groups(Path(name))
     assert final_errors(adalfl) == own
-    assert less_baseline(baseline, [baseline, adalfl]) is None
-    found = less_baseline(adalfl, [baseline, adalfl])
+    assert difference_to_baseline(baseline, [baseline, adalfl]) is None
+    found = difference_to_baseline(adalfl, [baseline, adalfl])
     shared = own.keys() & theirs.keys()
     if not shared:
         assert found is None
@@ -75,7 +81,7 @@ def test_of_several_baselines_the_most_alike_counts(tmp_path: Path) -> None:
     write_run(tmp_path / "0", method="baseline", steps=50, batch_size=7, test_error=0.9)
     write_run(tmp_path / "1", method="baseline", steps=60, test_error=0.3)
     write_run(tmp_path / "2", method="ml3", steps=60, test_error=0.1)
-    found = less_baseline(groups(tmp_path)[2], groups(tmp_path))
+    found = difference_to_baseline(groups(tmp_path)[2], groups(tmp_path))
     assert found[0].settings["steps"] == 60
     assert found[1].mean == pytest.approx(-0.2)
 
