@@ -3,7 +3,7 @@
     lfl reproduce table7 --csv benchmarks/results/table7.csv
     python benchmarks/ablations.py --table    # the tables of docs/reproduction.md
 
-The first makes the results of one of them: runs of the paper's full length, from seed 0 on.
+The first command makes the results of one table: runs of the paper's full length, seeds 0, 1, 2 and so on.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Images a second of random crops and flips: a batch at once, against torchvision's transforms image by image.
+"""Speed of random crops and flips: a batch at once, against torchvision's transforms image by image.
 
     python benchmarks/augmentation.py
     python benchmarks/augmentation.py --table        # the table of docs/cost.md, from the committed results
 
-Batches of 128 random 32x32 colour images, padding 4; ours with its draws, theirs on tensors and on PIL pictures (with
-the way to a tensor), as a `DataLoader` worker would do. Taken in turns in one process, which keeps freed memory
-as `lfl train` does. Writes `results/augmentation.json`.
+Batches of 128 random 32x32 colour images, padding 4. lfl's time includes its random draws. torchvision is timed on
+tensors and on PIL images (with the conversion to a tensor), as a `DataLoader` worker would call it. The calls alternate
+in one process, which keeps freed memory as `lfl train` does. Writes `results/augmentation.json`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "augmentation.json"
 SIZE, BATCHES = 128, 40
-"""Images a batch, and batches that are timed together."""
+"""Images in a batch, and batches that are timed together."""
 
 
 def measure(device: Any, threads: int, seconds: float) -> list[dict[str, Any]]:

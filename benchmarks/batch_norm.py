@@ -1,12 +1,12 @@
 """Batch norm under every method: evaluated with running statistics, and with those of the batch.
 
-    python benchmarks/batch_norm.py FOLDER           # pictures in train/CLASS/ and test/CLASS/
+    python benchmarks/batch_norm.py FOLDER           # images in train/CLASS/ and test/CLASS/
     python benchmarks/batch_norm.py --table          # as a table, from the committed results
 
 A small network with batch norm, 500 steps after 100 offline ones, seed 0. Code on `higher` carries no running
-statistics and evaluates near chance. Running statistics lag behind weights that move fast, so a single look depends
-on the last few batches: there are ten, over the last hundred steps, on 4,000 shuffled test examples. Writes
-`results/batch-norm.json` after each method and does not repeat what is in it.
+statistics and evaluates near chance. Running statistics lag behind weights that change fast, so a single evaluation
+depends on the last few batches: there are ten, over the last hundred steps, on 4,000 shuffled test examples. Writes
+`results/batch-norm.json` after each method, and skips methods that it already holds.
 """
 
 import argparse
@@ -21,7 +21,7 @@ STEPS, LAST, EXAMPLES = 500, 100, 4000
 
 
 def network(input_shape: tuple[int, ...], num_outputs: int) -> Any:
-    """Three convolutions with batch norm, and the mean over all positions."""
+    """Returns three convolutions with batch norm, followed by the mean over all positions."""
     from torch import nn
 
     layers: list[nn.Module] = []
@@ -43,7 +43,7 @@ def measure(folder: Path, methods: list[str], threads: int) -> None:
 
     torch.set_num_threads(threads)
     task = load_task(f"{folder}/", folder)
-    order = torch.randperm(len(task.test.y), generator=generator(0, "order"))[:EXAMPLES]  # they come class by class
+    order = torch.randperm(len(task.test.y), generator=generator(0, "order"))[:EXAMPLES]  # files are in class order
     x, y = task.test.x[order], task.test.y[order]
     for method in methods:
         rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
@@ -64,14 +64,14 @@ def measure(folder: Path, methods: list[str], threads: int) -> None:
 
         never = settings.steps + 1
         steps = train(
-            plan(method, build_problem(task, settings)), look=lambda *_: [{}], log_every=never, eval_every=never
+            plan(method, build_problem(task, settings)), measure=lambda *_: [{}], log_every=never, eval_every=never
         )
-        looks = [
+        errors = [
             [error(progress.state, training) for training in (False, True)]
             for progress in steps
             if progress.phase.name == "train" and progress.step > STEPS - LAST and progress.step % 10 == 0
         ]
-        running, batch = zip(*looks, strict=True)
+        running, batch = zip(*errors, strict=True)
         row = {"method": method, "running_statistics": running, "batch_statistics": batch}
         RESULTS.write_text(json.dumps([*rows, row | environment(task.device)], indent=1) + "\n")
         print(row, flush=True)

@@ -1,11 +1,11 @@
-"""Below the exact limit: the loss learned at every k-th step, and its gradient taken over part of a batch.
+"""Cheaper than an exact gradient at every step: phi learned at every k-th step, or from part of each batch.
 
     python benchmarks/cheaper.py meta_every=10 meta_every=100 meta_batch_size=32 meta_every=10,meta_batch_size=32
     python benchmarks/cheaper.py --table             # the table of docs/cost.md, from the committed results
 
 MNIST, LeNet-5, AdaLFL at the full 2,500 + 25,000 steps, seeds 0 to 2; `full` is the method as published and
-`baseline` cross-entropy. Writes `results/cheaper.json` after each run and does not repeat what is in it. Errors come
-from these runs, which may share the machine; times come from `scaling.py meta_every`, which has it for itself.
+`baseline` cross-entropy. Writes `results/cheaper.json` after each run, and skips runs that it already holds. Errors
+are from these runs, which may share the machine; times are from `scaling.py meta_every`, which must not.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def read() -> list[dict[str, Any]]:
 
 
 def table() -> str:
-    """Errors of the runs, and time over a baseline run's from the times of the compiled programs."""
+    """Returns the errors of the runs, and their time over a baseline run's, from the times of the compiled programs."""
     rows = json.loads((RESULTS / "scaling.json").read_text())["meta_every"]["rows"]
     ms = {row["program"]: row["median_ms"] for row in rows}
     lines = [
@@ -86,7 +86,7 @@ def table() -> str:
 
 
 def ratio(variant: str, ms: dict[str, float]) -> float:
-    """Of 2,500 offline and 25,000 online steps to 25,000 plain ones."""
+    """Returns the time of 2,500 offline and 25,000 online steps over that of 25,000 plain ones."""
     asked = options(variant)
     if asked["method"] == "baseline":
         return ms["base"] / ms["plain"]

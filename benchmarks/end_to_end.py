@@ -1,10 +1,10 @@
-"""A whole run of `lfl train` against a plain PyTorch loop over the same batches: what a learned loss costs in the end.
+"""Time of a complete `lfl train` against a plain PyTorch loop over the same batches: the cost of a learned loss.
 
     python benchmarks/end_to_end.py --task mnist --model lenet5 --data-dir FOLDER
 
 Wall time of `lfl train` as a process (start-up, data, initialisation, all steps, evaluation, logging, compilation), and
 of a process that trains the same model on cross-entropy with `torch.optim.SGD` for the same number of steps, eagerly,
-and evaluates it once. Both keep freed memory. One after the other, alone on the machine. Writes
+and evaluates it once. Both keep freed memory. They run one after the other, with nothing else on the machine. Writes
 `results/end-to-end.json`.
 """
 
@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parent / "results" / "end-to-end.json"
 
 
 def plain(task_name: str, model: str, steps: int, data_dir: Path, threads: int) -> None:
-    """The loop that people write, on our batches."""
+    """Trains with an ordinary PyTorch loop, on lfl's batches."""
     import torch
     import torch.nn.functional as F
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=25_000)
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--plain", action="store_true", help="the plain loop, in this process")
+    parser.add_argument("--plain", action="store_true", help="run the plain loop in this process")
     asked = parser.parse_args()
     if asked.plain:
         plain(asked.task, asked.model, asked.steps, asked.data_dir, asked.threads)

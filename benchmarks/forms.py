@@ -1,7 +1,7 @@
 """One step of AdaLFL on a model, written with each library and form, for the other benchmarks to time.
 
-Every function takes K train batches and a validation batch, moves theta K plain SGD steps on the learned loss and phi
-one Adam step, and leaves its state behind for the next call, as a training loop would.
+Every call takes K train batches and a validation batch, moves theta by K plain SGD steps on the learned loss and phi
+by one Adam step, and keeps its state for the next call, as a training loop would.
 """
 
 import statistics
@@ -40,7 +40,7 @@ class Setup(NamedTuple):
 
 
 def setup(model: str, device: torch.device, *, num_outputs: int = 10, batch_size: int | None = None) -> Setup:
-    """A model on random data of its true shape."""
+    """Returns a model with random data of the shape that it is made for."""
     shape, size = INPUTS[model]
     size = batch_size or size
     module = build_model(model, shape, num_outputs).to(device)
@@ -60,7 +60,7 @@ def setup(model: str, device: torch.device, *, num_outputs: int = 10, batch_size
 
 
 def ours(s: Setup, form: str | Hypergradient, *, compiled: bool = False, **options: Any) -> Callable[..., None]:
-    """`lfl.meta_step`, whole."""
+    """Returns a call of `lfl.meta_step`; compiled as one program where that is asked for."""
     inner, outer = lfl.sgd(INNER_LR), lfl.adam(OUTER_LR)
     step = partial(
         lfl.meta_step,
@@ -84,12 +84,12 @@ def ours(s: Setup, form: str | Hypergradient, *, compiled: bool = False, **optio
 
 
 def mixed_in_pieces(s: Setup) -> Callable[..., None]:
-    """Each pass of the mixed form compiled for itself."""
+    """Returns a call of the mixed form whose passes are compiled separately."""
     return ours(s, compiled_pieces(mixed, s.device))
 
 
 def base(s: Setup, *, compiled: bool = False) -> Callable[..., None]:
-    """`lfl.base_step` on cross-entropy: the plain step in our form."""
+    """Returns a call of `lfl.base_step` on cross-entropy: a plain step as a pure function."""
     inner = lfl.sgd(INNER_LR)
     step = partial(lfl.base_step, apply_fn=s.apply_fn, loss=lfl.cross_entropy, task_loss=lfl.cross_entropy, inner=inner)
     program = compile_program(step, s.device) if compiled else step
@@ -104,7 +104,7 @@ def base(s: Setup, *, compiled: bool = False) -> Callable[..., None]:
 
 
 def plain(s: Setup, *, compiled: bool = False) -> Callable[..., None]:
-    """What everybody writes: cross-entropy, `backward`, `torch.optim.SGD`; compiled, as everybody compiles it."""
+    """Returns the usual PyTorch step: cross-entropy, `backward`, `torch.optim.SGD`; `torch.compile` if compiled."""
     module = s.module.train()
     optimiser = torch.optim.SGD(module.parameters(), INNER_LR)
     forward = torch.compile(module) if compiled else module
@@ -180,9 +180,9 @@ FORMS: dict[str, Callable[[Setup], Callable[..., None]]] = {
 def interleaved(
     calls: dict[str, Callable[[], None]], device: torch.device, seconds: float, least: int = 5
 ) -> dict[str, list[float]]:
-    """Milliseconds of each call, taken in turns until the time is up; the first turn warms up and is not counted.
+    """Times calls in turns until the time is up, in milliseconds; the first turn warms up and is not counted.
 
-    On a GPU between two events, which leaves the queue of the calls before out.
+    On a GPU, times lie between two events, so that earlier calls in its queue do not count.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
@@ -205,6 +205,6 @@ def interleaved(
 
 
 def summary(times: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
+    """Returns median and quartiles."""
     low, median, high = statistics.quantiles(times, n=4)
     return {"median_ms": round(median, 3), "quartiles_ms": [round(low, 3), round(high, 3)], "repetitions": len(times)}

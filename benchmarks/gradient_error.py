@@ -3,9 +3,9 @@
     python benchmarks/gradient_error.py
     python benchmarks/gradient_error.py --table      # the table of docs/cost.md, from the committed results
 
-Relative error |g - g64| / |g64| over all of phi, median and largest of ten looks while a model trains on
-random data of its true shape; `finite-difference` also at other step sizes. tf32 is emulated: what goes into products
-and convolutions is rounded as such a GPU rounds it. Writes `results/gradient-error.json`.
+Relative error |g - g64| / |g64| over all of phi, median and largest of ten measurements while a model trains on random
+data of its true shape; `finite-difference` also at other step sizes. tf32 is emulated: the inputs of products and
+convolutions are rounded as such a GPU rounds them. Writes `results/gradient-error.json`.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def measure(threads: int, device_name: str) -> None:
         phi, _ = lfl.loss_network("classification", gain=1.0, generator=generator(1, "phi"))
         theta, carry = s.theta, lfl.fresh_carry(s.theta, None, apply_fn=exact, inner=lfl.sgd(0.01))
         for _ in range(NUM_STEPS):
-            for _ in range(5):  # between two looks the model trains on cross-entropy
+            for _ in range(5):  # between two measurements the model trains on cross-entropy
                 loss = lfl.cross_entropy
                 theta, carry, _ = lfl.base_step(
                     theta, s.batch(), carry, apply_fn=exact, loss=loss, task_loss=loss, inner=lfl.sgd(0.01)
@@ -91,7 +91,7 @@ def measure(threads: int, device_name: str) -> None:
 
 
 def emulated_tf32() -> Any:
-    """A context in which products and convolutions round their inputs to 10 bits, to the nearest and ties upwards."""
+    """Makes products and convolutions round their inputs to 10 bits within a context: to the nearest, ties upwards."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 

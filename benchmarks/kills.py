@@ -1,12 +1,12 @@
-"""Runs killed at random moments and resumed, against a run that nothing happens to.
+"""Runs killed at random moments and resumed, against an uninterrupted run.
 
     python benchmarks/kills.py                       # 30 runs
     python benchmarks/kills.py --runs 100 --seed 1
 
-AdaLFL, logistic regression on the digits, with a checkpoint after every step, so that many a kill comes while one is
-being written. Each run is killed with SIGKILL at a moment drawn from the length of a whole one, resumed, killed once
-more, and resumed to its end. Writes `results/kills.json`: how many left byte for byte what the whole run left (all
-files but `timing.jsonl`), in which phase they were killed, and how many kills left a half-written file behind.
+AdaLFL, logistic regression on the digits, with a checkpoint after every step, so that many kills happen while one is
+being written. Each run is killed with SIGKILL at a moment drawn from the length of an uninterrupted run, resumed,
+killed once more, and resumed to its end. Writes `results/kills.json`: how many left the same bytes as the uninterrupted
+run (all files but `timing.jsonl`), in which phase they were killed, and how many kills left a half-written file behind.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def begin(folder: Path) -> None:
-    """A run of some seconds."""
+    """Trains for some seconds."""
     import torch
 
     from lfl.run import execute
@@ -82,7 +82,7 @@ def begin(folder: Path) -> None:
 
 
 def go_on(folder: Path) -> None:
-    """The run gone on with."""
+    """Resumes a run."""
     import torch
 
     from lfl.run import resume
@@ -92,7 +92,7 @@ def go_on(folder: Path) -> None:
 
 
 def moment(folder: Path) -> str:
-    """What a kill left."""
+    """Returns the moment at which a run was killed, read from the files that it left."""
     if not (folder / "config.json").is_file():
         return "killed before the start"
     if (folder / "result.json").is_file():
@@ -105,7 +105,7 @@ def moment(folder: Path) -> str:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but the one that depends on the clock."""
+    """Returns the bytes of every file of a run but the one that depends on the clock."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "timing.jsonl"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

@@ -3,8 +3,8 @@
     python benchmarks/label_smoothing.py
     python benchmarks/label_smoothing.py --table     # the table of docs/cost.md, from the committed results
 
-Batches of 128, forward and backward, taken in turns in one process; memory is the most that a call has allocated at a
-time, beyond its inputs. Writes `results/label-smoothing.json`.
+Batches of 128, forward and backward, in turns in one process; memory is the peak that a call has allocated beyond its
+inputs. Writes `results/label-smoothing.json`.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def measure(threads: int, seconds: float) -> list[dict[str, Any]]:
 
 
 def peak_kilobytes(call: Any) -> float:
-    """The most that is allocated at a time during a call, from the profiler's record of allocations."""
+    """Returns the peak of memory allocated during a call, from the profiler's record of allocations."""
     import torch
 
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:

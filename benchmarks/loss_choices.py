@@ -1,14 +1,14 @@
-"""What the paper leaves open about the learned loss, chosen by validation error on seeds apart from the reported ones.
+"""Choices that the paper leaves open about the learned loss, by validation error on seeds that are not reported.
 
     python benchmarks/loss_choices.py --model logistic --methods ml3 adalfl --variants default gain=1 reduction=sum
     python benchmarks/loss_choices.py --table        # the tables of docs/reproduction.md, from the committed results
 
-Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
+Runs of the task's full length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
 settings of a run (`offline_objective=valid`) and of options of its learned loss, those of `lfl.loss_network` (`gain=1`)
 or, behind `loss=taylor-cubic`, of `lfl.taylor_loss` (`reduction=mean`); all else is as by default. Writes
-`results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each seed at
-the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is not
-looked at.
+`results/loss-choices.json` after each variant, and skips variants that it already holds: the validation error of each
+seed at the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is
+not used.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
 
 
 def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
-    """The result of each seed; None where it diverged. Seeds that run together diverge together: then each alone."""
+    """Returns the result of each seed, None where it diverged. If seeds that run together diverge, each runs alone."""
     from lfl.errors import Diverged
     from lfl.run import execute, execute_seeds
     from lfl.run.load import read_result
@@ -57,7 +57,7 @@ def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
         return execute_seeds(task, settings, seeds, scratch / "runs")
     results = []
     for seed in seeds:
-        result = read_result(scratch / "runs" / f"seed-{seed}")  # in turn, those before the one that diverged are done
+        result = read_result(scratch / "runs" / f"seed-{seed}")  # seeds before the one that diverged are done
         with suppress(Diverged):
             result = result or execute(task, replace(settings, seed=seed), scratch / f"seed-{seed}")
         results.append(result)
@@ -65,14 +65,14 @@ def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
 
 
 def late_error(metrics: Path, steps: int) -> float:
-    """Mean validation error over the looks in the last tenth of training."""
+    """Returns the mean of the validation errors measured in the last tenth of training."""
     rows = [json.loads(line) for line in metrics.read_text().splitlines()]
-    looks = [row["valid_error"] for row in rows if "valid_error" in row and row["step"] > 0.9 * steps]
-    return statistics.mean(looks)
+    errors = [row["valid_error"] for row in rows if "valid_error" in row and row["step"] > 0.9 * steps]
+    return statistics.mean(errors)
 
 
 def parse(variant: str) -> dict[str, Any]:
-    """`"gain=0.5,bias=True"` as options; `"default"` as none."""
+    """Returns the options in text such as `"gain=0.5,bias=True"`; none for `"default"`."""
     options: dict[str, Any] = {}
     for part in variant.split(",") if variant != "default" else []:
         name, _, value = part.partition("=")
@@ -84,7 +84,7 @@ def parse(variant: str) -> dict[str, Any]:
 
 
 def tables() -> str:
-    """The committed results as Markdown, a table for each task and model."""
+    """Returns the committed results as Markdown, a table for each task and model."""
     rows = json.loads(RESULTS.read_text())["rows"]
     blocks = []
     for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
@@ -103,7 +103,7 @@ def tables() -> str:
 
 
 def spread(values: list[float | None]) -> str:
-    """Mean and deviation of the seeds that did not diverge."""
+    """Returns mean and deviation of the seeds that did not diverge, as text."""
     ended = [value for value in values if value is not None]
     if len(ended) > 1:
         return f"{statistics.mean(ended):.4f} ± {statistics.stdev(ended):.4f}"
@@ -111,7 +111,7 @@ def spread(values: list[float | None]) -> str:
 
 
 def highest(values: list[float | None]) -> str:
-    """The highest, or how many diverged."""
+    """Returns the highest value, or how many seeds diverged, as text."""
     ended = [value for value in values if value is not None]
     if ended == values:
         return f"{max(ended):.4f}"
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10, 18)))
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown tables and leave")
+    parser.add_argument("--table", action="store_true", help="print the Markdown tables and exit")
     asked = parser.parse_args()
     if asked.table:
         print(tables())

@@ -1,18 +1,19 @@
-"""A learned loss of 10, 100 and 1,000 classes: what it learns as published, and with the rules for many classes.
+"""Learned losses with 10, 100 and 1,000 classes: as published, and with lfl's rules for many classes.
 
     python benchmarks/many_classes.py --data clusters-100 --variants baseline published sum default --seeds 100 101
     python benchmarks/many_classes.py --data omniglot-100 --omniglot DIR --rates 0.03 0.1
     python benchmarks/many_classes.py --table        # the tables of docs/own-loss.md, from the committed results
 
 `clusters-C`: C Gaussian clusters about normal centres in 64 dimensions, 20,000 train and 5,000 test points, so wide
-that the best classifier errs too (its error is in the results). `omniglot-C`: the first C characters of Omniglot's
-background set, 28x28 pixels, 16 drawings of each for training and 4 for testing, from a folder `omniglot-py` below DIR
-as torchvision unpacks it. A tenth of train is held out as valid. Model: mlp-100; every variant at every rate of theta.
+that even the best classifier makes errors (its error is in the results). `omniglot-C`: the first C characters of
+Omniglot's background set, 28x28 pixels, 16 drawings of each for training and 4 for testing, from a folder `omniglot-py`
+below DIR as torchvision unpacks it. A tenth of train is held out as valid. Model: mlp-100; every variant at every rate
+of theta.
 
-`baseline` is cross-entropy, `published` AdaLFL without the rules for many classes, `default` as `lfl.loss_network` is
-now; `eps` is `published` with an epsilon of 1e-16 in phi's Adam, and `CANDIDATES` are the rules that were tried. The
-choice was made by validation error on the seed 100; the seeds from 0 on are those to report. Writes
-`results/many-classes.json` after each row and does not repeat what is in it.
+`baseline` is cross-entropy, `published` AdaLFL without the rules for many classes, `default` is `lfl.loss_network` as
+it is now; `eps` is `published` with an epsilon of 1e-16 in phi's Adam, and `CANDIDATES` are the rules that were tried.
+The choice was made by validation error on the seed 100; the reported seeds start at 0. Writes
+`results/many-classes.json` after each row, and skips rows that it already holds.
 """
 
 import argparse
@@ -36,7 +37,7 @@ DRAWN_FOR_TRAINING = 16
 
 
 def power(y: Any, f: Any, num_classes: int) -> Any:
-    """1/10 at even chances, for any number of classes."""
+    """Returns the probability raised to a power, so that a uniform guess gives 1/10 for any number of classes."""
     return f.clamp(min=1e-30) ** (math.log(10) / math.log(num_classes))
 
 
@@ -49,11 +50,11 @@ CANDIDATES: dict[str, tuple[Callable[[Any, Any, int], Any], Callable[[Any, int],
     "power, others as nine": (power, lambda y, c: (y + (1 - y) * 9 / (c - 1)) / 10),
     "power of the true class, sum": (lambda y, f, c: power(y, f, c) * y + f * (1 - y), lambda y, c: 1 / 10),
 }
-"""What l_phi sees of the probability f of an output with the target y, and the factor on l_phi, of C classes."""
+"""For C classes: the input that l_phi gets for the probability f and the target y, and the factor on l_phi."""
 
 
 def clusters(num_classes: int) -> tuple[Any, float]:
-    """The task, and the error of the best classifier: the nearest centre."""
+    """Returns the task, and the error of the best classifier, which takes the nearest centre."""
     import numpy as np
 
     from lfl.task import task_from_arrays
@@ -79,7 +80,9 @@ def omniglot(num_classes: int, root: Path) -> tuple[Any, None]:
 
     characters = sorted((root / "omniglot-py" / "images_background").glob("*/character*"))[:num_classes]
     if len(characters) < num_classes:
-        raise SystemExit(f"{root} has {len(characters)} background characters, but {num_classes} were asked for.")
+        raise SystemExit(
+            f"{root} has {len(characters)} background characters, got a request for {num_classes}; ask for fewer."
+        )
 
     def read(file: Path) -> Any:
         grey = Image.open(file).convert("L").resize((28, 28), Image.Resampling.BOX)
@@ -126,7 +129,7 @@ def measure(task: Any, variant: str, rate: float, seeds: list[int], asked: Any) 
 
 
 def changed(network: Callable[..., Any], variant: str, num_classes: int) -> Callable[..., Any]:
-    """A representation without the rules for many classes, or with those of a candidate."""
+    """Returns a representation without the rules for many classes, or with those of a candidate."""
 
     def draw(kind: Any, **options: Any) -> Any:
         phi, loss_fn = network(kind, **options)
@@ -143,7 +146,7 @@ def changed(network: Callable[..., Any], variant: str, num_classes: int) -> Call
 
 
 def one(task: Any, settings: Any, folder: Path, execute: Callable[..., Any]) -> tuple[Any, float | None, float | None]:
-    """Result, norm of phi's first gradient, and how far phi moved over its norm; no result where the run diverged."""
+    """Returns the result (None where the run diverged), the norm of phi's first gradient, and how far phi moved."""
     from safetensors.torch import load_file
 
     from lfl.errors import Diverged
@@ -163,7 +166,7 @@ def one(task: Any, settings: Any, folder: Path, execute: Callable[..., Any]) -> 
 
 
 def tables() -> str:
-    """The committed results as Markdown."""
+    """Returns the committed results as Markdown."""
     rows = json.loads(RESULTS.read_text())["rows"]
     lines = [
         "| data | loss | rate | seeds | phi's first gradient | phi moved | validation error | test error |",
@@ -181,7 +184,7 @@ def tables() -> str:
 
 
 def spread(values: list[float | None]) -> str:
-    """Mean and deviation of the seeds that did not diverge."""
+    """Returns mean and deviation of the seeds that did not diverge, as text."""
     ended = [value for value in values if value is not None]
     if not ended:
         return "diverged"
@@ -199,7 +202,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--offline-steps", type=int, default=1000)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
+    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
     asked = parser.parse_args()
     if asked.table:
         print(tables())

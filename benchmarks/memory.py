@@ -1,11 +1,11 @@
-"""Peak memory of one form of the step, in a process of its own: what the steps add to what was there before.
+"""Peak memory of one form of the step, in a process of its own: how much the steps add to it.
 
     python benchmarks/memory.py allcnnc mixed --horizon 1
 
-Prints two numbers in megabytes: the peak, and how far it lies above what was there before the steps. On the CPU they
-are of the process's resident memory while three steps run (one where K > 1), after a warm-up; allocations beyond 64 KiB
-go back to the system when they are freed (set in the environment by `measure`), so that the peak is of what is alive.
-On a GPU they are the allocator's.
+Prints two numbers in megabytes: the peak, and how far it lies above the memory in use before the steps. On the CPU
+this is the process's resident memory while three steps run (one where K > 1), after a warm-up; allocations beyond
+64 KiB go back to the system when they are freed (set in the environment by `measure`), so that the peak counts only
+memory in use. On a GPU it is the allocator's count.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 def measure(
     model: str, form: str, *, horizon: int = 1, batch_size: int = 0, threads: int, device: str
 ) -> dict[str, float | None]:
-    """Run this file as a process; None where the form fails (out of memory)."""
+    """Runs this file as a process; returns None where the form fails (out of memory)."""
     command = [sys.executable, __file__, model, form, "--horizon", str(horizon), "--threads", str(threads)]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     command += ["--batch-size", str(batch_size), "--device", device]
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("form")
     parser.add_argument("--horizon", type=int, default=1)
-    parser.add_argument("--batch-size", type=int, default=0, help="0 for the model's own")
+    parser.add_argument("--batch-size", type=int, default=0, help="0 for the model's usual one")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
     else:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
         before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     for _ in range(3 if asked.horizon == 1 else 1):
         call(batches, valid)
     if device.type == "cuda":

@@ -1,11 +1,11 @@
-"""What an objective does: the loss judged by other measures, on digits of which half the classes are rare.
+"""The effect of the objective that a loss is learned to reduce, on digits of which half the classes are rare.
 
     python benchmarks/objectives.py            # 25 fits, about a minute and a half on one free core
     python benchmarks/objectives.py --table    # the table of docs/metrics.md, from the committed results
 
 `lfl.sklearn.AdaLFLClassifier` with its default settings but for the objective and 30 % of the rows held out. Of the
-training rows 120 remain of each of the digits 0 to 4 and 12 of each of 5 to 9; the 540 test rows are even, and each
-seed has another split. Writes `results/objectives.json` after each fit and does not repeat what is in it.
+training rows 120 remain of each of the digits 0 to 4 and 12 of each of 5 to 9; the 540 test rows are balanced, and each
+seed has another split. Writes `results/objectives.json` after each fit, and skips fits that it already holds.
 """
 
 import argparse
@@ -49,8 +49,8 @@ def measure(method: str, objective: str | None, seed: int) -> dict[str, float]:
 
 
 def table() -> str:
-    """The committed results as Markdown: means and deviations over seeds, and differences by seed."""
-    from lfl.report.spread import spread, spread_words
+    """Returns the committed results as Markdown: means and deviations over seeds, and differences by seed."""
+    from lfl.report.statistics import spread, spread_words
     from lfl.study.statistics import paired
 
     rows = json.loads(RESULTS.read_text())["rows"]
@@ -71,15 +71,15 @@ def table() -> str:
         for reference in references.values():
             found = paired(*(by_seed(each, "balanced_error") for each in ((method, objective), reference)))
             cells.append("" if found is None or found.p is None else f"{found.mean:+.4f} (p = {found.p:.2g})")
-        judge = objective or ("" if method == "baseline" else "cross-entropy")
-        lines.append(f"| {method} | {judge} | {' | '.join(cells)} |")
+        name = objective or ("" if method == "baseline" else "cross-entropy")
+        lines.append(f"| {method} | {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
+    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
     asked = parser.parse_args()
     if asked.table:
         print(table())

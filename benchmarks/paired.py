@@ -1,11 +1,11 @@
-"""Whether a change of lfl made its steps slower: this checkout and another one, in turns in one process.
+"""Whether a change of lfl made its steps slower: times this checkout and another in turns, in one process.
 
     git worktree add /tmp/before COMMIT
     python benchmarks/paired.py /tmp/before lenet5 mlp logistic
 
 One step of each form on random data of the model's true shape, eager and compiled; the package of the other checkout is
-loaded under another name, so that both meet the same machine. Prints medians, and the median of the ratios of pairs;
-writes `results/paired.json`.
+loaded under another name, so that both are timed under the same conditions. Prints medians, and the median of the
+ratios of pairs; writes `results/paired.json`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FORMS = ["base", "unroll", "mixed", "finite-difference", "base, compiled", "unro
 
 
 def steps(package: Any, model: str) -> dict[str, Callable[[], None]]:
-    """A call for each form, which leaves its state behind for the next one."""
+    """Returns a call for each form, which keeps its state for the next call."""
     shape, size, device = INPUTS[model], BATCH.get(model, 128), torch.device("cpu")
     g = torch.Generator().manual_seed(0)
     batches = [(torch.randn(size, *shape, generator=g), torch.randint(10, (size,), generator=g)) for _ in range(2)]
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("before", type=Path, help="the other checkout")
     parser.add_argument("models", nargs="+", metavar="MODEL", help=", ".join(INPUTS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=20.0, help="for each form")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time spent on each form")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     import lfl

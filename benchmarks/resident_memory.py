@@ -2,8 +2,8 @@
 
     python benchmarks/resident_memory.py --data-dir DATA
 
-AdaLFL, LeNet-5 on MNIST, 20,000 online steps after 100 offline ones, with everything that `lfl train` does beside them:
-metrics, looks at the validation error, checkpoints. Resident memory of the process is read at every 1,000th step.
+AdaLFL, LeNet-5 on MNIST, 20,000 online steps after 100 offline ones, with everything that `lfl train` does between
+them: metrics, validation errors, checkpoints. Resident memory of the process is read at every 1,000th step.
 Writes `results/resident-memory.json`; Linux only.
 """
 
@@ -18,7 +18,7 @@ STEPS, EVERY = 20_000, 1_000
 
 
 def resident() -> float:
-    """Megabytes of this process in memory."""
+    """Returns the resident memory of this process in megabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

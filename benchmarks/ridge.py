@@ -1,11 +1,11 @@
-"""Ridge regression on the regression tasks: what a line can do with the same rows.
+"""Ridge regression on the regression tasks: the error of a linear model fitted to the same rows.
 
     python benchmarks/ridge.py --data-dir DATA
 
 The strength of the penalty is the best of thirteen by scikit-learn's leave-one-out error on the train split; the
 validation split is not used. Writes `results/ridge.json`: the mean squared error on the test split, and its mean and
-deviation where as many test rows are drawn otherwise, a hundred times, and the line is fitted to all others: what a
-figure owes to the split.
+deviation over a hundred other draws of as many test rows, fitted to all other rows: how much a result depends on the
+split.
 """
 
 import argparse

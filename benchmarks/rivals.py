@@ -1,9 +1,9 @@
-"""What `value.py` measures: scenarios of bad data, and the rivals of a learned loss in each.
+"""The scenarios of bad data that `value.py` measures, and the rivals of a learned loss in each.
 
-A rival is settings of lfl, the data that its model is trained on, and the choices that are tuned for it beside the rate
-of the model. All share the model's optimiser: SGD with momentum 0.9, a cosine schedule, and gradients clipped at 1;
-but for `adalfl+lr`, as published without momentum: its rate is judged by one step, does not count the nine tenths of a
-step that momentum brings later, and grows until the model diverges.
+A rival consists of settings of lfl, the data that its model is trained on, and the choices that are tuned for it beside
+the rate of the model. All share the model's optimiser: SGD with momentum 0.9, a cosine schedule, and gradients clipped
+at 1. The exception is `adalfl+lr`, which has no momentum, as published: its rate is learned from the effect of a single
+step, ignores the nine tenths of a step that momentum adds later, and would grow until the model diverges.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ import lfl
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 OWN = "own"
-"""The name by which a rival's own loss, not one of lfl's, is asked for."""
+"""The name in the settings for a rival's own loss, which is not one of lfl's."""
 
 
 class Scenario(NamedTuple):
     """Data, how they are spoiled, and the model.
 
     Args:
-        task, model, steps, batch_size, rates: of lfl's settings; the rates are tried for every rival.
-        clean: clean examples that the rivals may use.
+        task, model, steps, batch_size, rates: settings of lfl; the rates are tried for every rival.
+        clean: how many clean examples the rivals may use.
         spoiled: settings that spoil train.
-        train_size: examples that are trained on, the first ones; None for all.
+        train_size: how many examples are trained on, the first ones; None for all.
         rivals: by name, in the order of the tables.
     """
 
@@ -44,13 +44,13 @@ class Rival(NamedTuple):
     """A way to train on bad data.
 
     Args:
-        settings: of lfl, beside what all rivals share.
+        settings: settings of lfl, beside those that all rivals share.
         data: what the model is trained on: `"train"`, `"clean"`, or `"mixed"`, both, the clean part repeated.
         loss: `loss(train targets, num_classes, option)`, the loss made by hand where it is not one of lfl's.
-        options: the values of one choice that is tuned beside the rate; `"repeat"` of a mixture, `"lr"` of fine-tuning,
-            or whatever `loss` takes.
+        options: the values of one choice that is tuned beside the rate: `"repeat"` for a mixture, `"lr"` for
+            fine-tuning, or the option that `loss` takes.
         start: the rival whose model, at its best step, is trained on by the options' rates on the clean data.
-        fixed: whether it is run by lfl's defaults, its rate among them, and nothing is tuned: `residual, defaults`, and
+        fixed: whether it runs with lfl's defaults, including the rate, and nothing is tuned: `residual, defaults`, and
             `adalfl+lr`, which learns the rate.
     """
 
@@ -63,20 +63,20 @@ class Rival(NamedTuple):
 
 
 def class_weights(y: torch.Tensor, num_classes: int, option: Any) -> Loss:
-    """Cross-entropy of each example over the share of its class (King and Zeng 2001)."""
+    """Returns the cross-entropy of each example divided by the share of its class (King and Zeng 2001)."""
     counts = torch.bincount(y, minlength=num_classes).float()
     weights = counts.sum() / (num_classes * counts.clamp(min=1.0))
     return lambda outputs, targets: weights[targets] * lfl.cross_entropy(outputs, targets)
 
 
 def logit_adjustment(y: torch.Tensor, num_classes: int, option: Any) -> Loss:
-    """Cross-entropy of logits raised by tau log of the share of their class (Menon et al. 2021, eq. 10)."""
+    """Returns the cross-entropy of logits plus tau log of the share of their class (Menon et al. 2021, eq. 10)."""
     prior = torch.bincount(y, minlength=num_classes).float() / len(y)
     return lambda outputs, targets: lfl.cross_entropy(outputs + option * prior.clamp(min=1e-12).log(), targets)
 
 
 def huber(y: torch.Tensor, num_outputs: int, option: Any) -> Loss:
-    """Huber's loss over its delta, so that its slope beyond is 1 for every delta."""
+    """Returns Huber's loss divided by its delta, so that its slope beyond delta is 1 for every delta."""
     return lambda outputs, targets: lfl.huber(outputs, targets, option) / option
 
 
@@ -90,7 +90,7 @@ WEIGHT_NET = {**LEARNED_ONLINE, "loss": "weight-net", "outer_lr": 1e-3}
 
 
 def learned_rivals(published: bool = True) -> dict[str, Rival]:
-    """What learns: the published methods, which take long, where they are wanted, and ours."""
+    """Returns the rivals that learn: ours, and on request the published methods, which take long."""
     rivals = {"meta-weight-net": Rival(WEIGHT_NET)}
     if published:
         rivals |= {
@@ -106,7 +106,7 @@ def learned_rivals(published: bool = True) -> dict[str, Rival]:
 
 
 def other_forms() -> dict[str, Rival]:
-    """The recipe of `residual` with other losses: what its parts are worth."""
+    """Returns the recipe of `residual` with other losses, which shows what each part contributes."""
     forms = ("residual-network", "true-class", "weight-net", "vector-scaling")
     return {f"residual, {loss}": Rival({"method": "residual", "loss": loss}) for loss in forms} | {
         "residual, from gce": Rival({"method": "residual", "base": "generalised-cross-entropy"})
@@ -114,7 +114,7 @@ def other_forms() -> dict[str, Rival]:
 
 
 def noisy_labels(published: bool = True) -> dict[str, Rival]:
-    """For wrong labels."""
+    """Returns the rivals for wrong labels."""
     gce = {**BY_HAND, "loss": "generalised-cross-entropy"}
     return {
         "cross-entropy": Rival(BY_HAND),
@@ -130,7 +130,7 @@ def noisy_labels(published: bool = True) -> dict[str, Rival]:
 
 
 def bad_targets() -> dict[str, Rival]:
-    """For outliers among real targets."""
+    """Returns the rivals for outliers among real targets."""
     absolute = {**BY_HAND, "loss": "absolute-error"}
     return {
         "squared error": Rival(BY_HAND),
@@ -146,7 +146,7 @@ def bad_targets() -> dict[str, Rival]:
 
 
 def long_tail() -> dict[str, Rival]:
-    """For rare classes."""
+    """Returns the rivals for rare classes."""
     return {
         "cross-entropy": Rival(BY_HAND),
         "clean alone": Rival(BY_HAND, data="clean"),
@@ -161,7 +161,7 @@ def long_tail() -> dict[str, Rival]:
 
 
 def scenarios() -> dict[str, Scenario]:
-    """All of them by name, the quickest first."""
+    """Returns all scenarios by name, the quickest first."""
     found = {}
     for clean in (144, 50):
         for noise in ("symmetric:0.4", "none", "symmetric:0.2", "symmetric:0.6", "symmetric:0.8", "pair:0.45"):

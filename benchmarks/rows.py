@@ -1,4 +1,4 @@
-"""Results that a script makes row by row and does not make again."""
+"""Results files that grow row by row, so that a script skips the rows that it already has."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 def add_row(
     path: Path, key: dict[str, Any], measure: Callable[[], dict[str, Any]], device: Any
 ) -> dict[str, Any] | None:
-    """Add `key | measure()` to the rows at `path`, with the machine and versions; None where `key` is there already."""
+    """Adds `key | measure()`, machine and versions to the rows at `path`; returns None where it has `key` already."""
     from lfl.run.environment import environment
 
     rows = json.loads(path.read_text())["rows"] if path.is_file() else []
@@ -21,6 +21,6 @@ def add_row(
 
 
 def refuse_interrupted(*results: Any) -> None:
-    """End the script where a run did not end by itself; one that diverged has no result (None)."""
+    """Ends the script where a run was interrupted; a run that diverged has no result (None)."""
     if not all(result is None or result.completed for result in results):
         raise SystemExit("interrupted: the run that was going on is not among the results.")

@@ -4,9 +4,9 @@
     python benchmarks/scaling.py --device cuda seeds
     python benchmarks/scaling.py --tables            # the tables of docs/cost.md, from the committed results
 
-The horizon is asked of All-CNN-C at batch 8, outputs and `meta_every` of LeNet-5, seeds of logistic regression (and
-three seeds of two larger models) at batch 128. Times are taken in turns in one process. Writes `results/scaling.json`
-(on a GPU `scaling-cuda.json`) after each setting and does not repeat what is in it.
+The horizon is measured with All-CNN-C at batch 8; outputs and `meta_every` with LeNet-5, seeds with logistic regression
+(and three seeds of two larger models) at batch 128. Calls alternate in one process. Writes `results/scaling.json` (on a
+GPU `scaling-cuda.json`) after each setting, and skips settings that it already holds.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 LONGEST_UNROLL = 5
-"""Beyond it `unroll` is measured for memory alone."""
+"""The longest horizon at which the time of `unroll` is measured; beyond it, only its memory."""
 
 Row = dict[str, Any]
 
 
 def horizon(k: int, device: Any, threads: int) -> list[Row]:
-    """Time and peak memory through K steps."""
+    """Measures time and peak memory through K steps."""
     from forms import FORMS, interleaved, setup, summary
     from memory import measure as peak_memory
 
@@ -42,7 +42,7 @@ def horizon(k: int, device: Any, threads: int) -> list[Row]:
 
 
 def outputs(count: int, device: Any, threads: int) -> list[Row]:
-    """Time with so many outputs."""
+    """Measures the time with a number of outputs."""
     from forms import FORMS, interleaved, setup, summary
 
     make = partial(setup, "lenet5", device, num_outputs=count)
@@ -54,7 +54,7 @@ def outputs(count: int, device: Any, threads: int) -> list[Row]:
 
 
 def seeds(setting: tuple[str, int], device: Any, threads: int) -> list[Row]:
-    """Time of one step of all seeds: one after the other, or as one program; eager and compiled."""
+    """Measures the time of one step of all seeds: one after the other, or as one program; eager and compiled."""
     import torch
     from forms import Setup, interleaved, setup, summary
 
@@ -99,7 +99,7 @@ def seeds(setting: tuple[str, int], device: Any, threads: int) -> list[Row]:
 
 
 def meta_every(model: str, device: Any, threads: int) -> list[Row]:
-    """Times of the programs that a run with `meta_every` or `meta_batch_size` is made of."""
+    """Measures the programs that a run with `meta_every` or `meta_batch_size` consists of."""
     from forms import FORMS, interleaved, ours, setup, summary
 
     s = setup(model, device)
@@ -118,7 +118,7 @@ QUESTIONS: dict[str, tuple[Callable[[Any, Any, int], list[Row]], list[Any]]] = {
     "seeds": (seeds, [*(("logistic", count) for count in (1, 3, 10, 30)), ("lenet5", 3), ("mlp", 3)]),
     "meta_every": (meta_every, ["lenet5"]),
 }
-"""What is asked, and of which settings."""
+"""The questions: how each is measured, and for which settings."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def tables(content: dict[str, Any]) -> str:
-    """Every question as a Markdown table: a line a setting, a column a form, medians in milliseconds."""
+    """Returns a Markdown table for each question: a row for each setting, a column for each form, medians in ms."""
     parts = []
     for question, key in (("horizon", "K"), ("outputs", "outputs"), ("seeds", "seeds")):
         rows = content.get(question, {}).get("rows", [])

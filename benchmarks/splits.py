@@ -1,12 +1,12 @@
-"""What a figure of a regression task owes to which rows are tested on: the same methods on other splits.
+"""How much a regression result depends on which rows are in the test split: the same methods on other splits.
 
     python benchmarks/splits.py --task diabetes --methods baseline ml3 meta-lr adalfl --splits 1 2 3 4 5
     python benchmarks/splits.py --methods "baseline inner_lr=0.005"
     python benchmarks/splits.py --table        # the table of docs/reproduction.md, from the committed results
 
-Whole runs by default settings with seed 0, on splits of the tasks' own sizes; split 0 is the one that `lfl` uses, the
-others are made the same way from shuffled rows. Writes `results/splits.json` after each run and does not repeat what is
-in it: the mean squared error on the test split, null where the run diverged, and the mean target of each split.
+Full runs with default settings and seed 0, on splits of the tasks' own sizes; split 0 is the one that `lfl` uses, the
+others are made the same way from shuffled rows. Writes `results/splits.json` after each run, and skips runs that it
+already holds: the mean squared error on the test split, null where the run diverged, and the mean target of each split.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SPLITS = ["train", "valid", "test"]
 
 
 def split_anew(name: str, data_dir: Path, number: int) -> Any:
-    """The task on split `number`: its raw rows, shuffled, take other places in the fixed splits."""
+    """Returns the task on split `number`: its raw rows are shuffled before they go into the fixed splits."""
     import torch
 
     from lfl.data import scikit, tables
@@ -57,7 +57,7 @@ def measure(task: Any, method: str) -> dict[str, Any]:
 
 
 def table() -> str:
-    """The committed results as Markdown, a table for each task and a line for each split."""
+    """Returns the committed results as Markdown, a table for each task and a row for each split."""
     rows = json.loads(RESULTS.read_text())["rows"]
     blocks = []
     for task in dict.fromkeys(row["task"] for row in rows):
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", type=int, default=[0, 1, 2, 3, 4, 5])
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
+    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
     asked = parser.parse_args()
     if asked.table:
         print(table())

@@ -1,14 +1,14 @@
-"""What a step of AdaLFL costs: time and peak memory of every form, on five models.
+"""The cost of a step of AdaLFL: time and peak memory of every form, on five models.
 
     python benchmarks/step_cost.py logistic mlp lenet5 allcnnc resnet18
     python benchmarks/step_cost.py --device cuda resnet18
     python benchmarks/step_cost.py --summary         # the README's table, from the committed results
     python benchmarks/step_cost.py --tables          # those of docs/cost.md
 
-Times are taken in turns in one process, which keeps freed memory as `lfl train` does, so that all forms meet the same
-machine; peak memory in a process for each form. Random data of the true shapes; a model's time is bounded by --seconds
-plus its compilations. Writes `results/step-cost.json` (on a GPU `step-cost-cuda.json`) after each model and does not
-repeat what is in it.
+Forms are timed in turns in one process, which keeps freed memory as `lfl train` does, so that all are timed under the
+same conditions; peak memory is measured in a process for each form. Random data of the true shapes; a model's time is
+bounded by --seconds plus its compilations. Writes `results/step-cost.json` (on a GPU `step-cost-cuda.json`) after each
+model, and skips models that it already holds.
 """
 
 import argparse
@@ -35,10 +35,10 @@ NAMES = [
 ]
 MODELS = ["logistic", "mlp", "lenet5", "allcnnc", "resnet18"]
 LIMITS = {"plain": 3, "base": 3, "unroll": 8, "mixed": 9, "finite-difference": 7}
-"""Forward passes that a form cannot do without, a backward pass being two and a tangent two."""
+"""The fewest forward passes that each form needs, where a backward pass counts as two, and so does a tangent."""
 
 LEAST_MB = 5.0
-"""What a plain step must add for the growth of the others to be put over it."""
+"""Megabytes that a plain step must add for the growth of the others to be divided by its own."""
 
 
 def measure(models: list[str], device_name: str, threads: int, seconds: float) -> None:
@@ -75,7 +75,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def table(row: dict[str, Any]) -> str:
-    """One model as Markdown."""
+    """Returns the table of one model as Markdown."""
     forms = row["forms"]
     plain = forms["plain"]
     lines = [
@@ -95,7 +95,7 @@ def table(row: dict[str, Any]) -> str:
 
 
 def summary_table(rows: list[dict[str, Any]]) -> str:
-    """Time of every form over that of a plain step, a column a model."""
+    """Returns the time of every form over that of a plain step, a column for each model."""
     models = [f"{row['model']}, batch {row['batch_size']}" for row in rows]
     lines = [f"| time over a plain step's | {' | '.join(models)} |", "|" + " --- |" * (1 + len(models))]
     plain = [row["forms"]["plain"]["median_ms"] for row in rows]
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(MODELS))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=120.0, help="of timing, for each model")
+    parser.add_argument("--seconds", type=float, default=120.0, help="time spent on each model")
     parser.add_argument("--tables", action="store_true")
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()

@@ -1,13 +1,13 @@
 """How well wrong labels are found: `lfl suspects` beside cleanlab, from the same models and from cross-validated ones.
 
     pip install "lfl[benchmarks]"
-    python benchmarks/suspects.py                              # digits, seeds 0 to 4; what is there is not run again
+    python benchmarks/suspects.py                              # digits, seeds 0 to 4; rows that exist are skipped
     python benchmarks/suspects.py --task mnist --seeds 0 1 2
-    python benchmarks/suspects.py --seeds 100 101 102          # the seeds that lfl's score was chosen on
+    python benchmarks/suspects.py --seeds 100 101 102          # the seeds used to choose lfl's score
     python benchmarks/suspects.py --table                      # docs/suspects.md, from the results; also --scores
 
-Train labels are made wrong by `--label-noise`, and a model is trained on them by each of `WAYS`. Its probabilities of
-the labels that it was trained on are ranked by lfl's score and by two of cleanlab's. cleanlab's authors ask for
+Train labels are made wrong by `--label-noise`, and a model is trained on them by each of `WAYS`. Its probabilities
+for the labels that it was trained on are ranked by lfl's score and by two of cleanlab's. cleanlab's authors ask for
 probabilities of examples that a model was not trained on: `5-fold` trains five baselines, each on four fifths of the
 labels, and ranks each fifth by the model that did not see it. Recorded: the area under the ROC curve, the precision
 among as many suspects as there are wrong labels and among the first 100, how often `rather` is the true label of a
@@ -48,8 +48,8 @@ MNIST_STEPS = {"steps": 2000, "offline_steps": 500}
 
 
 def asked_of(task: str, way: str) -> dict[str, Any]:
-    few = MNIST_STEPS if task == "mnist" else {}
-    return few | WAYS[way] | ({"steps": LONG_STEPS[task]} if WAYS[way] is LONG else {})
+    shorter = MNIST_STEPS if task == "mnist" else {}
+    return shorter | WAYS[way] | ({"steps": LONG_STEPS[task]} if WAYS[way] is LONG else {})
 
 
 def logits_of(run: Any, x: Any) -> Any:
@@ -62,7 +62,7 @@ def logits_of(run: Any, x: Any) -> Any:
 
 
 def trained(task: Any, settings: Any) -> tuple[Any, Any, float]:
-    """The run of settings, without its folder, what it learned beside the model (None without), and its CPU seconds."""
+    """Trains with the settings; returns the run (without folder), what it learned beside the model, and CPU seconds."""
     from safetensors.torch import load_file
 
     from lfl.run import Run, execute, load_model
@@ -85,9 +85,9 @@ def log_odds(logits: Any, labels: Any) -> Any:
 
 
 def of_the_loss(task: Any, settings: Any, phi: Any, logits: Any, labels: Any, wrong: Any) -> dict[str, float]:
-    """Areas of rankings by a learned loss: its value, that less its least of another class, and its pull.
+    """Returns areas of rankings by a learned loss: its value, its value minus that of the best other class, its pull.
 
-    The pull is the size of its gradient over that of cross-entropy's: small where the loss lets an example go.
+    The pull is the size of its gradient over that of cross-entropy: small where the loss ignores an example.
     """
     import torch
 
@@ -116,7 +116,7 @@ def of_the_loss(task: Any, settings: Any, phi: Any, logits: Any, labels: Any, wr
 
 
 def measure(task: Any, way: str, noise: str, seed: int) -> dict[str, Any]:
-    """A row: what each ranking finds."""
+    """Returns a row: the measures of each ranking."""
     import torch
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
@@ -161,7 +161,7 @@ def measure(task: Any, way: str, noise: str, seed: int) -> dict[str, Any]:
 
 
 def cross_validated(task: Any, settings: Any) -> tuple[Any, Any, float]:
-    """Probabilities of each train example by a baseline that was trained on the other folds."""
+    """Returns probabilities of each train example from a baseline that was trained on the other folds."""
     import torch
     from sklearn.model_selection import StratifiedKFold
 
@@ -190,7 +190,7 @@ CHOOSING_SEEDS = (100, 101, 102)
 
 
 def tables() -> tuple[str, str]:
-    """The results as Markdown, means over seeds: what was measured, and what the score was chosen by."""
+    """Returns the results as Markdown, means over seeds: the measurements, and those used to choose the score."""
     rows = json.loads(RESULTS.read_text())["rows"]
     measured, scores = [], []
     for task in dict.fromkeys(row["task"] for row in rows):
@@ -240,8 +240,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--data-dir", type=Path, default=Path("~/.cache/lfl").expanduser())
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print what was measured as Markdown and leave")
-    parser.add_argument("--scores", action="store_true", help="the same of what the score was chosen by")
+    parser.add_argument("--table", action="store_true", help="print the measurements as Markdown and exit")
+    parser.add_argument("--scores", action="store_true", help="print the measurements used to choose the score")
     asked = parser.parse_args()
     if asked.table or asked.scores:
         print(tables()[asked.scores])

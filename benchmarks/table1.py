@@ -7,7 +7,7 @@
         --csv benchmarks/results/regression.csv
     python benchmarks/table1.py --regression   # regression with other settings: docs/reproduction.md
 
-The first of each makes the results: runs of the paper's full length, from seed 0 on.
+The first command of each pair makes the results: runs of the paper's full length, seeds 0, 1, 2 and so on.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lfl.report.published import table_1
-from lfl.report.spread import Spread, spread_words
+from lfl.report.statistics import Spread, spread_words
 from lfl.study.statistics import deviations_off
 
 RESULTS = Path(__file__).parent / "results"
@@ -25,7 +25,7 @@ HEAD = ["", "method", "test error", "the paper's", "off by", "seeds"]
 
 
 def table(results: Path) -> str:
-    """Markdown, a line a cell, and ridge regression (`ridge.py`) beneath the rows of real values."""
+    """Returns a Markdown table, a row for each method, with ridge regression (`ridge.py`) below regression tasks."""
     ridge = json.loads((RESULTS / "ridge.json").read_text())["rows"]
     lines = [HEAD, ["---"] * len(HEAD)]
     with results.open(newline="") as file:
@@ -36,7 +36,7 @@ def table(results: Path) -> str:
                 if row["paper_mean"]:
                     paper = Spread(float(row["paper_mean"]), float(row["paper_std"]))
                 else:
-                    paper = table_1(task, model).get(row["method"].split()[0])  # whatever its settings are
+                    paper = table_1(task, model).get(row["method"].split()[0])  # the method without its settings
                 off = deviations_off(ours.mean, paper)
                 shown = ["" if found is None else spread_words(found) for found in (ours, paper)]
                 cells.append([row["method"], *shown, "" if off is None else f"{off:+.1f}", row["seeds"]])
@@ -47,12 +47,12 @@ def table(results: Path) -> str:
 
 
 def our_spread(row: dict[str, str]) -> Spread:
-    """Mean and deviation of our runs in a line of the results."""
+    """Returns mean and deviation of our runs in a row of the results."""
     return Spread(float(row["mean"]), float(row["std"]) if row["std"] else None)
 
 
 def markdown(lines: list[list[str]]) -> str:
-    """A Markdown table of lines of cells, the head and the rule beneath it among them."""
+    """Returns a Markdown table of rows of cells, which include the head and the rule below it."""
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--table", action="store_true", help="print the Markdown table")
-    wanted.add_argument("--regression", action="store_true", help="that of regression with other settings")
+    wanted.add_argument("--regression", action="store_true", help="print the table of regression with other settings")
     asked = parser.parse_args()
     print(table(RESULTS / ("table1.csv" if asked.table else "regression.csv")))
 

@@ -1,16 +1,16 @@
 """When does a learned loss pay? The method `residual` beside every rival, on dirty labels, bad targets, rare classes.
 
-    python benchmarks/value.py [--only digits] [--minutes 60]   # what is missing of the grid
-    python benchmarks/value.py --time                           # steps of `residual` over those of a plain loop
+    python benchmarks/value.py [--only digits] [--minutes 60]   # runs that are missing from the grid
+    python benchmarks/value.py --time                           # time of `residual` over a plain loop's
     python benchmarks/value_tables.py                           # tables, counts of wins, the figure
 
-For each scenario of `rivals.py` and each rival: the rate of the model, and one choice more where the rival has one, are
-chosen on seeds 100 and 101 by the error on rows that are clean, were held out of train, and are seen by nothing else,
-the same for all rivals. Then five seeds, 0 to 4, with what was chosen for the last step and what was chosen for the
-best step (the one with the least error on the clean set, looked at fifty times). Within a seed all rivals have the same
+For each scenario of `rivals.py` and each rival, the rate of the model, and one more choice where the rival has one, are
+chosen on seeds 100 and 101 by the error on clean rows that were held out of train and are used for nothing else, the
+same for all rivals. Then five seeds, 0 to 4, run with the choice for the last step and with the choice for the best
+step (the one with the lowest error on the clean set, measured fifty times). Within a seed all rivals have the same
 wrong labels, the same first weights and, where they train on the same rows, the same batches.
 
-Writes a line to `results/value.csv` after each run and does not repeat what is there.
+Writes a row to `results/value.csv` after each run, and skips runs that it already holds.
 """
 
 import argparse
@@ -52,7 +52,7 @@ RESULTS = Path(__file__).parent / "results"
 FIELDS = ["scenario", "rival", "rate", "option", "seed"]
 FOUND = ["last_valid", "last_held", "last_test", "best_step", "best_valid", "best_held", "best_test", "seconds"]
 TUNING_SEEDS, SEEDS = (100, 101), (0, 1, 2, 3, 4)
-LOOKS = 50
+EVALUATIONS = 50
 SHARED: dict[str, Any] = {"momentum": 0.9, "schedule": "cosine", "clip_norm": 1.0}
 """The optimiser of the model, the same for all."""
 FINE_TUNING_STEPS = 500
@@ -62,7 +62,7 @@ TIMED = (
     "mnist, symmetric:0.4",
     "mnist lenet5, symmetric:0.4",
 )
-"""What `--time` measures: a scenario for each kind of data and model."""
+"""The scenarios that `--time` measures: one for each kind of data and model."""
 
 
 class Outcome(NamedTuple):
@@ -81,7 +81,7 @@ def load(name: str, clean: int, train_size: int | None) -> Task:
 
 
 def train_split(task: Task, scenario: Scenario, rival: Rival, option: Any, seed: int) -> Split:
-    """What the rival's model is trained on."""
+    """Returns the split that the rival's model is trained on."""
     asked = resolve(task.defaults, task=task.name, **scenario.spoiled)
     spoiled = spoiled_train(task, asked, seed)
     worse = Split(task.train.x[spoiled.rows], spoiled.y)
@@ -95,7 +95,7 @@ def train_split(task: Task, scenario: Scenario, rival: Rival, option: Any, seed:
 
 @contextmanager
 def own_loss(kind: Any, rival: Rival, task: Task, option: Any) -> Iterator[dict[str, Any]]:
-    """The settings that ask for a rival's own loss, while they can."""
+    """Yields the settings for a rival's own loss, which work only within this context."""
     if rival.loss is None:
         yield {}
         return
@@ -105,7 +105,7 @@ def own_loss(kind: Any, rival: Rival, task: Task, option: Any) -> Iterator[dict[
 
 
 def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: int) -> tuple[Outcome, State]:
-    """Train once, and look at the model now and then; the outcome, and the model at its best step."""
+    """Trains once and evaluates the model at regular steps; returns the outcome, and the model at its best step."""
     scenario = scenarios()[name]
     rival = scenario.rivals[rival_name]
     whole = load(scenario.task, scenario.clean, scenario.train_size)
@@ -128,12 +128,12 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
 
 
 PROGRAMS: dict[Any, Programs] = {}
-PASSED_IN = {"inner_lr": 0.0, "outer_lr": 0.0, "seed": 0, "steps": LOOKS, "offline_steps": 1, "valid_size": None}
+PASSED_IN = {"inner_lr": 0.0, "outer_lr": 0.0, "seed": 0, "steps": EVALUATIONS, "offline_steps": 1, "valid_size": None}
 """Settings that a compiled step does not depend on."""
 
 
 def compiled(task: Task, settings: Settings) -> Programs:
-    """The compiled steps of a run, shared by all that differ in rates and data alone."""
+    """Returns the compiled steps of a run, shared by all runs that differ only in rates and data."""
     alike = {**asdict(settings), **PASSED_IN, "checkpoint_every": 0, "log_every": 1, "eval_every": 1}
     key = repr(alike)
     if key not in PROGRAMS:
@@ -142,7 +142,7 @@ def compiled(task: Task, settings: Settings) -> Programs:
 
 
 start_of = lru_cache(maxsize=4)(trained)
-"""The same for a model that several rates of fine-tuning start from."""
+"""Cache of models that several rates of fine-tuning start from."""
 
 
 def run(task: Task, settings: Settings, problem: Any) -> tuple[Outcome, State]:
@@ -160,9 +160,9 @@ def run(task: Task, settings: Settings, problem: Any) -> tuple[Outcome, State]:
         return [{}]
 
     start = time.perf_counter()
-    every = settings.steps // LOOKS
+    every = settings.steps // EVALUATIONS
     try:
-        for progress in train(plan(settings.method, problem), look=look, log_every=every, eval_every=every):
+        for progress in train(plan(settings.method, problem), measure=look, log_every=every, eval_every=every):
             state = progress.state
     except lfl.Failure:
         nowhere = (math.nan,) * 3
@@ -174,7 +174,7 @@ def run(task: Task, settings: Settings, problem: Any) -> tuple[Outcome, State]:
 
 
 class Grid:
-    """The lines of the results, and what is missing of them."""
+    """The rows of the results, and those that are missing."""
 
     def __init__(self, path: Path, until: float) -> None:
         self.path, self.until = path, until
@@ -184,11 +184,11 @@ class Grid:
                 self.rows = {tuple(row[name] for name in FIELDS): row for row in csv.DictReader(file)}
 
     def row(self, name: str, rival: str, rate: float | None, option: Any, seed: int) -> dict[str, str]:
-        """A line, measured where it is not there."""
+        """Returns a row; measures it first where it is missing."""
         key = (name, rival, *("" if value is None else str(value) for value in (rate, option)), str(seed))
         if key not in self.rows:
             if time.monotonic() > self.until:
-                raise SystemExit("the time is over; call it again to go on.")
+                raise SystemExit("the time is over; run the same command again to continue.")
             found, _ = trained(name, rival, rate, option, seed)
             numbers = [*found.last, found.best_step, *found.best, round(found.seconds, 2)]
             values = [f"{n:.6g}" if isinstance(n, float) else str(n) for n in numbers]
@@ -203,7 +203,7 @@ class Grid:
         return self.rows[key]
 
     def chosen(self, name: str, rival: str, column: str) -> tuple[float | None, Any]:
-        """The rate and option with the least mean of a column over the tuning seeds."""
+        """Returns the rate and option with the lowest mean of a column over the tuning seeds."""
         scenario = scenarios()[name]
         whole = scenario.rivals[rival]
         if whole.fixed:
@@ -222,14 +222,14 @@ class Grid:
         for rival, whole in scenarios()[name].rivals.items():
             if only and rival not in only:
                 continue
-            trains_on_clean = whole.start is not None or whole.data != "train"  # where the best step says nothing
+            trains_on_clean = whole.start is not None or whole.data != "train"  # then a best step means nothing
             for column in ("last_held",) if trains_on_clean else ("last_held", "best_held"):
                 for seed in SEEDS:
                     self.row(name, rival, *self.chosen(name, rival, column), seed)
 
 
 def measure_time(blocks: int = 9, steps: int = 40) -> None:
-    """Seconds of compiled steps of each way to learn over those of a plain loop, block by block in one process."""
+    """Times compiled steps of each way to learn against those of a plain loop, block by block in one process."""
     from rows import add_row
 
     for name in TIMED:
@@ -269,11 +269,11 @@ def measure_time(blocks: int = 9, steps: int = 40) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="scenarios whose names begin so")
-    parser.add_argument("--rivals", nargs="*", default=[], help="these alone")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="no run is begun after so many")
+    parser.add_argument("--only", default="", help="only scenarios whose names start with this")
+    parser.add_argument("--rivals", nargs="*", default=[], help="only these rivals")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start no run after so many minutes")
     parser.add_argument("--out", type=Path, default=RESULTS / "value.csv")
-    parser.add_argument("--time", action="store_true", help="measure what a step costs in place of errors")
+    parser.add_argument("--time", action="store_true", help="measure the time of a step in place of errors")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.time:

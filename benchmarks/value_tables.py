@@ -1,14 +1,14 @@
-"""What `value.py` found: tables as Markdown, wins and losses counted, and the figure of the README.
+"""The results of `value.py`: tables as Markdown, counts of wins and losses, and the figure of the README.
 
-    python benchmarks/value_tables.py --table    # docs/value.md: all scenarios in short, the count, each in full
+    python benchmarks/value_tables.py --table    # docs/value.md: a summary, the count, each scenario in full
     python benchmarks/value_tables.py --count    # wins, ties and losses of `residual`
-    python benchmarks/value_tables.py --times    # docs/value.md: what a step costs
+    python benchmarks/value_tables.py --times    # docs/value.md: the time of a step
     python benchmarks/value_tables.py --clean    # docs/value.md: clean data at the paper's settings
     python benchmarks/value_tables.py --figure   # docs/value.png
 
-Each rival stands with the choice that was made for it, and `residual` is compared with it seed by seed: the mean of the
-differences in test error, and p of Student's paired t test. A win is a mean below zero with p below 0.05, a loss one
-above zero with p below 0.05, all else is a tie.
+Each rival is listed with the choice that was made for it, and `residual` is compared with it seed by seed: the mean of
+the differences in test error, and p of Student's paired t test. A win is a mean below zero with p below 0.05, a loss
+one above zero with p below 0.05; all else is a tie.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from rivals import Rival, scenarios
 from table1 import markdown, our_spread
 from value import RESULTS, SEEDS, Grid
 
-from lfl.report.spread import spread, spread_words
+from lfl.report.statistics import spread, spread_words
 from lfl.study.statistics import paired
 
 HERE = Path(__file__).parent
@@ -34,13 +34,13 @@ SIGNIFICANT = 0.05
 
 
 class Line(NamedTuple):
-    """A rival in a scenario.
+    """The results of a rival in a scenario.
 
     Args:
-        rate, option: what was chosen for its last step.
-        last, best: test errors by seed at the last step and at the best, each with what was chosen for it; no best
-            where the clean set was trained on.
-        seconds: of a run.
+        rate, option: the choice for its last step.
+        last, best: test errors by seed at the last step and at the best step, each with the choice made for it; `best`
+            is empty where the clean set was trained on.
+        seconds: median time of a run.
     """
 
     rate: float | None
@@ -50,12 +50,12 @@ class Line(NamedTuple):
     seconds: float
 
     def better(self) -> dict[int, float]:
-        """Test errors of whichever of the two is lower in the mean: what a rival is given credit for."""
+        """Returns the test errors of the last or the best step, whichever has the lower mean."""
         return self.last if not self.best or mean(self.last) <= mean(self.best) else self.best
 
 
 def lines(grid: Grid, name: str) -> dict[str, Line]:
-    """What is there of a scenario, rival by rival."""
+    """Returns the results of a scenario by rival, without those that are not measured yet."""
     found = {}
     for rival, whole in scenarios()[name].rivals.items():
         try:
@@ -64,7 +64,7 @@ def lines(grid: Grid, name: str) -> dict[str, Line]:
             best = {}
             if not trains_on_clean(whole):
                 best = errors(grid, name, rival, grid.chosen(name, rival, "best_held"), "best_test")
-        except SystemExit:  # it has not been measured
+        except SystemExit:  # not measured yet
             continue
         rows = [float(grid.row(name, rival, rate, option, seed)["seconds"]) for seed in SEEDS]
         found[rival] = Line(rate, option, last, best, statistics.median(rows))
@@ -107,7 +107,7 @@ def p_words(p: float | None) -> str:
 
 
 def count(all_found: dict[str, dict[str, Line]]) -> str:
-    """Wins, ties and losses against each rival's better step, rival by rival and in all."""
+    """Returns a table of wins, ties and losses against each rival's better step, and their sums."""
     verdicts: dict[str, Counter[str]] = {}
     for found in all_found.values():
         for rival, line in found.items():
@@ -121,13 +121,13 @@ def count(all_found: dict[str, dict[str, Line]]) -> str:
 
 
 def timed() -> list[dict[str, Any]]:
-    """What `value.py --time` measured, a row a scenario."""
+    """Returns the measurements of `value.py --time`, a row for each scenario."""
     rows: list[dict[str, Any]] = json.loads((RESULTS / "value-time.json").read_text())["rows"]
     return rows
 
 
 def time_table() -> str:
-    """Time over that of a plain loop for each `--meta-every`: the median, and the least and the most of the blocks."""
+    """Returns a table of times over a plain loop's for each `--meta-every`: median, lowest and highest of blocks."""
     rows = timed()
     ways = [way for way in rows[0]["over plain"] if way != "plain"]
     shown = [["time over plain", *ways], ["---"] * (1 + len(ways))]
@@ -138,7 +138,7 @@ def time_table() -> str:
 
 
 def clean_table() -> str:
-    """`residual` beside other methods on clean data, at the paper's settings: rows of `table1.csv`."""
+    """Returns a table of `residual` beside other methods on clean data, at the paper's settings, from `table1.csv`."""
     methods = ("baseline", "baseline-tuned", "adalfl", OURS)
     found: dict[str, dict[str, str]] = {}
     with (RESULTS / "table1.csv").open(newline="") as file:
@@ -150,7 +150,7 @@ def clean_table() -> str:
 
 
 def summary(all_found: dict[str, dict[str, Line]]) -> str:
-    """A line a scenario: the loss made by hand, the best of all rivals by test error, and `residual`."""
+    """Returns a table, a row for each scenario: the hand-made loss, the best rival by test error, and `residual`."""
     rows = [["", "usual loss, last step", "its best step", "best rival", "residual", "less best rival", "p", "time"]]
     rows.append(["---"] * len(rows[0]))
     known = scenarios()
@@ -183,7 +183,7 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
 
 
 def mean(errors: dict[int, float]) -> float:
-    """Infinite where a seed diverged."""
+    """Returns the mean, infinite where a seed diverged."""
     return math.inf if any(map(math.isnan, errors.values())) else statistics.fmean(errors.values())
 
 
@@ -192,8 +192,8 @@ def words(errors: dict[int, float]) -> str:
 
 
 def figure(grid: Grid, path: Path) -> None:
-    """Test error on the digits against the share of wrong labels."""
-    from lfl.report.style import line_style, new_figure, rendered
+    """Draws the test error on the digits against the share of wrong labels."""
+    from lfl.report.figures import line_style, new_figure, rendered
 
     shown = {
         "learned (residual)": OURS,
@@ -234,7 +234,7 @@ def figure(grid: Grid, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="scenarios whose names begin so")
+    parser.add_argument("--only", default="", help="only scenarios whose names start with this")
     parser.add_argument("--results", type=Path, default=RESULTS / "value.csv")
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--table", action="store_true")

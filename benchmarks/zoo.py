@@ -1,15 +1,15 @@
 """One exact step through networks that were not written for lfl: 60 of timm and torchvision, and six tiny transformers.
 
     pip install timm transformers
-    python benchmarks/zoo.py                    # all; what is in the results already is not run again
+    python benchmarks/zoo.py                    # all; networks that are in the results are skipped
     python benchmarks/zoo.py resnet18 bert      # some
     python benchmarks/zoo.py --summary          # the table of docs/models.md, from the committed results
 
 Each network is built with random weights in double precision and in training mode, as its package builds it, and takes
-one step of AdaLFL on four pictures of 64x64 pixels (or of the size that it insists on) or four sequences of 12 words.
-Recorded: what the batch had to hold (nothing, dropout masks, or a seed), what the model returned (where that is no
-tensor, the loss took it apart), what each form of the hypergradient did, how far the two exact forms are apart
-(relative to the size of the gradient), and how long a step took. Writes `results/zoo.json` after each network.
+one step of AdaLFL on four images of 64x64 pixels (or of the size that it requires) or four sequences of 12 words.
+Recorded: what the batch had to hold (nothing, dropout masks, or a seed), the type that the model returned (where that
+is no tensor, the loss reads its entries), the result of each form of the hypergradient, the difference of the two exact
+forms (relative to the size of the gradient), and how long a step took. Writes `results/zoo.json` after each network.
 """
 
 import argparse
@@ -99,7 +99,7 @@ TRANSFORMERS = ["bert", "distilbert", "roberta", "gpt2", "albert", "llama"]
 
 
 RECORDER = lfl.Optimiser(lambda phi: phi, lambda grads, state, phi: (phi, grads))
-"""Keeps the gradient as its state: a difference of phi would round it."""
+"""An optimiser that keeps the gradient as its state, because a difference of phi would round it."""
 
 
 def timm_model(name: str) -> tuple[nn.Module, int]:
@@ -111,7 +111,7 @@ def timm_model(name: str) -> tuple[nn.Module, int]:
                 module = timm.create_model(name, num_classes=CLASSES, **size)
                 with torch.no_grad():
                     module.eval()(torch.zeros(1, 3, pixels, pixels))
-            except Exception:  # a size that this one does not take, in whatever words
+            except Exception:  # a size that this model does not accept; each raises its own type
                 continue
             return module.train(), pixels
     raise ValueError(f"{name} takes no picture")
@@ -151,7 +151,7 @@ def logits_of(outputs: Any) -> torch.Tensor:
 
 
 def inspect_network(source: str, name: str) -> dict[str, Any]:
-    """One row of the results."""
+    """Returns one row of the results."""
     torch.manual_seed(0)
     g = torch.Generator().manual_seed(1)
     if source == "transformers":

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lfl.report.spread import spread_words
+from lfl.report.statistics import spread_words
 from lfl.study import Cell, Line, Outcome, read_outcome, running, summarise
 
 from . import text

@@ -97,7 +97,7 @@ def _free_folder(task: str, model: str) -> Path:
 def _print(compared: "Sequence[Compared]") -> None:
     from rich.table import Table
 
-    from lfl.report.spread import spread_words
+    from lfl.report.statistics import spread_words
     from lfl.study.results import paired_words
 
     first = compared[0].summary.line

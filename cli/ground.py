@@ -55,7 +55,7 @@ def tell(results: "list[Result]") -> None:
             words = " ".join(str(error).split())[:200] or type(error).__name__
             say(f"no picture of {result.folder}: {words}", error=True)
     if len(results) > 1:
-        from lfl.report.spread import spread, spread_words
+        from lfl.report.statistics import spread, spread_words
 
         say(f"over {len(results)} seeds {spread_words(spread([result.test_error for result in results]))}")
     last = results[-1]

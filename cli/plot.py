@@ -17,9 +17,9 @@ def plot(
 
     Runs of the same settings but for the seed are one line, with its mean and deviation.
     """
-    from lfl.report import draw_pictures, gather
+    from lfl.report import collect_runs, draw_pictures
 
-    comparisons, repeats = gather(runs)
+    comparisons, repeats = collect_runs(runs)
     for left, kept in repeats:
         say(f"left out {left}: the settings and the seed of {kept}")
     for png, svg in draw_pictures(comparisons, out):

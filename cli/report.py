@@ -14,9 +14,9 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file.")] = Path("report.html"),
 ) -> None:
     """Write a page about runs: results, curves, the learned loss step by step, settings. It needs no network."""
-    from lfl.report import gather, write_page
+    from lfl.report import collect_runs, write_page
 
-    comparisons, repeats = gather(runs)
+    comparisons, repeats = collect_runs(runs)
     for left, kept in repeats:
         say(f"left out {left}: the settings and the seed of {kept}")
     write_page(comparisons, out)

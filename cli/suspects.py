@@ -64,11 +64,11 @@ def suspects(
 def _drawn(ranked: "Ranked", picture: Path, *, asked: bool) -> bytes | None:
     """The sheet, where inputs are images; None elsewhere."""
     from lfl.errors import UserError
-    from lfl.report import has_pictures, sheet
-    from lfl.report.style import rendered
+    from lfl.report import has_images, suspects_figure
+    from lfl.report.figures import rendered
 
-    if has_pictures(ranked):
-        return rendered(sheet(ranked), picture.suffix[1:])
+    if has_images(ranked):
+        return rendered(suspects_figure(ranked), picture.suffix[1:])
     if asked:
         shape = list(ranked.task.input_shape)
         raise UserError(f"--sheet is for images, [1 or 3, height, width], but inputs are {shape}; leave it out.")

@@ -1,10 +1,18 @@
-"""Pictures and pages of runs."""
+"""Tables, figures and pages about runs."""
 
-from . import backend as backend
-from .gather import Comparison, Group, gather
-from .losses import draw_losses
+from . import _matplotlib as _matplotlib  # first: it imports matplotlib where MPLBACKEND would prevent that
+from .collect import Comparison, Group, collect_runs
+from .curves import draw_losses, draw_pictures
 from .page import write_page
-from .pictures import draw_pictures
-from .sheet import has_pictures, sheet
+from .suspects import has_images, suspects_figure
 
-__all__ = ["Comparison", "Group", "draw_losses", "draw_pictures", "gather", "has_pictures", "sheet", "write_page"]
+__all__ = [
+    "Comparison",
+    "Group",
+    "collect_runs",
+    "draw_losses",
+    "draw_pictures",
+    "has_images",
+    "suspects_figure",
+    "write_page",
+]

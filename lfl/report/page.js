@@ -2,7 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-/* An SVG element with attributes. */
+/* Returns an SVG element with attributes. */
 function svg(name, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -10,14 +10,14 @@ function svg(name, attributes, ...children) {
   return element;
 }
 
-/* A number for an axis. */
-function shown(value) {
+/* Returns a number as text for an axis. */
+function tickText(value) {
   const short = Number(value.toPrecision(4));
   if (short !== 0 && Math.abs(short) < 1e-4) return short.toExponential();
   return Math.abs(short) >= 1000 ? short.toLocaleString("en") : String(short);
 }
 
-/* Round numbers at even distances, some `count` of them. */
+/* Returns about `count` round numbers at equal distances. */
 function ticks([low, high], count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -27,7 +27,7 @@ function ticks([low, high], count) {
   return found;
 }
 
-/* 1, 2, 5 and their tenfolds; even distances where less than fivefold is to be seen. */
+/* Returns 1, 2 and 5 times powers of ten; equal distances where the ends differ by less than a factor of five. */
 function logTicks([low, high]) {
   if (high < 5 * low) return ticks([low, high], 5);
   const sparse = high > 1e4 * low;
@@ -41,7 +41,7 @@ function logTicks([low, high]) {
   return found;
 }
 
-/* Somewhat more than the known values. */
+/* Returns a range slightly wider than the known values. */
 function extent(values) {
   const known = values.filter((v) => v !== null);
   if (!known.length) return [0, 1];
@@ -51,12 +51,12 @@ function extent(values) {
   return [low - margin, high + margin];
 }
 
-/* Axes in an element, as wide as it is; gives the plot and functions from numbers to places in it. */
+/* Draws axes as wide as their element; returns the plot and functions from numbers to pixels in it. */
 function axes(holder, { label, x, y, log, xName, yName }) {
   const width = holder.clientWidth;
   const height = Math.round(Math.min(380, Math.max(230, width * 0.6)));
   const yTicks = log ? logTicks(y) : ticks(y, 5);
-  const left = 30 + 7 * Math.max(...yTicks.map((t) => shown(t).length));
+  const left = 30 + 7 * Math.max(...yTicks.map((t) => tickText(t).length));
   const box = { left, right: width - 22, top: 10, bottom: height - 42 };
   const on = (t, [low, high], from, to) => from + ((t - low) / (high - low)) * (to - from);
   const bend = log ? Math.log : (v) => v;
@@ -71,12 +71,12 @@ function axes(holder, { label, x, y, log, xName, yName }) {
   for (const t of yTicks) {
     const at = place.y(t);
     root.append(svg("line", { class: "grid", x1: box.left, x2: box.right, y1: at, y2: at }));
-    root.append(svg("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" }, shown(t)));
+    root.append(svg("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" }, tickText(t)));
   }
   for (const t of ticks(x, width < 420 ? 4 : 6)) {
     const at = place.x(t);
     root.append(svg("line", { class: "grid", x1: at, x2: at, y1: box.top, y2: box.bottom }));
-    root.append(svg("text", { x: at, y: box.bottom + 16, "text-anchor": "middle" }, shown(t)));
+    root.append(svg("text", { x: at, y: box.bottom + 16, "text-anchor": "middle" }, tickText(t)));
   }
   const middle = (box.top + box.bottom) / 2;
   root.append(svg("text", { x: (box.left + box.right) / 2, y: height - 6, "text-anchor": "middle" }, xName));
@@ -88,7 +88,7 @@ function axes(holder, { label, x, y, log, xName, yName }) {
   return { plot, place };
 }
 
-/* The path through points; a missing number is a gap. */
+/* Returns the path through points; a missing number is a gap. */
 function path(x, y, place) {
   let command = "M";
   let d = "";
@@ -167,17 +167,17 @@ function drawLegend(list, number) {
   if (reference) entry(reference.name, stroke({ class: "reference" }));
 }
 
-/* The learned loss of one of several runs, at the step of a slider. */
+/* Shows the learned loss of one of several runs at the step of a slider; returns a function that draws it again. */
 function explore(section) {
   const runs = data.losses[Number(section.dataset.losses)];
   const find = (query) => section.querySelector(query);
-  const [choice, slider, said, fit, panels] = ["select", "[type=range]", "output", "[type=checkbox]", ".losses"].map(find);
+  const [choice, slider, output, fit, panels] = ["select", "[type=range]", "output", "[type=checkbox]", ".losses"].map(find);
 
   function draw() {
     const run = runs[Number(choice.value)];
     const now = Number(slider.value);
-    said.textContent = run.said[now];
-    slider.setAttribute("aria-valuetext", run.said[now]);
+    output.textContent = run.captions[now];
+    slider.setAttribute("aria-valuetext", run.captions[now]);
     const alike = run.curves.filter((_, i) => run.phases[i] === run.phases[now]);
     run.targets.forEach((target, t) => {
       const holder = panels.children[t].querySelector(".chart");
@@ -194,13 +194,13 @@ function explore(section) {
         plot.append(svg("path", { class: "past", d: path(run.x, curves[t], place), stroke: run.colours[i] }));
       });
       plot.append(svg("path", { class: "now", d: path(run.x, run.curves[now][t], place) }));
-      holder.setAttribute("aria-label", `${run.measure}, ${target}, ${run.said[now]}`);
+      holder.setAttribute("aria-label", `${run.measure}, ${target}, ${run.captions[now]}`);
     });
   }
 
   function choose() {
     const run = runs[Number(choice.value)];
-    slider.max = run.said.length - 1;
+    slider.max = run.captions.length - 1;
     slider.value = slider.max;
     panels.replaceChildren(
       ...run.targets.map((target) => {

@@ -1,35 +1,45 @@
-"""A page about runs: one HTML file that needs no network."""
+"""Writes the report: one HTML page about runs, which needs no network."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 
 from ..errors import UserError
+from ..run.curves import Curves
 from ..run.folder import check_output, explained, make_folder, write_output
 from ..version import VERSION
-from .charts import loss_charts, panel_chart
-from .gather import Comparison, labels_of
-from .learning import learning_panels
-from .rates import rate_panels
-from .style import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS
-from .tables import ablation_table, length, metric_table, paper_table, result_table, run_table, setting_tables
+from .collect import Comparison, Group, RunLog, labels_of
+from .curves import (
+    TITLES,
+    horizontal_label,
+    learned_phases,
+    learning_panels,
+    rate_panels,
+    target_labels,
+    vertical_label,
+)
+from .figures import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS, STEP_COLOURS, Panel
+from .tables import ablation_table, metric_table, paper_table, result_table, run_table, setting_tables, training_length
 
-HERE = Path(__file__).parent
+_HERE = Path(__file__).parent
 
 
 def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write a page: results, curves, the learned loss step by step, settings, and the paper's figures.
+    """Writes a page with results, curves, the learned loss step by step, settings, and the paper's results.
 
     Args:
-        comparisons: of `gather`.
-        path: of the file; one that is there is replaced.
+        comparisons: from `collect_runs`.
+        path: the file to write; an existing one is replaced.
 
     Raises:
         UserError: the path is a folder, or lies beneath a file.
-        Failure: the disk does not take it.
+        Failure: the file cannot be written.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder; choose a file for --out, such as {path / 'report.html'}.")
@@ -41,9 +51,9 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
 
 
 def page(comparisons: Sequence[Comparison]) -> str:
-    """The page as HTML: the same for the same runs.
+    """Returns the page as HTML, the same text for the same runs.
 
-    What comes from the user is escaped: as HTML where it is text, and as JSON inside HTML where it is data.
+    Text from the user, such as names of files, is escaped: as HTML in the page, as JSON inside HTML in its data.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     labels = labels_of(comparisons)
@@ -61,7 +71,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
         sections.append(
             {
                 "title": comparison.title,
-                "length": length(comparison),
+                "length": training_length(comparison),
                 "results": result_table(comparison),
                 "metrics": metric_table(comparison),
                 "charts": list(enumerate(panels, first)),
@@ -74,13 +84,69 @@ def page(comparisons: Sequence[Comparison]) -> str:
             }
         )
     style = {"dashes": DASHES, "markers": MARKERS, "colours": len(COLOURS)}
-    return environment.from_string((HERE / "page.html").read_text()).render(
+    return environment.from_string((_HERE / "page.html").read_text()).render(
         title="; ".join(comparison.title for comparison in comparisons),
         sections=sections,
         data={"style": style, "charts": charts, "losses": losses},
         colours=COLOURS,
         colours_on_dark=COLOURS_ON_DARK,
-        css=Markup((HERE / "page.css").read_text()),
-        script=Markup((HERE / "page.js").read_text()),
+        css=Markup((_HERE / "page.css").read_text()),
+        script=Markup((_HERE / "page.js").read_text()),
         version=VERSION,
     )
+
+
+_DIGITS = 4
+
+
+def panel_chart(panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
+    """Returns a panel for `page.js`. A line's style is the position of its label among all labels."""
+    return {
+        "measure": panel.measure,
+        "limits": panel.limits,
+        "reference": panel.reference and {"name": panel.reference[0], "level": panel.reference[1]},
+        "lines": [
+            {
+                "label": label,
+                "style": labels.index(label),
+                "x": line.step.tolist(),
+                "y": rounded(line.mean),
+                "range": [rounded(line.low), rounded(line.high)] if line.num_seeds > 1 else None,
+            }
+            for label, line in panel.lines.items()
+        ],
+    }
+
+
+def loss_charts(comparison: Comparison) -> list[dict[str, Any]]:
+    """Returns the learned loss of each run of a comparison, for `page.js`."""
+    return [
+        _loss_chart(group, run, run.curves)
+        for group in comparison.groups
+        for run in group.runs
+        if run.curves is not None
+    ]
+
+
+def _loss_chart(group: Group, run: RunLog, curves: Curves) -> dict[str, Any]:
+    phases = learned_phases(curves, group.settings["method"])
+    kept = [i for i, phase in enumerate(curves.phase.tolist()) if phase in phases]
+    last = {phase: int(curves.step[curves.phase == phase].max()) for phase in phases}
+    measured = [(str(curves.phase[i]), int(curves.step[i])) for i in kept]
+    return {
+        "name": f"{group.label}, seed {run.seed}",
+        "measure": vertical_label(curves),
+        "axis": horizontal_label(curves),
+        "x": rounded(curves.axis),
+        "targets": target_labels(curves),
+        "captions": [f"{TITLES[phase]}, step {step:,} of {last[phase]:,}" for phase, step in measured],
+        "colours": [to_hex(colormaps[STEP_COLOURS](step / max(1, last[phase]))) for phase, step in measured],
+        "phases": [phase for phase, _ in measured],
+        "curves": [[rounded(curve) for curve in curves.curves[i]] for i in kept],
+    }
+
+
+def rounded(values: Iterable[float]) -> list[float | None]:
+    """Returns numbers rounded to four digits; None for those that are not finite."""
+    short = [float(f"{value:.{_DIGITS}g}") for value in values]
+    return [value if math.isfinite(value) else None for value in short]

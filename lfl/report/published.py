@@ -1,15 +1,15 @@
-"""The paper's tables, mean and standard deviation over ten seeds: figures beside which ours are shown."""
+"""The results in the paper's tables: mean and standard deviation over ten seeds, to show beside our own."""
 
 import csv
 from pathlib import Path
 
-from .spread import Spread
+from .statistics import Spread
 
 PAPER = Path(__file__).parent / "paper"
 
 
 def table_1(task: str, model: str) -> dict[str, Spread]:
-    """What Table 1 has for a task and a model, by method; empty where the paper has no such row."""
+    """Returns the row of Table 1 for a task and a model, by method; empty where the paper has no such row."""
     return {
         row["method"]: Spread(float(row["mean"]), float(row["std"]))
         for row in _rows("table1.csv")
@@ -18,7 +18,7 @@ def table_1(task: str, model: str) -> dict[str, Spread]:
 
 
 def table_2(task: str, model: str) -> dict[str, float]:
-    """What Table 2 has for a task and a model: hours of a whole run on the paper's GPU, by method."""
+    """Returns the row of Table 2 for a task and a model: hours of a whole run on the paper's GPU, by method."""
     for row in _rows("table2.csv"):
         if (row.pop("task"), row.pop("model")) == (task, model):
             return {method: float(hours) for method, hours in row.items()}
@@ -26,7 +26,7 @@ def table_2(task: str, model: str) -> dict[str, float]:
 
 
 def ablation(table: int, task: str, model: str) -> dict[str, Spread | None]:
-    """What one of Tables 3 to 7 has for a task and a model, by variant; None where training diverged."""
+    """Returns the results of one of Tables 3 to 7 for a task and a model, by variant; None where training diverged."""
     return {
         row["variant"]: Spread(float(row["mean"]), float(row["std"])) if row["mean"] else None
         for row in _rows("ablations.csv")
@@ -34,10 +34,10 @@ def ablation(table: int, task: str, model: str) -> dict[str, Spread | None]:
     }
 
 
-def figures(table: int) -> dict[tuple[str, str, str], Spread | None]:
-    """All figures of one of the tables, by task, model and method or variant, in the paper's order.
+def paper_results(table: int) -> dict[tuple[str, str, str], Spread | None]:
+    """Returns all results of one table by (task, model, method or variant), in the paper's order.
 
-    Table 2 has hours, without a deviation. None stands for training that diverged.
+    Table 2 has hours, without a deviation. None means that training diverged.
     """
     if table == 1:
         named = {(row["task"], row["model"]): None for row in _rows("table1.csv")}

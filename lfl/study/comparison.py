@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..report.spread import Spread
+from ..report.statistics import Spread
 from ..run.folder import explained, write_bytes, write_json
 from ..text import to_cell
 from .statistics import Paired, ratio

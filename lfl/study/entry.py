@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..report.published import table_2
-from ..report.spread import Spread, spread
+from ..report.statistics import Spread, spread
 from .line import TUNED
 from .statistics import Paired, deviations_off, ratio
 from .summary import Summary

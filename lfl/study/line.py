@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..report.spread import Spread
+from ..report.statistics import Spread
 from .variant import Variant, parse_variant
 
 TUNED = "baseline-tuned"

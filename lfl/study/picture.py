@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..report.gather import Comparison, gather, labels_of
-from ..report.learning import learning_panels
-from ..report.panel import draw_panels
-from ..report.style import FORMATS, rendered
+from ..report.collect import Comparison, collect_runs, labels_of
+from ..report.curves import learning_panels
+from ..report.figures import FORMATS, draw_panels, rendered
 from ..run.folder import explained, write_bytes
 from .summary import Summary
 
@@ -27,7 +26,7 @@ def draw_learning(summaries: Sequence[Summary], folder: Path) -> list[Path]:
     groups = []
     for summary in summaries:
         runs = [summary.cell.run(outcome.seed) for outcome in summary.outcomes if outcome.diverged is None]
-        for comparison in gather(runs)[0]:
+        for comparison in collect_runs(runs)[0]:
             groups += [group._replace(label=summary.line.label) for group in comparison.groups]
     comparisons = [Comparison(summaries[0].line.task, summaries[0].line.model, groups)] if groups else []
     panels = learning_panels(comparisons)

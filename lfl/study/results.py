@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import UserError
-from ..report.published import figures
-from ..report.spread import Spread, spread_words
+from ..report.published import paper_results
+from ..report.statistics import Spread, spread_words
 from ..run.folder import explained, write_bytes
 from ..run.lock import in_turn
 from ..text import from_cell, to_cell
@@ -221,7 +221,7 @@ def write_results(path: Path, form: Format, cells: Cells, table: int, *, before:
     Raises:
         Failure: the file cannot be written.
     """
-    known = list(figures(table))
+    known = list(paper_results(table))
     rows, labels = (list(dict.fromkeys(part)) for part in ([key[:2] for key in known], [key[2] for key in known]))
 
     def place(key: Key) -> tuple[int, tuple[str, str], int, str]:

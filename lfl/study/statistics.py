@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..report.spread import Spread, spread
+from ..report.statistics import Spread, spread
 
 
 class Paired(NamedTuple):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..report.spread import Spread, spread
+from ..report.statistics import Spread, spread
 from .cell import Cell
 from .commit import joined
 from .line import Line

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..errors import UserError, one_of
 from ..model import MODELS
-from ..report.published import figures
+from ..report.published import paper_results
 from ..task import DEFAULTS, TASKS, Defaults, load_task
 from ..task.files import is_file_task
 from .line import TUNED, Line, candidates_of
@@ -49,8 +49,8 @@ def table_lines(
     Raises:
         UserError: an unknown label.
     """
-    known = figures(table)
-    beside = figures(2 if table == 2 else 1)  # a method that is not of the table still has its figure
+    known = paper_results(table)
+    beside = paper_results(2 if table == 2 else 1)  # a method that is not of the table still has its figure
     every = list(dict.fromkeys(label for _, _, label in known))
     lines = []
     for row in rows or dict.fromkeys(key[:2] for key in known):

@@ -1,4 +1,4 @@
-"""Run folders written by hand, so that what a report should say of them is known."""
+"""Run folders written by hand, so that the content of a report about them is known."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def write_run(
     completed: bool = True,
     **asked: Any,
 ) -> Path:
-    """A run with a validation error every tenth step, and an inner_lr or an effective_lr of its tenth part.
+    """Writes a run with a validation error at every tenth step, and an inner_lr or effective_lr of a tenth of it.
 
     Args:
         folder: made with its parents.
@@ -61,7 +61,7 @@ def write_run(
 
 
 def curves(kind: str = "classification", seed: int = 0) -> bytes:
-    """A loss that grows with the step, as `loss_curves.npz`: three looks at init, four at train."""
+    """A loss that grows with the step, as `loss_curves.npz`: three steps of init, four of train."""
     steps = np.array([0, 10, 20, 0, 30, 60, 100])
     phases = np.array(["init"] * 3 + ["train"] * 4)
     targets, low = (2, 0.0) if kind == "classification" else (1, -1.0)

@@ -1,4 +1,4 @@
-"""The page in a real browser: what one sees, moves and hears said."""
+"""The page in a real browser: what is drawn, what can be moved, and what a screen reader announces."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lfl.report import gather, write_page
+from lfl.report import collect_runs, write_page
 from lfl.run.curves import read_curves
 
 from .folders import write_run
@@ -42,20 +42,20 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1)
     ]
     runs.append(write_run(folder / "<img src=x onerror=hostile=1>", task=HOSTILE, kind="regression"))
-    write_page(gather(runs)[0], folder / "report.html")
+    write_page(collect_runs(runs)[0], folder / "report.html")
     return folder / "report.html"
 
 
 class Seen:
-    """A page that was opened, and all that went wrong or left the file meanwhile."""
+    """An open page, with every message, error and request that it caused."""
 
     def __init__(self, browser: "sync_api.Browser", path: Path, size: dict[str, int], scheme: str) -> None:
         self.context = browser.new_context(viewport=size, color_scheme=scheme)
         self.page = self.context.new_page()
-        self.trouble: list[str] = []
+        self.problems: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", lambda message: self.trouble.append(message.text))
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("console", lambda message: self.problems.append(message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
 
@@ -69,7 +69,7 @@ class Seen:
 def seen(request: pytest.FixtureRequest, browser: "sync_api.Browser", written: Path) -> Iterator[Seen]:
     seen = Seen(browser, written, *request.param)
     yield seen
-    assert seen.trouble == []
+    assert seen.problems == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
     assert seen.page.evaluate("typeof hostile") == "undefined"
     seen.context.close()
@@ -166,11 +166,11 @@ def test_every_control_is_reached_by_keyboard(seen: Seen) -> None:
 def test_numbers_that_are_none_are_gaps(browser: "sync_api.Browser", tmp_path: Path) -> None:
     runs = [write_run(tmp_path / str(i), seed=i, valid=[math.nan, v, v]) for i, v in enumerate((math.nan, math.inf))]
     for name, chosen in (("none", runs[:1]), ("some", [*runs, write_run(tmp_path / "some", method="baseline")])):
-        write_page(gather(chosen)[0], tmp_path / f"{name}.html")
+        write_page(collect_runs(chosen)[0], tmp_path / f"{name}.html")
         seen = Seen(browser, tmp_path / f"{name}.html", DESKTOP, "light")
         assert seen.page.locator(".chart svg").count() == 4
         assert seen.page.evaluate("document.body.innerHTML.includes('NaN')") is False
-        assert seen.trouble == []
+        assert seen.problems == []
         seen.context.close()
 
 
@@ -181,5 +181,5 @@ def test_a_turned_phone_is_drawn_anew(browser: "sync_api.Browser", written: Path
     seen.page.set_viewport_size({"width": 740, "height": 360})
     seen.page.wait_for_function(f"narrow => {width} > narrow", arg=narrow)  # drawn at the next frame
     assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= 740
-    assert seen.trouble == []
+    assert seen.problems == []
     seen.context.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lfl
-from lfl.report.spread import Spread
+from lfl.report.statistics import Spread
 from lfl.study.entry import Entry
 from lfl.study.results import (
     csv_cells,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfl.report.spread import Spread
+from lfl.report.statistics import Spread
 from lfl.study.statistics import Paired, deviations_off, paired, ratio
 
 errors = st.floats(0.001, 1.0)

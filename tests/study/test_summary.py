@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lfl.report.spread import Spread
+from lfl.report.statistics import Spread
 from lfl.study import Line, candidates_of, entries, read_outcome, run_grid, summarise
 from lfl.study.outcome import Outcome
 from lfl.study.summary import Summary

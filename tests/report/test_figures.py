@@ -1,11 +1,56 @@
-"""What panels draw is what they were given."""
+"""Figures draw what they are given, in lines that can be told apart, with any MPLBACKEND."""
+
+import colorsys
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from lfl.report.panel import Panel, draw_panels
+from lfl.report.figures import COLOURS, COLOURS_ON_DARK, Panel, draw_panels, line_style, new_figure, rendered
 from lfl.report.statistics import OverSteps
-from lfl.report.style import rendered
+
+
+def test_lines_differ_in_more_than_colour() -> None:
+    styles = [line_style(i) for i in range(140)]
+    assert len({str(style) for style in styles}) == 140
+    for a, b in pairwise(styles):
+        assert a["linestyle"] != b["linestyle"]
+        assert a["marker"] != b["marker"]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_colours_on_dark_have_the_hues_and_can_be_seen() -> None:
+    assert len(COLOURS) == len(COLOURS_ON_DARK)
+    for light, dark in zip(COLOURS, COLOURS_ON_DARK, strict=True):
+        assert (luminance(dark) + 0.05) / (luminance("#16181b") + 0.05) > 4.5
+        hues = [colorsys.rgb_to_hsv(*(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5))) for c in (light, dark)]
+        if hues[0][1] > 0:
+            assert abs(hues[0][0] - hues[1][0]) < 0.06
+
+
+def test_files_are_the_same_each_time_and_undated() -> None:
+    def draw(form: str) -> bytes:
+        figure = new_figure(4, 3)
+        panel = figure.subplots()
+        for i in range(3):
+            panel.plot([1, 2, 3], [i, 2, 1], **line_style(i))
+            panel.fill_between([1, 2, 3], [0, 0, i], [i, 2, 1])
+        return rendered(figure, form)
+
+    for form, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        assert draw(form) == draw(form)
+        assert draw(form).startswith(start)
+    assert not re.search(rb"<dc:date>|\d{4}-\d\d-\d\dT", draw("svg"))
 
 
 def line(mean: list[float], low: list[float] | None = None, high: list[float] | None = None) -> OverSteps:
@@ -62,21 +107,48 @@ def test_axes_of_any_width_have_numbers(low: float, high: float) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_label_looks_the_same_in_every_picture() -> None:
+def test_a_label_has_the_same_style_in_every_figure() -> None:
     labels = ["a", "b", "c"]
     pictures = [
         draw_panels([Panel("", "", {name: line([1.0, 2.0]) for name in names})], labels)
         for names in (["a", "b", "c"], ["c"], ["b", "c"])
     ]
-    looks = [
+    styles = [
         {each.get_label(): (each.get_color(), each.get_linestyle(), each.get_marker()) for each in figure.axes[0].lines}
         for figure in pictures
     ]
-    assert looks[0] == looks[0] | looks[1] | looks[2]
-    assert len(set(looks[0].values())) == 3
+    assert styles[0] == styles[0] | styles[1] | styles[2]
+    assert len(set(styles[0].values())) == 3
 
 
 def test_panels_fill_rows_and_the_rest_is_left_blank() -> None:
     figure = draw_panels([Panel(str(i), "", {"a": line([1.0, 2.0])}) for i in range(5)], ["a"])
     assert [on.get_title() for on in figure.axes] == [*(f"{i}, 1 seed" for i in range(5)), ""]
     assert not figure.axes[5].axison
+
+
+DRAW = """
+import os
+from lfl.report.figures import new_figure, rendered
+assert rendered(new_figure(1, 1), "png").startswith(b"\\x89PNG")
+import matplotlib
+print(matplotlib.rcParams["backend"], os.environ["MPLBACKEND"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "asked", ["module://matplotlib_inline.backend_inline", "module://not_there", "nonsense", "svg"]
+)
+def test_a_backend_that_is_not_installed_is_not_needed(asked: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", DRAW],
+        env={**os.environ, "MPLBACKEND": asked},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    backend, kept = result.stdout.split()
+    assert kept == asked
+    assert (backend == asked) or asked != "svg"

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import lfl
-from lfl.report import has_pictures, sheet
-from lfl.report.style import rendered
+from lfl.report import has_images, suspects_figure
+from lfl.report.figures import rendered
 from lfl.run import Ranked
 from lfl.task import load_task
 from lfl.training import Suspects
@@ -32,8 +32,8 @@ def pictures(n: int, channels: int, *, real: bool = False) -> tuple[np.ndarray, 
 @pytest.mark.parametrize(("n", "channels", "panels"), [(100, 1, 48), (100, 3, 48), (30, 3, 27)])
 def test_a_panel_for_each_of_the_worst(n: int, channels: int, panels: int) -> None:
     x, task = pictures(n, channels)
-    assert has_pictures(ranked(task))
-    figure = sheet(ranked(task))
+    assert has_images(ranked(task))
+    figure = suspects_figure(ranked(task))
     assert len(figure.axes) == panels
     rows = task.rows.flip(0)[:panels].tolist()
     shown = x[rows]
@@ -50,11 +50,11 @@ def test_a_panel_for_each_of_the_worst(n: int, channels: int, panels: int) -> No
 def test_real_targets_are_in_their_own_units() -> None:
     _, task = pictures(40, 1, real=True)
     span = task.encoding.range
-    first = sheet(ranked(task), most=1).axes[0].get_title()
+    first = suspects_figure(ranked(task), most=1).axes[0].get_title()
     y = task.train.y[-1:]
     assert first == f"{float(span.back(y)):.3g} \u2192 {float(span.back(y + 0.5)):.3g}"
 
 
 def test_tables_have_no_pictures(tmp_path: Path) -> None:
-    assert not has_pictures(ranked(load_task("diabetes", tmp_path)))
-    assert not has_pictures(ranked(pictures(40, 2)[1]))
+    assert not has_images(ranked(load_task("diabetes", tmp_path)))
+    assert not has_images(ranked(pictures(40, 2)[1]))
