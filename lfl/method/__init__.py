@@ -2,8 +2,7 @@
 
 from .methods import METHODS, Method, Plan, offline_only, plan, train_only
 from .phases import Phase
-from .problem import Problem, State
-from .programs import Programs, programs
+from .problem import Problem, Programs, State, programs
 
 __all__ = [
     "METHODS",

@@ -2,7 +2,7 @@
 
 from .adam import AdamState, adam, adamw
 from .clip import clip
-from .optimiser import Optimiser
+from .optimiser import Optimiser, UpdateFn
 from .sgd import sgd
 
-__all__ = ["AdamState", "Optimiser", "adam", "adamw", "clip", "sgd"]
+__all__ = ["AdamState", "Optimiser", "UpdateFn", "adam", "adamw", "clip", "sgd"]

@@ -1,12 +1,13 @@
 """Adam and AdamW."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..trees import leaves, map_tree
-from .optimiser import Optimiser, Rate, check
+from ..types import Rate, Tree
+from .optimiser import Optimiser, check
 
 
 class AdamState(NamedTuple):
@@ -18,8 +19,8 @@ class AdamState(NamedTuple):
     """
 
     num_updates: torch.Tensor
-    mean: Any
-    square: Any
+    mean: Tree
+    square: Tree
 
 
 def adam(
@@ -91,12 +92,12 @@ def _adam(
     for name, beta in (("betas[0]", b1), ("betas[1]", b2)):
         check(**{name: beta if beta < 1.0 else float("inf")})
 
-    def init(theta: Any) -> AdamState:
+    def init(theta: Tree) -> AdamState:
         device = leaves(theta)[0].device
         mean, square = (map_tree(torch.zeros_like, theta) for _ in range(2))  # shared ones would compile twice
         return AdamState(torch.zeros((), dtype=torch.int64, device=device), mean, square)
 
-    def update(grads: Any, state: AdamState, theta: Any, lr: Rate | None = None) -> tuple[Any, AdamState]:
+    def update(grads: Tree, state: AdamState, theta: Tree, lr: Rate | None = None) -> tuple[Tree, AdamState]:
         rate = default_lr if lr is None else lr
         num_updates = state.num_updates + 1
         if penalty:

@@ -1,11 +1,10 @@
 """Gradients no longer than a given length."""
 
-from typing import Any
-
 import torch
 
 from ..trees import leaves, map_tree
-from .optimiser import Optimiser, Rate, apply_update, as_optimiser, check
+from ..types import Rate, Tree
+from .optimiser import Optimiser, apply_update, as_optimiser, check
 
 
 def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
@@ -35,7 +34,7 @@ def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
     check(max_norm=max_norm)
     optimiser = as_optimiser("optimiser", optimiser)
 
-    def update(grads: Any, state: Any, theta: Any, lr: Rate | None = None) -> tuple[Any, Any]:
+    def update(grads: Tree, state: Tree, theta: Tree, lr: Rate | None = None) -> tuple[Tree, Tree]:
         square = torch.stack([g.square().sum() for g in leaves(grads)]).sum()
         long = square > max_norm**2
         # The root has no derivative at zero, where nothing is clipped.

@@ -1,12 +1,11 @@
 """Stochastic gradient descent with momentum, Nesterov's form, and weight decay."""
 
-from typing import Any
-
 import torch
 
 from ..errors import UserError
 from ..trees import map_tree
-from .optimiser import Linear, Optimiser, Rate, check
+from ..types import Rate, Tree
+from .optimiser import Linear, Optimiser, check
 
 
 def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Optimiser:
@@ -41,10 +40,10 @@ def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay
         raise UserError("nesterov looks ahead along the momentum, but momentum is 0; give one, such as 0.9.")
     default_lr = lr
 
-    def init(theta: Any) -> Any:
+    def init(theta: Tree) -> Tree:
         return map_tree(torch.zeros_like, theta) if momentum else {}
 
-    def update(grads: Any, state: Any, theta: Any, lr: Rate | None = None) -> tuple[Any, Any]:
+    def update(grads: Tree, state: Tree, theta: Tree, lr: Rate | None = None) -> tuple[Tree, Tree]:
         rate = default_lr if lr is None else lr
         direction = map_tree(lambda g, p: g + weight_decay * p, grads, theta) if weight_decay else grads
         if momentum:

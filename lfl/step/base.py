@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..hypergradient import forward, gradient
-from ..hypergradient.inner import mean_loss
+from ..hypergradient.bilevel import forward, gradient, mean_loss
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate, apply_update, as_optimiser
+from ..optimiser.optimiser import apply_update, as_optimiser
 from ..trees import norm
-from ..types import ApplyFn, Batch, TaskLoss, Tensors
+from ..types import ApplyFn, Batch, Rate, TaskLoss, Tensors
 from .batches import as_batch
 from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 from .guard import copies, in_transform, no_writes

@@ -1,12 +1,12 @@
 """What a step hands to the next one, and what it tells about itself."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import as_optimiser
-from ..types import ApplyFn, Tensors
+from ..types import ApplyFn, Tensors, Tree
 
 NO_PARAMETER = "theta is empty: the model has no trainable parameter; set requires_grad where it should learn."
 
@@ -20,8 +20,8 @@ class Carry(NamedTuple):
         buffers: the model's buffers.
     """
 
-    inner: Any
-    outer: Any
+    inner: Tree
+    outer: Tree
     buffers: Tensors
 
 
@@ -43,7 +43,7 @@ class Info(NamedTuple):
 
 
 def fresh_carry(
-    theta: Tensors, phi: Any, *, apply_fn: ApplyFn, inner: Optimiser, outer: Optimiser | None = None
+    theta: Tensors, phi: Tree, *, apply_fn: ApplyFn, inner: Optimiser, outer: Optimiser | None = None
 ) -> Carry:
     """The carry of a run's first step: empty slots, and the model's own buffers."""
     buffers = dict(getattr(apply_fn, "buffers", {}))

@@ -1,33 +1,33 @@
 """One step of the offline initialisation: phi learns from short runs that all start again at theta_0."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate, as_optimiser
-from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from ..optimiser.optimiser import apply_update, as_optimiser
+from ..types import ApplyFn, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
 from .batches import as_batch, as_batches
 from .carry import Carry, Info
-from .lookahead import lookahead_step
+from .meta import through_horizon
 
 
 def offline_step(
     theta_0: Tensors,
-    phi: Any,
+    phi: Tree,
     batches_tr: Sequence[Any],
     batch_val: Batch | list[Any],
-    outer_state: Any = None,
+    outer_state: Tree = None,
     *,
     apply_fn: ApplyFn,
     loss_fn: LossFn,
     task_loss: TaskLoss,
     inner: Optimiser,
     outer: Optimiser,
-    inner_lr: Rate | Callable[[Any], Rate] | None = None,
+    inner_lr: Rate | RateOfPhi | None = None,
     outer_lr: Rate | None = None,
     hypergradient: str | Hypergradient = "auto",
-) -> tuple[Any, Any, Info]:
+) -> tuple[Tree, Tree, Info]:
     """One step of the offline initialisation (ML3's meta-training).
 
         theta_k+1 = theta_k - alpha grad_theta M_phi(theta_k)      k = 0 .. S_inner-1, one train batch each
@@ -68,24 +68,24 @@ def offline_step(
     Source: Raymond et al. (2025), Algorithm 1; Bechtle et al. (2021).
     """
     batches = as_batches("batches_tr", list(batches_tr) if isinstance(batches_tr, tuple) else batches_tr)
-    inner = as_optimiser("inner", inner)
+    valid = as_batch("batch_val", batch_val)
+    inner, outer = as_optimiser("inner", inner, inner_lr), as_optimiser("outer", outer, outer_lr)
     carry = None
     if outer_state is not None:
-        buffers = dict(getattr(apply_fn, "buffers", {}))
-        carry = Carry(inner.init(theta_0), outer_state, buffers)
-    _, phi, carry, info = lookahead_step(
+        carry = Carry(inner.init(theta_0), outer_state, dict(getattr(apply_fn, "buffers", {})))
+    grads, _, info = through_horizon(
         theta_0,
         phi,
         batches,
-        as_batch("batch_val", batch_val),
+        valid,
         carry,
         apply_fn=apply_fn,
         loss_fn=loss_fn,
         task_loss=task_loss,
         inner=inner,
-        outer=outer,
         inner_lr=inner_lr,
-        outer_lr=outer_lr,
         hypergradient=hypergradient,
     )
-    return phi, carry.outer, info
+    outer_state = outer.init(phi) if carry is None else carry.outer
+    phi, outer_state = apply_update(outer, grads, outer_state, phi, outer_lr)
+    return phi, outer_state, info

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 import lfl
-from lfl.hypergradient import Pieces, finite_difference, mixed, resolve, unroll
+from lfl.hypergradient import Stages, finite_difference, mixed, resolve, unroll
 from lfl.randomness import generator
 
 from .cases import HELD, KINDS, MODELS, OPTIMISERS, Case, assert_close, form, make_case, phi_gradient
@@ -59,12 +59,12 @@ def test_every_form_compiled_equals_the_reference(model: str, optimiser: str, nu
     reference = eager(unroll, case, num_steps)
     torch._dynamo.reset()
     whole = partial(torch.compile, fullgraph=True, backend="eager")
-    pieces = Pieces(*map(whole, Pieces()))
+    stages = Stages(*map(whole, Stages()))
     for name, function in FORMS.items():
         if function is unroll or num_steps == 1:
             found = whole(form(function, case, num_steps))(case.theta, case.phi, case.carry)
         else:
-            found = eager(partial(function, pieces=pieces), case, num_steps)
+            found = eager(partial(function, stages=stages), case, num_steps)
         assert_close(found, reference, RTOL[name])
 
 
