@@ -1,8 +1,11 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
+from .data.arrays import Range, Scale, Split
+from .data.augment import Augmentation
+from .data.table import Column
 from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradientWarning
-from .handover import AdaptiveLoss, load_loss
-from .hypergradient import implicit
+from .handover import AdaptiveLoss, FixedLoss, Schedule, load_loss
+from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
 from .loss import (
     ExampleLoss,
     LearnedLoss,
@@ -26,25 +29,50 @@ from .loss import (
     vector_scaling,
     weight_net,
 )
-from .model import draw_masks, functional, mask_specs
-from .optimiser import Optimiser, adam, adamw, clip, sgd
-from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step
+from .model import PureModule, draw_masks, functional, mask_specs
+from .model.custom_gradients import CustomGradients
+from .model.dropout import MaskSpec
+from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
+from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
 from .task import Task, task_from_arrays
+from .task.encoding import Encoding
+from .task.task import Defaults
+from .types import ApplyFn, LossFn, TaskLoss
 from .version import VERSION
 
 __version__ = VERSION
 
 __all__ = [
     "AdaptiveLoss",
+    "ApplyFn",
+    "Augmentation",
+    "Bilevel",
     "Carry",
+    "Column",
+    "CustomGradients",
+    "Defaults",
+    "Encoding",
     "ExampleLoss",
     "Failure",
+    "FixedLoss",
+    "Hypergradient",
     "Info",
+    "InnerRun",
     "LearnedLoss",
     "LflError",
+    "LossFn",
+    "MaskSpec",
     "NotDifferentiable",
     "Optimiser",
+    "PureModule",
+    "Range",
+    "Scale",
+    "Schedule",
+    "Split",
+    "Stages",
     "Task",
+    "TaskLoss",
+    "UpdateFn",
     "UserError",
     "ZeroGradientWarning",
     "absolute_cross_entropy",
@@ -58,6 +86,7 @@ __all__ = [
     "cross_entropy",
     "draw_masks",
     "error_rate",
+    "finite_difference",
     "focal",
     "fresh_carry",
     "functional",
@@ -69,7 +98,9 @@ __all__ = [
     "loss_network",
     "mask_specs",
     "meta_step",
+    "mixed",
     "offline_step",
+    "phi_gradient",
     "residual_loss",
     "sgd",
     "soft_f1",
@@ -78,6 +109,7 @@ __all__ = [
     "task_from_arrays",
     "taylor_loss",
     "true_class_loss",
+    "unroll",
     "vector_scaling",
     "weight_net",
 ]
