@@ -1,4 +1,4 @@
-"""Methods: what is done with a problem, phase by phase."""
+"""Methods: what each learns besides the model, as phases of training steps."""
 
 from .methods import METHODS, Method, Plan, offline_only, plan, train_only
 from .phases import Phase

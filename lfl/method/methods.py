@@ -1,4 +1,4 @@
-"""The methods that are compared: what each learns beside the model, and its phases."""
+"""The methods by name: what each learns besides the model, and its phases."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -9,19 +9,19 @@ from .problem import Problem, State
 
 
 class Plan(NamedTuple):
-    """A method on a problem: where it starts, and its phases in order."""
+    """A method on a problem: its first state, and its phases in order."""
 
     state: State
     phases: list[Phase]
 
 
 class Method(NamedTuple):
-    """What is learned beside the model, and how.
+    """A method: what it learns besides the model, and how.
 
     Args:
-        learns_loss, learns_rate: what phi holds: a loss network (or another representation), the learning rate.
-        phases: of a problem, in order.
-        defaults: settings that are the method's own, in place of the task's; each can be asked for otherwise.
+        learns_loss, learns_rate: whether phi holds a learned loss, a learning rate.
+        phases: `phases(problem)`, its phases in order.
+        defaults: settings of the method's own, in place of the task's; the user may set each to another value.
     """
 
     learns_loss: bool
@@ -31,17 +31,17 @@ class Method(NamedTuple):
 
 
 def train_only(problem: Problem) -> list[Phase]:
-    """Train, with nothing learned beside the model."""
+    """Trains the model and learns nothing besides."""
     return [fixed_phase(problem)]
 
 
 def offline_only(problem: Problem) -> list[Phase]:
-    """Learn phi offline (Algorithm 1 or 3), then train with it as it stands."""
+    """Learns phi offline (Algorithm 1 or 3), then trains with that phi fixed."""
     return [offline_phase(problem), fixed_phase(problem)]
 
 
 def offline_and_online(problem: Problem) -> list[Phase]:
-    """Learn phi offline, and go on learning it while the model trains (Algorithms 1 and 2, or 3 and 4)."""
+    """Learns phi offline, and continues to learn it while the model trains (Algorithms 1 and 2, or 3 and 4)."""
     return [offline_phase(problem), online_phase(problem)]
 
 
@@ -58,8 +58,8 @@ RESIDUAL = {
     "momentum": 0.9,
     "clip_norm": 1.0,
 }
-"""The loss starts at one made by hand, so that nothing has to be learned offline; what it learns then has to come
-within one training, which takes a larger rate. Adam divides by the size of the gradient, which shrinks with the model's
+"""The loss starts at one made by hand, so that nothing has to be learned offline; it must then learn within one
+training, which takes a larger rate. Adam divides by the size of the gradient, which shrinks with the model's
 rate: a loss whose own rate stays would wander at full speed at the end. A step of the loss for ten of the model, ten
 times as long, learns as well as one for each (docs/value.md); with another `meta_every` the rate changes with it."""
 
@@ -75,6 +75,10 @@ METHODS: dict[str, Method] = {
 
 
 def plan(method: str, problem: Problem) -> Plan:
-    """The method called `method` on `problem`."""
+    """Applies the method called `method` to `problem`.
+
+    Raises:
+        UserError: an unknown name.
+    """
     one_of("method", method, list(METHODS))
     return Plan(first_state(problem), METHODS[method].phases(problem))

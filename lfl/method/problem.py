@@ -18,7 +18,7 @@ from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors, Tree
 
 
 class State(NamedTuple):
-    """What training changes: the model, the loss (None without one), and what their next step needs."""
+    """What training changes: theta, phi (None where nothing is learned besides the model), and their carry."""
 
     theta: Tensors
     phi: Tree
@@ -31,7 +31,7 @@ class Programs(NamedTuple):
     Args:
         fresh: `fresh(theta, phi) -> carry`.
         meta: `meta(theta, phi, batches_tr, batch_val, carry, inner_rate, outer_lr) -> (theta, phi, carry, info)`.
-        base: `base(theta, phi, batch, carry, inner_rate) -> (theta, carry, info)`, on the loss as it stands.
+        base: `base(theta, phi, batch, carry, inner_rate) -> (theta, carry, info)`, with phi fixed.
     """
 
     fresh: Callable[[Tensors, Tree], Carry]
@@ -50,8 +50,8 @@ class Problem:
     Args:
         programs: the steps.
         theta_0: where training starts, the same for every method.
-        init_theta: `init_theta(step)`, where an offline step starts; None where it goes on from the one before it.
-        phi_0: where learning of the loss or the rate starts; None where neither is learned.
+        init_theta: `init_theta(step)`, where an offline step starts; None where it continues from the one before it.
+        phi_0: the first phi; None where neither a loss nor a rate is learned.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
         inner_rate: `inner_rate(step)`, the rate of theta, or the factor on the rate that phi holds; a scalar tensor.
         init_lr: offline rate of phi, a scalar tensor.
@@ -94,15 +94,15 @@ def programs(
     compile_program: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
     compile_meta: bool = True,
 ) -> Programs:
-    """The programs of a model and its losses.
+    """Makes the programs of a model and its losses.
 
     Args:
         apply_fn, loss_fn, task_loss, inner, outer, hypergradient, meta_batch_size: as in `lfl.meta_step`; where
-            phi is None, `loss_fn` does not look at it.
+            phi is None, `loss_fn` ignores it.
         learned_rate: `learned_rate(phi)`, the rate of theta where phi holds it.
-        many_seeds: whether tensors come stacked over seeds.
-        compile_program: what makes a compiled function of a pure one; None leaves them as they are.
-        compile_meta: whether the meta program is compiled too, which a form made of compiled pieces is not.
+        many_seeds: whether tensors are stacked over seeds.
+        compile_program: compiles a pure function; None for eager programs.
+        compile_meta: whether the meta program is compiled too; false for a form whose stages are compiled already.
     """
 
     def fresh(theta: Tensors, phi: Tree) -> Carry:
@@ -157,7 +157,7 @@ def programs(
 
 
 def _over_seeds(function: Callable[..., Any], shared: tuple[int, ...] = ()) -> Callable[..., Any]:
-    """`function` for each seed; the arguments numbered in `shared` and those that are None are the same for all."""
+    """Vmaps `function` over seeds; arguments that are None or numbered in `shared` are the same for all seeds."""
 
     def for_all_seeds(*args: Any) -> Any:
         in_dims = tuple(None if i in shared or arg is None else 0 for i, arg in enumerate(args))

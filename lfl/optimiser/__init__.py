@@ -1,4 +1,4 @@
-"""Optimisers as pairs of pure functions."""
+"""Optimisers as pairs of pure functions: SGD, Adam, AdamW, gradient clipping."""
 
 from .adam import AdamState, adam, adamw
 from .clip import clip

@@ -1,4 +1,4 @@
-"""Gradients no longer than a given length."""
+"""Clipping of gradients to a greatest norm."""
 
 import torch
 
@@ -8,16 +8,16 @@ from .optimiser import Optimiser, apply_update, as_optimiser, check
 
 
 def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
-    """The same optimiser on gradients that are shortened to `max_norm`.
+    """Makes an optimiser that scales gradients down to a norm of `max_norm` before it updates.
 
         g' = g min(1, max_norm / |g|)        |g| over all parameters together
 
     Args:
-        optimiser: what takes the shortened gradients.
+        optimiser: the optimiser that is given the clipped gradients.
         max_norm: the greatest Euclidean norm.
 
     Returns:
-        An `Optimiser`, differentiable like the one within.
+        An `Optimiser`, differentiable like `optimiser`.
 
     Raises:
         UserError: a negative or non-finite `max_norm`, or no optimiser.

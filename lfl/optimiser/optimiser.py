@@ -51,8 +51,8 @@ def as_optimiser(name: str, given: Any, lr: object = None) -> Optimiser:
 
     Args:
         name: of the argument.
-        given: what was given for it.
-        lr: the rate that updates will be given, if any.
+        given: the argument's value.
+        lr: the rate that updates will be called with, if any.
 
     Raises:
         UserError: something else was given, or its update cannot take a rate.

@@ -1,4 +1,4 @@
-"""Single steps, pure functions of everything they need."""
+"""Single training steps as pure functions: `meta_step`, `offline_step`, `base_step`, and the gradient of phi."""
 
 from .base import base_step
 from .carry import Carry, Info, fresh_carry

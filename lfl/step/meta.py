@@ -40,7 +40,7 @@ def meta_step(
     hypergradient: str | Hypergradient = "auto",
     meta_batch_size: int | None = None,
 ) -> tuple[Tensors, Tree, Carry, Info]:
-    """One online step of AdaLFL: a step of theta, then one of phi.
+    """Takes one online step of AdaLFL: a step of theta, then one of phi.
 
         theta' = theta - alpha grad_theta M_phi(y, f_theta(x))         train batch
         phi'   = phi   - eta   grad_phi   L_T(y, f_theta'(x))          validation batch, through theta'(phi)
@@ -51,32 +51,33 @@ def meta_step(
         theta: parameters of the model by name.
         phi: parameters of the learned loss, of the learning rate, or of both; a pytree.
         batch_tr: train batch, in one of three forms; or a list of K of them: theta takes K steps, and phi one along the
-            gradient through them all. A list whose first entry is no tuple or list is one batch, a `DataLoader`'s.
+            gradient through them all. A list that does not start with a tuple or list is one batch, a `DataLoader`'s.
             `(x, y)`: for a model without randomness.
             `(x, y, masks)`: for one with dropout, the masks from `lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x),
             generator)`.
             `(x, y, seed)`: for one that draws random numbers by itself, the seed an int: every pass over the batch
-            draws from torch's generators set to the seed, and leaves them as they were. In eager steps alone.
+            draws from torch's generators set to the seed, and restores them. In eager steps alone.
         batch_val: validation batch in the same forms.
-        carry: from the step before. When omitted, momentum, Adam's slots and running statistics start afresh:
-            right for a single step or the first one, wrong in a loop. Under `vmap` give it, so that batch norm
-            finds statistics of its own for each copy.
+        carry: from the step before. When omitted, momentum, Adam's averages and running statistics start fresh:
+            right for a single step or the first one, wrong in a loop. Under `vmap` give it, so that each copy has its
+            own batch-norm statistics.
         apply_fn: the model, `apply_fn(theta, buffers, x) -> (outputs, buffers)`, as from `lfl.functional`.
         loss_fn: the learned loss, `loss_fn(phi, outputs, targets) -> [batch]`; the step takes its mean. Outputs and
             targets are what the model returns and the batch holds; lfl's own losses take tensors.
         task_loss: the task's own loss, `task_loss(outputs, targets) -> [batch]`; likewise.
-        inner: optimiser of theta, such as `lfl.sgd(0.01)`, or a pair `(init, update)`; `docs/own-optimiser.md`.
-        outer: optimiser of phi, such as `lfl.adam(1e-5)`; likewise.
+        inner: optimiser of theta, such as `lfl.sgd(0.01)`, or a pair `(init, update)`, see `docs/own-optimiser.md`.
+        outer: optimiser of phi, such as `lfl.adam(1e-5)`, or a pair.
         inner_lr, outer_lr: rates of this step in place of the optimisers' own; as tensors they change without
-            recompiling. `inner_lr(phi)` takes the rate out of phi, so that it is learned.
+            recompiling. `inner_lr(phi)` reads the rate from phi, so that it is learned.
         hypergradient: how the gradient of phi is computed.
             `"unroll"`: exactly, `torch.func.grad` composed with itself.
             `"mixed"`: exactly, forward over reverse mode, in the memory of a plain step.
             `"auto"`: the faster of these two: `unroll` for a single step, unless the model has convolutions and
             is not being compiled; else `mixed`.
             `"finite-difference"`: an approximation by one more forward pass.
-            `"implicit"`: an approximation that takes theta for a minimum of the learned loss; `lfl.implicit` gives
-            it with other settings.
+            `"implicit"`: an approximation that assumes theta to be at a minimum of the learned loss; `lfl.implicit`
+            makes it with other settings.
+            Or a function: `lfl.unroll`, `lfl.mixed`, one of your own (`lfl.Hypergradient`).
         meta_batch_size: examples of each batch that the gradient of phi is taken over, the first ones; all of them
             when omitted. Fewer are cheaper, and an estimate. Theta's own steps always use whole batches.
 
@@ -145,7 +146,7 @@ def phi_gradient(
 
         grad_phi L_T(y, f_theta'(x))          theta' = theta - alpha grad_theta M_phi(y, f_theta(x))
 
-    For an optimiser of your own for phi, for gradients summed over several models or tasks, or to look at.
+    Use it with an optimiser of your own for phi, to sum gradients over several models or tasks, or to inspect them.
 
     Args:
         theta, phi, batch_tr, batch_val, apply_fn, loss_fn, task_loss, inner, inner_lr, hypergradient, meta_batch_size:

@@ -1,4 +1,4 @@
-"""One step of the offline initialisation: phi learns from short runs that all start again at theta_0."""
+"""One step of the offline initialisation: phi learns from a short run of theta that starts at theta_0."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,27 +28,27 @@ def offline_step(
     outer_lr: Rate | None = None,
     hypergradient: str | Hypergradient = "auto",
 ) -> tuple[Tree, Tree, Info]:
-    """One step of the offline initialisation (ML3's meta-training).
+    """Takes one step of phi in the offline initialisation (ML3's meta-training).
 
         theta_k+1 = theta_k - alpha grad_theta M_phi(theta_k)      k = 0 .. S_inner-1, one train batch each
         phi'      = phi     - eta   grad_phi   L_T(theta_S_inner(phi))
 
     Args:
-        theta_0: where the inner steps start; the caller redraws it at each step, or keeps it. (Offline steps that go on
-            from one another are those of `lfl.meta_step`.)
+        theta_0: where the inner steps start; the caller draws it anew for each step, or keeps it. (For offline steps
+            that continue from one another use `lfl.meta_step`.)
         phi: parameters of the learned loss.
         batches_tr: S_inner train batches, each in a form that `lfl.meta_step` takes. A single batch, `(x, y)` or the
             `[x, y]` of a `DataLoader`, is one inner step.
         batch_val: the validation batch.
-        outer_state: slots of phi's optimiser from the step before; empty when omitted.
+        outer_state: state of phi's optimiser from the step before; fresh when omitted.
         apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr, hypergradient: as in `lfl.meta_step`.
-            Theta's slots and the model's buffers start afresh at each call.
+            The state of theta's optimiser and the model's buffers start fresh at each call.
 
     Returns:
-        `phi`, `outer_state` and `info`; the theta that was reached is thrown away.
+        `phi`, `outer_state` and `info`; the theta after the inner steps is discarded.
 
     Raises:
-        UserError: there is no train batch, or what `lfl.meta_step` raises.
+        UserError: there is no train batch, or as `lfl.meta_step`.
 
     Warns:
         ZeroGradientWarning: at an eager step without `outer_state`, where the gradient of phi is exactly 0.

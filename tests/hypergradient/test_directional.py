@@ -1,4 +1,4 @@
-"""Values that a model takes for constants: forward mode agrees with autograd, a finite difference refuses."""
+"""Values that a model treats as constants: forward mode agrees with autograd, a finite difference refuses."""
 
 from typing import Any
 

@@ -32,13 +32,13 @@ def test_a_write_in_place_is_seen_and_named() -> None:
 def test_transforms_are_recognised() -> None:
     seen: list[bool] = []
 
-    def look(x: torch.Tensor) -> torch.Tensor:
+    def record(x: torch.Tensor) -> torch.Tensor:
         seen.append(in_transform())
         return x.sum()
 
-    look(torch.zeros(1))
-    torch.func.grad(look)(torch.zeros(1))
-    torch.func.vmap(look)(torch.zeros(1, 1))
+    record(torch.zeros(1))
+    torch.func.grad(record)(torch.zeros(1))
+    torch.func.vmap(record)(torch.zeros(1, 1))
     assert seen == [False, True, True]
 
 
