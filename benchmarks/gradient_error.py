@@ -28,7 +28,8 @@ def measure(threads: int, device_name: str) -> None:
     from forms import setup
 
     import lfl
-    from lfl.hypergradient import along, finite_difference
+    from lfl.hypergradient import mixed
+    from lfl.hypergradient.directional import one_sided_difference
     from lfl.randomness import generator
     from lfl.run.environment import environment
     from lfl.trees import leaves, map_tree
@@ -38,14 +39,7 @@ def measure(threads: int, device_name: str) -> None:
     keep = lfl.Optimiser(lambda phi: phi, lambda grads, state, phi, lr=None: (phi, grads))
 
     def with_step_size(size: float) -> Any:
-        def form(*args: Any) -> Any:
-            along.STEP_SIZE, before = size, along.STEP_SIZE
-            try:
-                return finite_difference(*args)
-            finally:
-                along.STEP_SIZE = before
-
-        return form
+        return partial(mixed, directional=partial(one_sided_difference, step_size=size))
 
     rows = []
     for model in MODELS:

@@ -1,6 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains.
 
-A name is imported when it is first used, so that `import lfl` is quick and needs no package that only some names need.
+A name is imported when it is first used, so that `import lfl` is quick, and needs no package that only some names need.
 """
 
 from importlib import import_module
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION
 
 if TYPE_CHECKING:
+    from .data.arrays import Range, Scale, Split
+    from .data.augment import Augmentation
+    from .data.table import Column
     from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradientWarning
-    from .handover import AdaptiveLoss, load_loss
-    from .hypergradient import implicit
+    from .handover import AdaptiveLoss, FixedLoss, Schedule, load_loss
+    from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
     from .loss import (
         ExampleLoss,
         LearnedLoss,
@@ -35,24 +38,49 @@ if TYPE_CHECKING:
         vector_scaling,
         weight_net,
     )
-    from .model import draw_masks, functional, mask_specs
-    from .optimiser import Optimiser, adam, adamw, clip, sgd
-    from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step
+    from .model import PureModule, draw_masks, functional, mask_specs
+    from .model.custom_gradients import CustomGradients
+    from .model.dropout import MaskSpec
+    from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
+    from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
     from .task import Task, task_from_arrays
+    from .task.encoding import Encoding
+    from .task.task import Defaults
+    from .types import ApplyFn, LossFn, TaskLoss
 
 __version__ = VERSION
 
 __all__ = [
     "AdaptiveLoss",
+    "ApplyFn",
+    "Augmentation",
+    "Bilevel",
     "Carry",
+    "Column",
+    "CustomGradients",
+    "Defaults",
+    "Encoding",
     "ExampleLoss",
     "Failure",
+    "FixedLoss",
+    "Hypergradient",
     "Info",
+    "InnerRun",
     "LearnedLoss",
     "LflError",
+    "LossFn",
+    "MaskSpec",
     "NotDifferentiable",
     "Optimiser",
+    "PureModule",
+    "Range",
+    "Scale",
+    "Schedule",
+    "Split",
+    "Stages",
     "Task",
+    "TaskLoss",
+    "UpdateFn",
     "UserError",
     "ZeroGradientWarning",
     "absolute_cross_entropy",
@@ -66,6 +94,7 @@ __all__ = [
     "cross_entropy",
     "draw_masks",
     "error_rate",
+    "finite_difference",
     "focal",
     "fresh_carry",
     "functional",
@@ -77,7 +106,9 @@ __all__ = [
     "loss_network",
     "mask_specs",
     "meta_step",
+    "mixed",
     "offline_step",
+    "phi_gradient",
     "residual_loss",
     "sgd",
     "soft_f1",
@@ -86,20 +117,28 @@ __all__ = [
     "task_from_arrays",
     "taylor_loss",
     "true_class_loss",
+    "unroll",
     "vector_scaling",
     "weight_net",
 ]
 
-_PACKAGES = ("errors", "optimiser", "loss", "model", "hypergradient", "step", "task", "handover")
-"""Where the names are, those that need least first."""
+_MODULES = (
+    *("errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
+    *("hypergradient", "step", "data.arrays", "data.augment", "data.table", "task", "task.encoding", "handover"),
+)
+"""Where the names are; those that need fewest packages come first."""
+
+_PACKAGES = ("data", "handover", "hypergradient", "loss", "method", "model", "optimiser", "report", "run", "sklearn") + (
+    *("step", "study", "task", "training"),
+)
 
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f".{name}", __name__)
     if name in __all__:
-        for package in _PACKAGES:
-            found = vars(import_module(f".{package}", __name__)).get(name)
+        for module in _MODULES:
+            found = vars(import_module(f".{module}", __name__)).get(name)
             if found is not None:
                 globals()[name] = found
                 return found

@@ -1,6 +1,6 @@
-"""What is read from a file is data: a plain file of a sensible size, holding values of the types that are declared.
+"""Safe reading of files that lfl did not write itself: plain files of a limited size, with values of declared types.
 
-Whatever else a file holds ends in a `UserError` that names it. Nothing that is read here can run code.
+Anything else in a file is a `UserError` that names the file. Nothing that is read here can run code.
 """
 
 import io
@@ -26,28 +26,28 @@ T = TypeVar("T")
 
 LARGEST = 2**63 - 1
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
-"""A whole number from 0 on that fits 64 bits."""
+"""A whole number of at least 0 that fits 64 bits."""
 
 Positive = Annotated[int, Meta(ge=1, le=LARGEST)]
-"""The same from 1 on."""
+"""A whole number of at least 1 that fits 64 bits."""
 
 MEBIBYTE = 2**20
 MOST_TEXT = 256 * MEBIBYTE
-"""Of a text file in a run folder, in bytes; metrics are the longest."""
+"""Greatest size of a text file in a run folder, in bytes; metrics are the longest."""
 
 HEADER = 100 * MEBIBYTE
-"""Bytes that safetensors allows before the tensors of a file."""
+"""Greatest size of the header of a safetensors file, in bytes."""
 
 ANOTHER = "name a folder that lfl train made"
 
 
 def read_bytes(path: Path, most: int = MOST_TEXT, remedy: str = ANOTHER) -> bytes:
-    """The content of a plain file.
+    """Returns the content of a plain file.
 
     Args:
-        path: neither a symbolic link nor a device, pipe or socket.
-        most: bytes that it may have.
-        remedy: what to do where it cannot be read.
+        path: of the file; neither a symbolic link nor a device, pipe or socket.
+        most: greatest size in bytes.
+        remedy: end of the error message, what to do next.
 
     Raises:
         UserError: it cannot be read, is not a plain file, or is larger.
@@ -71,7 +71,7 @@ def read_bytes(path: Path, most: int = MOST_TEXT, remedy: str = ANOTHER) -> byte
 
 
 def read_json(path: Path, as_type: type[T]) -> T:
-    """The content of a JSON file, of a type; what the type does not declare is left out.
+    """Returns the content of a JSON file as a value of a type; fields that the type does not declare are dropped.
 
     Raises:
         UserError: it cannot be read, is not JSON, or is of another type.
@@ -80,10 +80,10 @@ def read_json(path: Path, as_type: type[T]) -> T:
 
 
 def parse_json(content: bytes, where: str) -> Any:
-    """The value that JSON stands for; NaN and Infinity, which Python writes, are read too.
+    """Returns the value of a JSON text; NaN and Infinity, which Python writes, are read too.
 
     Raises:
-        UserError: it is not JSON, is nested too deep, or holds text that cannot be written; it names `where`.
+        UserError: it is not JSON, is nested too deep, or holds text that cannot be encoded; the message names `where`.
     """
     try:
         value = json.loads(content)
@@ -95,10 +95,10 @@ def parse_json(content: bytes, where: str) -> Any:
 
 
 def converted(value: Any, as_type: type[T], where: str) -> T:
-    """A value as one of a type that msgspec knows: a Struct, a NamedTuple, a dict.
+    """Converts a value to a type that msgspec knows: a Struct, a NamedTuple, a dict.
 
     Raises:
-        UserError: it is of another type; it names `where`.
+        UserError: the value is of another type; the message names `where`.
     """
     try:
         return msgspec.convert(value, as_type)
@@ -107,12 +107,12 @@ def converted(value: Any, as_type: type[T], where: str) -> T:
 
 
 def read_npz(path: Path, names: Sequence[str], most: int) -> dict[str, NDArray[Any]]:
-    """Arrays of a file of `numpy.savez`, without pickles; sizes are looked at before anything is unpacked.
+    """Returns arrays of a file of `numpy.savez`, without pickles; sizes are checked before anything is unpacked.
 
     Args:
         path: of the file.
-        names: of the arrays, which must be there; others are left alone.
-        most: bytes that these may have in all.
+        names: of the arrays, which must be there; others are not read.
+        most: greatest size of these arrays together, in bytes.
 
     Raises:
         UserError: it cannot be read, lacks an array, is damaged or too large.
@@ -129,7 +129,7 @@ def read_npz(path: Path, names: Sequence[str], most: int) -> dict[str, NDArray[A
 
 
 def _array(content: bytes) -> NDArray[Any]:
-    """An array, once its header is known to declare as many bytes as there are."""
+    """An array, read after a check that its header declares as many bytes as there are."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -142,7 +142,7 @@ def _array(content: bytes) -> NDArray[Any]:
 
 
 def parse_tensors(content: bytes, path: Path) -> Tensors:
-    """The tensors of a safetensors file.
+    """Returns the tensors of a safetensors file.
 
     Raises:
         UserError: it is damaged.
@@ -154,5 +154,5 @@ def parse_tensors(content: bytes, path: Path) -> Tensors:
 
 
 def num_bytes(tensors: Tensors) -> int:
-    """What the values of tensors take."""
+    """Bytes that the values of tensors take."""
     return sum(t.numel() * t.element_size() for t in tensors.values())

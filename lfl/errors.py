@@ -1,24 +1,24 @@
-"""The two kinds of trouble that lfl reports: the user's mistake, and a failure of something outside."""
+"""The errors that lfl raises: a mistake in the input, or a failure of something outside; and how they are worded."""
 
 
 class LflError(Exception):
-    """Anything that lfl reports in words: what was wrong, what came, what to do next."""
+    """Base of lfl's errors. Each message says what was wrong, what was given, and what to do next."""
 
     exit_status = 1
 
 
 class UserError(LflError, ValueError):
-    """The input cannot be used as it is; another input can."""
+    """The input cannot be used; the message says which input can."""
 
     exit_status = 2
 
 
 class NotDifferentiable(UserError):
-    """Torch lacks a derivative of the kind that a form of the hypergradient takes of the model."""
+    """Torch has no derivative, of the kind that a form of the hypergradient needs, for an operation of the model."""
 
 
 class Failure(LflError, RuntimeError):
-    """The input was sound, but the world did not go along: a download, a disk, a diverged run."""
+    """The input was valid, but something else failed: a download, a disk, a run that diverged."""
 
 
 class Diverged(Failure):
@@ -30,12 +30,12 @@ class ZeroGradientWarning(UserWarning):
 
 
 def one_of(what: str, name: str, known: "dict[str, object] | list[str]") -> None:
-    """Raise `UserError` unless `name` is one of `known`, and say which there are."""
+    """Raises `UserError`, with the known names, unless `name` is one of them."""
     if name not in known:
         raise UserError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")
 
 
 def reason(error: BaseException) -> str:
-    """What an error says in its first line, or what it is called where it says nothing."""
+    """The first line of an error's message, or its type's name where it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Where lfl keeps things of its own in the user's home."""
+"""Folders in the user's home where lfl keeps files of its own: the data cache and its notes."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from .errors import UserError
 
 
 def own_cache() -> Path:
-    """The folder of downloaded data where none is named.
+    """The default folder for downloaded data, `~/.cache/lfl`.
 
     Raises:
         UserError: this user has no home directory.
@@ -16,12 +16,12 @@ def own_cache() -> Path:
         return Path("~/.cache/lfl").expanduser()
     except RuntimeError as error:
         raise UserError(
-            "there is no home directory to keep data in; say where, with --data-dir or LFL_DATA."
+            "there is no home directory to keep data in; name a folder with --data-dir or LFL_DATA."
         ) from error
 
 
 def state_folder() -> Path | None:
-    """The folder of what lfl notes for later, by the XDG standard; None where there is no home directory."""
+    """The folder where lfl keeps its notes, by the XDG standard; None where there is no home directory."""
     given = os.environ.get("XDG_STATE_HOME", "")
     try:
         home = Path(given) if os.path.isabs(given) else Path("~/.local/state").expanduser()

@@ -1,4 +1,4 @@
-"""Every random draw comes from a generator keyed by seed, stream and step: repeatable, resumable, order-free."""
+"""Generators keyed by seed, stream and step: every random draw is repeatable, resumable, and free of order."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -11,13 +11,13 @@ from .errors import UserError
 
 
 def generator(seed: int, stream: str, step: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-    """A fresh generator for one purpose at one step.
+    """Makes a generator for one purpose at one step.
 
     Args:
         seed: the run's seed.
         stream: what is drawn, such as `"train batch"`; streams do not share numbers.
         step: the step that it is drawn for.
-        device: where the draws will live.
+        device: where the draws are made.
 
     Returns:
         A `torch.Generator`, the same for the same arguments, whatever was drawn before.
@@ -33,7 +33,7 @@ def generator(seed: int, stream: str, step: int = 0, device: torch.device | str 
 
 @contextmanager
 def seeded(seed: int, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Let torch's global generators start at `seed`, and go on afterwards where they were.
+    """A context in which torch's global generators start at `seed`; afterwards they continue where they were.
 
     Args:
         seed: at least 0.
@@ -54,13 +54,13 @@ def seeded(seed: int, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
 
 
 def refuse_seed_in_programs() -> None:
-    """Raise `UserError` in a compiled or vmapped program, which draws other numbers from a seed than an eager pass."""
+    """Raises `UserError` in a compiled or vmapped program, which draws other numbers from a seed than an eager pass."""
     words = (
         "a batch (x, y, seed) is for eager steps: a compiled or vmapped step cannot draw from the seed. Give masks, "
         "(x, y, lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator)), or run the step eagerly."
     )
     if torch.compiler.is_compiling():
-        torch._dynamo.graph_break(msg=words)  # a whole graph fails with these words, a broken one goes on to the next
+        torch._dynamo.graph_break(msg=words)  # with fullgraph this is the error; else the line below is
         raise UserError(words)
     if any(level.key() == TransformType.Vmap for level in get_interpreter_stack() or []):
         raise UserError(words)

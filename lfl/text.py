@@ -1,14 +1,14 @@
-"""Names that come from files, made safe for where they are shown. HTML is the template's affair, which escapes all."""
+"""Text from files, made safe for terminals, matplotlib and CSV cells. (HTML is escaped by its template.)"""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell of a spreadsheet begins with that is computed rather than shown."""
+"""The characters with which a spreadsheet cell begins that is computed as a formula."""
 
 MARK = "'"
-"""What makes a spreadsheet show a cell as it is."""
+"""The character before a cell that makes a spreadsheet show it as text."""
 
 
 def printable(text: str) -> str:
-    r"""Text for a terminal: what moves its cursor, hides or turns text, or cannot be encoded is shown as its code.
+    r"""Escapes text for a terminal: characters that move the cursor, hide or reverse text, or cannot be encoded.
 
     Example:
         >>> print(printable("a\x1b[31mb\u202ec"))
@@ -18,7 +18,7 @@ def printable(text: str) -> str:
 
 
 def for_picture(text: str) -> str:
-    r"""Text for matplotlib, which takes what stands between two dollars for a formula.
+    r"""Escapes text for matplotlib, which reads text between two dollar signs as a formula.
 
     Example:
         >>> print(for_picture("a$_$b"))
@@ -28,7 +28,7 @@ def for_picture(text: str) -> str:
 
 
 def to_cell(text: str) -> str:
-    """Text for a cell of a CSV file, so that a spreadsheet computes nothing; numbers stay as they are.
+    """Escapes text for a cell of a CSV file, so that a spreadsheet computes nothing; numbers stay unchanged.
 
     Example:
         >>> to_cell("=1+1"), to_cell("-1.5"), to_cell("a=b")
@@ -38,7 +38,7 @@ def to_cell(text: str) -> str:
 
 
 def from_cell(cell: str) -> str:
-    """The text that `to_cell` was given."""
+    """The inverse of `to_cell`: the text that it was given."""
     return cell[1:] if cell.startswith(MARK) and _computed(cell) else cell
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic on pytrees of tensors."""
+"""Operations on pytrees of tensors: map, norm, names of leaves, and constants among them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from .errors import UserError
 
 
 def map_tree(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """`function` over the leaves of trees of one structure."""
+    """Applies `function` to the leaves of trees of one structure."""
     return tree_map(function, tree, *others)
 
 
@@ -32,13 +32,13 @@ def norm(tree: Any) -> torch.Tensor:
 
 
 def named(tree: Any) -> dict[str, torch.Tensor]:
-    """The tensors of a tree by where they are in it, such as `".theta['0.weight']"`."""
+    """The tensors of a tree by their path in it, such as `".theta['0.weight']"`."""
     found, _ = tree_flatten_with_path(tree)
     return {keystr(path): leaf for path, leaf in found if isinstance(leaf, torch.Tensor)}
 
 
 def refill(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """A tree of the same structure, each tensor replaced by the one of its name; what is no tensor stays."""
+    """The tree with each tensor replaced by the one of its name in `named`; other leaves stay."""
     found, structure = tree_flatten_with_path(tree)
     return tree_unflatten(
         [tensors[keystr(path)] if isinstance(leaf, torch.Tensor) else leaf for path, leaf in found], structure
@@ -46,10 +46,10 @@ def refill(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
 
 
 class Constant:
-    """A number, a word or None within a tree of tensors, taken as part of the tree's structure.
+    """A number, a string or None within a tree of tensors, as part of the tree's structure instead of a leaf.
 
-    Transforms pass on trees of tensors alone. All constants are alike, so that trees that differ in them alone have one
-    structure.
+    Transforms of torch accept trees of tensors alone. All constants are equal, so that trees that differ only in them
+    have the same structure.
     """
 
     def __init__(self, value: Any) -> None:
@@ -71,7 +71,7 @@ register_pytree_node(
 
 
 def hide_constants(tree: Any, error: Callable[[Any], UserError]) -> Any:
-    """A tree whose leaves are tensors alone: numbers, words and None made `Constant`.
+    """The tree with its numbers, strings and None made `Constant`, so that its leaves are tensors alone.
 
     Raises:
         UserError: `error(leaf)`, for any other leaf.
@@ -88,6 +88,6 @@ def hide_constants(tree: Any, error: Callable[[Any], UserError]) -> Any:
 
 
 def show_constants(tree: Any) -> Any:
-    """The tree that `hide_constants` was given."""
+    """The inverse of `hide_constants`: the tree that it was given."""
     constant: Callable[[Any], bool] = lambda leaf: isinstance(leaf, Constant)  # noqa: E731
     return tree_map(lambda leaf: leaf.value if isinstance(leaf, Constant) else leaf, tree, is_leaf=constant)

@@ -1,31 +1,53 @@
-"""The shapes of things that pass between the layers."""
+"""Types of what passes between the layers: trees of tensors, batches, models and losses."""
 
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import torch
 
+Tree = Any
+"""A pytree of tensors: a tensor, or dicts, lists, tuples and NamedTuples of trees. Python's type checkers have no
+narrower type for it."""
+
 Tensors = dict[str, torch.Tensor]
-"""A flat pytree of named tensors: theta, phi, buffers."""
+"""A flat tree of named tensors: theta, buffers, and most phi."""
+
+Rate = float | torch.Tensor
+"""A learning rate: a number, or a scalar tensor, which may be differentiated and changes without recompiling."""
+
+RateOfPhi = Callable[[Any], Rate]
+"""`rate(phi)`, a learning rate that phi holds."""
 
 Kind = Literal["classification", "regression"]
 """What targets are: class ids, or real values."""
 
 Batch = tuple[Any, ...]
-"""`(x, y)`; `(x, y, masks)`, the masks being dropout masks drawn by `lfl.draw_masks`; or `(x, y, seed)`, the seed an
-int: what the model draws by itself is then drawn from it."""
-
-TaskLoss = Callable[[Any, Any], torch.Tensor]
-"""`task_loss(outputs, targets) -> [batch]`, the hand-made loss L_T. Outputs are what the model returns: lfl's own
-losses take a tensor, a user's may take a pytree."""
-
-LossFn = Callable[[Any, Any, Any], torch.Tensor]
-"""`loss_fn(phi, outputs, targets) -> [batch]`, the learned loss M_phi; outputs as in `TaskLoss`."""
+"""`(x, y)`; `(x, y, masks)` with dropout masks from `lfl.draw_masks`; or `(x, y, seed)`, where the model draws its own
+random numbers from the seed, an int."""
 
 
 class ApplyFn(Protocol):
-    """`apply_fn(theta, buffers, x) -> (outputs, buffers)`, a model as a pure function."""
+    """A model as a pure function: `apply_fn(theta, buffers, x) -> (outputs, buffers)`.
+
+    `lfl.functional` makes one of a module. Of a function of your own, lfl gives `masks` only where a batch has some;
+    `training=False` only where a model is evaluated.
+    """
 
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
     ) -> tuple[Any, Tensors]: ...
+
+
+class TaskLoss(Protocol):
+    """A loss made by hand, L_T: `task_loss(outputs, targets) -> [batch]`.
+
+    Outputs are what the model returns: lfl's own losses take a tensor, a loss of your own may take a tree.
+    """
+
+    def __call__(self, outputs: Any, targets: Any, /) -> torch.Tensor: ...
+
+
+class LossFn(Protocol):
+    """A learned loss, M_phi: `loss_fn(phi, outputs, targets) -> [batch]`; outputs as in `TaskLoss`."""
+
+    def __call__(self, phi: Any, outputs: Any, targets: Any, /) -> torch.Tensor: ...

@@ -1,4 +1,7 @@
-"""A user's own function, named `"module:function"`. Whoever calls this has made sure that the user named it."""
+"""Import and call of a user's own function, named `"module:function"`.
+
+Importing runs the user's code: callers make sure first that the user named it.
+"""
 
 import importlib
 import sys
@@ -10,7 +13,7 @@ from .errors import UserError, reason
 
 
 def is_own(name: object) -> bool:
-    """Whether a name is that of a user's own function.
+    """Whether a name has the form `"module:function"`.
 
     Example:
         >>> is_own("my_losses:robust"), is_own("cross-entropy")
@@ -20,22 +23,22 @@ def is_own(name: object) -> bool:
 
 
 def imported(what: str, name: str, takes: str) -> Callable[..., Any]:
-    """Import a user's own function from the working directory or an installed package.
+    """Imports a user's own function from the working directory or an installed package.
 
     Args:
-        what: what it is for, in an error: `"model"`, say.
+        what: what the function is for, in an error message; `"model"`, for instance.
         name: `"module:function"`.
-        takes: what the function is called with, in an error.
+        takes: its arguments in words, in an error message.
 
     Raises:
-        UserError: it cannot be imported, or is no function.
+        UserError: it cannot be imported, or is not a function.
     """
     module_name, _, function_name = name.partition(":")
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:  # the module is the user's, and raises what it will
+    except Exception as error:  # the user's module may raise anything
         raise UserError(
             f"{what} {name} cannot be imported ({type(error).__name__}: {reason(error)}); give module:function, a "
             f"function of {takes}, from the working directory or an installed package."
@@ -43,12 +46,12 @@ def imported(what: str, name: str, takes: str) -> Callable[..., Any]:
     finally:
         sys.path.remove(here)
     if not callable(function):
-        raise UserError(f"{what} {name} must be a function of {takes}, but is of type {type(function).__name__}.")
+        raise UserError(f"{what} {name} must be a function of {takes}, got a {type(function).__name__}.")
     return function  # type: ignore[no-any-return]
 
 
 def called(what: str, name: str, function: Callable[..., Any], *args: Any, shown: str) -> Any:
-    """What a user's own function returns; whatever it raises is told as the user's.
+    """Calls a user's own function and returns its result; an exception in it becomes a `UserError` that names it.
 
     Args:
         what, name: as in `imported`.

@@ -1,4 +1,4 @@
-"""What is read from files is plain, of a sensible size, and of the types that are declared."""
+"""Files are read only where they are plain, of a limited size, and of the declared types."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a process is told about its devices and its memory."""
+"""The memory that a process keeps after it is freed."""
 
 import subprocess
 import sys

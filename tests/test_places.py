@@ -1,4 +1,4 @@
-"""Where lfl keeps things of its own."""
+"""The folders in the user's home where lfl keeps files of its own."""
 
 from pathlib import Path
 

@@ -8,21 +8,7 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
 
-from .constants import ObeyNoGrad
-from .gradient import is_differentiated
-
 Value = torch.Tensor | None
-
-
-class FewPasses(ObeyNoGrad):
-    """`ObeyNoGrad`, and forward mode goes through batch norm by `batch_norm` unless reverse mode goes there too."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is F.batch_norm and torch.is_grad_enabled() and not is_differentiated():
-            return batch_norm(*args, **kwargs or {})
-        return super().__torch_function__(func, types, args, kwargs)
 
 
 def batch_norm(
@@ -35,7 +21,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> torch.Tensor:
-    """What `torch.nn.functional.batch_norm` returns, with its tangent within `torch.func.jvp`.
+    """`torch.nn.functional.batch_norm`, with its tangent computed here within `torch.func.jvp`.
 
         n    = (x - mean) / deviation                    over all dimensions but the second
         out  = w n + b
@@ -45,10 +31,11 @@ def batch_norm(
         x, running_mean, running_var, weight, bias, training, momentum, eps: as in torch.
 
     Returns:
-        The same shape as `x`. Not to be differentiated in reverse mode: torch takes mean and deviation for constants.
+        A tensor of the shape of `x`. It must not be differentiated in reverse mode, where mean and deviation would be
+        constants.
     """
     (x_0, dx), (w, dw), (b, db) = (_parts(value) for value in (x, weight, bias))
-    one_value = x.numel() == x.shape[1]  # a mistake, which torch has words for
+    one_value = x.numel() == x.shape[1]  # a mistake, for which torch has an error
     if not training or one_value or (dx is None and dw is None and db is None):
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     over = [d for d in range(x.dim()) if d != 1]

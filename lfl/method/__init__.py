@@ -1,9 +1,8 @@
-"""Methods: what is done with a problem, phase by phase."""
+"""Methods: what each learns besides the model, as phases of training steps."""
 
 from .methods import Plan, plan
 from .phases import Phase
-from .problem import Problem, State
-from .programs import Programs, programs
+from .problem import Problem, Programs, State, programs
 
 __all__ = [
     "Phase",

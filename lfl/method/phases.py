@@ -1,6 +1,6 @@
-"""The stretches of steps that methods are made of.
+"""The phases of training that methods are made of: offline, online, and on a fixed loss.
 
-A phase draws what is random about a step outside of it (`draw`), so that the step itself is a pure function
+A phase draws a step's random numbers and batches outside of it (`draw`), so that the step itself is a pure function
 that can be repeated, vmapped and compiled.
 """
 
@@ -16,15 +16,17 @@ from .problem import Problem, State
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of like steps. It starts from theta_0 with empty slots, and with phi as the one before has left it.
+    """A number of steps of the same kind.
+
+    It starts from theta_0 with fresh optimiser states, and with phi from the end of the phase before.
 
     Args:
         name: `"init"` or `"train"`.
-        num_steps: its length.
-        draw: `draw(step)`, the batches and starts that a step uses, by seed and step.
+        num_steps: its number of steps.
+        draw: `draw(step)`, the batches, rates and starting points of a step; a function of seed and step alone.
         step: `step(state, drawn) -> (state, info)`, a pure function.
-        stride: steps that are taken at once: `step` is called for every `stride`-th.
-        learns: `learns(step)`, whether phi takes a step there.
+        stride: steps taken in one call: `step` is called for every `stride`-th step.
+        learns: `learns(step)`, whether phi takes a step in the call at `step`.
     """
 
     name: str
@@ -36,22 +38,22 @@ class Phase:
 
 
 def first_state(problem: Problem) -> State:
-    """Where a method starts."""
+    """The state in which every method starts."""
     return State(problem.theta_0, problem.phi_0, problem.programs.fresh(problem.theta_0, problem.phi_0))
 
 
 def offline_phase(problem: Problem) -> Phase:
-    """Algorithm 1: phi learns from short runs, or along a long one; theta is thrown away."""
+    """Algorithm 1: phi learns from short runs of theta, or along a long one; that theta is discarded."""
     programs = problem.programs
 
     def draw(step: int) -> Any:
         first = step * problem.inner_steps
         batches = [problem.batch("train", "offline train", first + k) for k in range(problem.inner_steps)]
         if problem.offline_objective == "valid":
-            judged = problem.batch("valid", "offline valid", step)
-        else:  # the same rows gathered again: a program that saw one tensor twice would be another than the online one
-            judged = problem.batch("train", "offline train", first + problem.inner_steps - 1)
-        return problem.init_theta(step), batches, judged
+            batch_val = problem.batch("valid", "offline valid", step)
+        else:  # gathered again: a program given one tensor twice would differ from the online one
+            batch_val = problem.batch("train", "offline train", first + problem.inner_steps - 1)
+        return problem.init_theta(step), batches, batch_val
 
     def step(state: State, drawn: Any) -> tuple[State, Info]:
         theta_0, batches_tr, batch_val = drawn
@@ -96,7 +98,7 @@ def online_phase(problem: Problem) -> Phase:
 
 
 def fixed_phase(problem: Problem) -> Phase:
-    """Ordinary training: on the learned loss as it stands, or on the task's own where there is none."""
+    """Ordinary training: on the learned loss with phi fixed, or on the task's own loss where there is none."""
 
     def draw(step: int) -> Any:
         return [problem.batch("train", "train", step)], problem.inner_rate(step)
@@ -108,7 +110,7 @@ def fixed_phase(problem: Problem) -> Phase:
 
 
 def _base_steps(problem: Problem, state: State, batches: list[Any], rate: torch.Tensor) -> tuple[State, Info]:
-    """Steps of theta that leave phi alone."""
+    """Steps of theta alone, with phi fixed."""
     theta, carry = state.theta, state.carry
     for batch in batches:
         theta, carry, info = problem.programs.base(theta, state.phi, batch, carry, rate)

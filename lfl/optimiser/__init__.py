@@ -1,8 +1,8 @@
-"""Optimisers as pairs of pure functions."""
+"""Optimisers as pairs of pure functions: SGD, Adam, AdamW, gradient clipping."""
 
 from .adam import AdamState, adam, adamw
 from .clip import clip
-from .optimiser import Optimiser
+from .optimiser import Optimiser, UpdateFn
 from .sgd import sgd
 
-__all__ = ["AdamState", "Optimiser", "adam", "adamw", "clip", "sgd"]
+__all__ = ["AdamState", "Optimiser", "UpdateFn", "adam", "adamw", "clip", "sgd"]

@@ -1,16 +1,17 @@
-"""Adam and AdamW."""
+"""Adam and AdamW as pure functions."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..trees import leaves, map_tree
-from .optimiser import Optimiser, Rate, check
+from ..types import Rate, Tree
+from .optimiser import Optimiser, check
 
 
 class AdamState(NamedTuple):
-    """Slots of Adam.
+    """The state of Adam.
 
     Args:
         num_updates: updates made so far, an int64 scalar.
@@ -18,8 +19,8 @@ class AdamState(NamedTuple):
     """
 
     num_updates: torch.Tensor
-    mean: Any
-    square: Any
+    mean: Tree
+    square: Tree
 
 
 def adam(
@@ -30,21 +31,21 @@ def adam(
     eps_root: float = 0.0,
     weight_decay: float = 0.0,
 ) -> Optimiser:
-    """Adam; weight decay is an L2 penalty, added to the gradient.
+    """Makes Adam; weight decay is an L2 penalty, added to the gradient.
 
         m' = b1 m + (1 - b1) g          v' = b2 v + (1 - b2) g^2
         theta' = theta - lr m'/(1 - b1^t) / (sqrt(v'/(1 - b2^t) + eps_root) + eps)
 
     Args:
         lr: learning rate, per step; a float or a scalar tensor.
-        betas: b1 and b2, how much of the running means is kept.
+        betas: b1 and b2, the share of each running mean that an update keeps.
         eps: added to the root.
         eps_root: added under the root; 0 equals `torch.optim`.
         weight_decay: strength of the penalty.
 
     Returns:
-        An `Optimiser`; equal to `torch.optim.Adam` to rounding. Its derivative at a zero gradient takes the
-        root's derivative as 0 where the running square is 0, instead of infinity.
+        An `Optimiser`; equal to `torch.optim.Adam` to rounding. Where the running square is 0, its derivative uses 0
+        for the derivative of the root, instead of infinity.
 
     Raises:
         UserError: a negative or non-finite setting, or a beta of 1 or more.
@@ -68,7 +69,7 @@ def adamw(
     eps_root: float = 0.0,
     weight_decay: float = 0.01,
 ) -> Optimiser:
-    """Adam with decoupled weight decay: theta is first multiplied by `1 - lr weight_decay`.
+    """Makes Adam with decoupled weight decay: theta is first multiplied by `1 - lr weight_decay`.
 
     Args, Returns and Raises are those of `adam`; equal to `torch.optim.AdamW` to rounding.
 
@@ -91,12 +92,12 @@ def _adam(
     for name, beta in (("betas[0]", b1), ("betas[1]", b2)):
         check(**{name: beta if beta < 1.0 else float("inf")})
 
-    def init(theta: Any) -> AdamState:
+    def init(theta: Tree) -> AdamState:
         device = leaves(theta)[0].device
         mean, square = (map_tree(torch.zeros_like, theta) for _ in range(2))  # shared ones would compile twice
         return AdamState(torch.zeros((), dtype=torch.int64, device=device), mean, square)
 
-    def update(grads: Any, state: AdamState, theta: Any, lr: Rate | None = None) -> tuple[Any, AdamState]:
+    def update(grads: Tree, state: AdamState, theta: Tree, lr: Rate | None = None) -> tuple[Tree, AdamState]:
         rate = default_lr if lr is None else lr
         num_updates = state.num_updates + 1
         if penalty:

@@ -1,24 +1,23 @@
-"""Gradients no longer than a given length."""
-
-from typing import Any
+"""Clipping of gradients to a greatest norm."""
 
 import torch
 
 from ..trees import leaves, map_tree
-from .optimiser import Optimiser, Rate, apply_update, as_optimiser, check
+from ..types import Rate, Tree
+from .optimiser import Optimiser, apply_update, as_optimiser, check
 
 
 def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
-    """The same optimiser on gradients that are shortened to `max_norm`.
+    """Makes an optimiser that scales gradients down to a norm of `max_norm` before it updates.
 
         g' = g min(1, max_norm / |g|)        |g| over all parameters together
 
     Args:
-        optimiser: what takes the shortened gradients.
+        optimiser: the optimiser that is given the clipped gradients.
         max_norm: the greatest Euclidean norm.
 
     Returns:
-        An `Optimiser`, differentiable like the one within.
+        An `Optimiser`, differentiable like `optimiser`.
 
     Raises:
         UserError: a negative or non-finite `max_norm`, or no optimiser.
@@ -35,7 +34,7 @@ def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
     check(max_norm=max_norm)
     optimiser = as_optimiser("optimiser", optimiser)
 
-    def update(grads: Any, state: Any, theta: Any, lr: Rate | None = None) -> tuple[Any, Any]:
+    def update(grads: Tree, state: Tree, theta: Tree, lr: Rate | None = None) -> tuple[Tree, Tree]:
         square = torch.stack([g.square().sum() for g in leaves(grads)]).sum()
         long = square > max_norm**2
         # The root has no derivative at zero, where nothing is clipped.

@@ -1,54 +1,61 @@
-"""What an optimiser is: a pair of pure functions."""
+"""An optimiser as a pair of pure functions, and the checks of one that is given."""
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from ..errors import UserError
+from ..trees import hide_constants
+from ..types import Rate, Tree
 
-Rate = float | torch.Tensor
+
+class UpdateFn(Protocol):
+    """An optimiser's update: `update(grads, state, theta, lr=None) -> (theta, state)`."""
+
+    def __call__(self, grads: Tree, state: Tree, theta: Tree, lr: Rate | None = None, /) -> tuple[Tree, Tree]: ...
 
 
 class Optimiser(NamedTuple):
-    """A pair of pure functions, differentiable in everything that they take.
+    """A pair of pure functions, differentiable in all of their arguments.
 
     Args:
         init: `init(theta) -> state`, a pytree of tensors, numbers and None.
         update: `update(grads, state, theta, lr=None) -> (theta, state)`; `lr` replaces the optimiser's own rate
-            and may be a tensor, also one that is differentiated. An update without `lr` serves where no rate is given.
+            and may be a tensor, also one that is differentiated. Where a step is given no rate, lfl calls the update
+            without `lr`, so that one without that parameter will do.
 
     `docs/own-optimiser.md` writes one.
     """
 
-    init: Callable[[Any], Any]
-    update: Callable[..., tuple[Any, Any]]
+    init: Callable[[Tree], Tree]
+    update: UpdateFn
 
 
 class Linear(Optimiser):
-    """One whose update is linear in gradients, slots and theta, so that its derivative needs no value of them."""
+    """An optimiser whose update is linear in gradients, state and theta: its derivative needs no value of them."""
 
     __slots__ = ()
 
 
 def check(**settings: float | torch.Tensor) -> None:
-    """Raise `UserError` for a setting that is negative or not finite; tensors are taken as they are."""
+    """Raises `UserError` for a setting that is negative or not finite; tensors are not checked."""
     for name, value in settings.items():
         if not isinstance(value, torch.Tensor) and not 0.0 <= value < float("inf"):
-            raise UserError(f"{name} must be a finite number of at least 0, but {value} came.")
+            raise UserError(f"{name} must be a finite number of at least 0, got {value}.")
 
 
 def as_optimiser(name: str, given: Any, lr: object = None) -> Optimiser:
-    """What was given as an optimiser, if it is one; a bare pair of functions is made one.
+    """Returns the optimiser that was given; a bare pair of functions is made one.
 
     Args:
         name: of the argument.
-        given: what was given for it.
-        lr: the rate that updates will be given, if any.
+        given: the argument's value.
+        lr: the rate that updates will be called with, if any.
 
     Raises:
-        UserError: it is something else, or its update cannot take a rate.
+        UserError: something else was given, or its update cannot take a rate.
     """
     if type(given) is tuple and len(given) == 2 and all(callable(function) for function in given):
         given = Optimiser(*given)
@@ -67,7 +74,7 @@ def as_optimiser(name: str, given: Any, lr: object = None) -> Optimiser:
     return given
 
 
-def _takes_rate(update: Callable[..., Any]) -> bool:
+def _takes_rate(update: UpdateFn) -> bool:
     try:
         inspect.signature(update).bind(None, None, None, None)
     except TypeError:
@@ -75,14 +82,14 @@ def _takes_rate(update: Callable[..., Any]) -> bool:
     return True
 
 
-def apply_update(optimiser: Optimiser, grads: Any, state: Any, theta: Any, lr: Rate | None) -> tuple[Any, Any]:
-    """Theta and state after an update; `lr` is passed on where there is one.
+def apply_update(optimiser: Optimiser, grads: Tree, state: Tree, theta: Tree, lr: Rate | None) -> tuple[Tree, Tree]:
+    """Theta and state after an update, at the rate `lr` where one is given.
 
     Raises:
         UserError: the update returns something else.
     """
-    arguments = (grads, state, theta) if lr is None else (grads, state, theta, lr)
-    result: Any = optimiser.update(*arguments)
+    result: Any
+    result = optimiser.update(grads, state, theta) if lr is None else optimiser.update(grads, state, theta, lr)
     if not isinstance(result, tuple) or len(result) != 2:
         raise UserError(
             f"an optimiser's update must return (theta, state), got {type(result).__name__}; see docs/own-optimiser.md."
@@ -93,3 +100,19 @@ def apply_update(optimiser: Optimiser, grads: Any, state: Any, theta: Any, lr: R
             "docs/own-optimiser.md."
         )
     return result
+
+
+def hide_numbers(state: Tree) -> Tree:
+    """An optimiser's state with its numbers and None wrapped, so that transforms of torch find tensors alone in it.
+
+    Raises:
+        UserError: the state holds something else than tensors, numbers and None.
+    """
+    return hide_constants(state, _not_a_state)
+
+
+def _not_a_state(leaf: Any) -> UserError:
+    return UserError(
+        f"an optimiser's state must be a tree of tensors, numbers and None, got a {type(leaf).__name__} in it; see "
+        "docs/own-optimiser.md."
+    )

@@ -1,16 +1,15 @@
-"""Stochastic gradient descent with momentum, Nesterov's form, and weight decay."""
-
-from typing import Any
+"""Stochastic gradient descent with momentum, Nesterov's momentum, and weight decay."""
 
 import torch
 
 from ..errors import UserError
 from ..trees import map_tree
-from .optimiser import Linear, Optimiser, Rate, check
+from ..types import Rate, Tree
+from .optimiser import Linear, Optimiser, check
 
 
 def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Optimiser:
-    """Gradient descent.
+    """Makes stochastic gradient descent.
 
         d = g + weight_decay theta
         m' = momentum m + d
@@ -18,8 +17,8 @@ def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay
 
     Args:
         lr: learning rate, per step; a float or a scalar tensor.
-        momentum: share of the last step's direction that is kept; 0 keeps no state.
-        nesterov: look ahead along the momentum; needs `momentum > 0`.
+        momentum: share of the last step's direction that the next one keeps; with 0 there is no state.
+        nesterov: use Nesterov's momentum; needs `momentum > 0`.
         weight_decay: strength of the L2 penalty, added to the gradient.
 
     Returns:
@@ -38,13 +37,13 @@ def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay
     """
     check(lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov and momentum == 0.0:
-        raise UserError("nesterov looks ahead along the momentum, but momentum is 0; give one, such as 0.9.")
+        raise UserError("nesterov needs momentum, got momentum 0; give one, such as 0.9.")
     default_lr = lr
 
-    def init(theta: Any) -> Any:
+    def init(theta: Tree) -> Tree:
         return map_tree(torch.zeros_like, theta) if momentum else {}
 
-    def update(grads: Any, state: Any, theta: Any, lr: Rate | None = None) -> tuple[Any, Any]:
+    def update(grads: Tree, state: Tree, theta: Tree, lr: Rate | None = None) -> tuple[Tree, Tree]:
         rate = default_lr if lr is None else lr
         direction = map_tree(lambda g, p: g + weight_decay * p, grads, theta) if weight_decay else grads
         if momentum:

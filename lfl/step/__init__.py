@@ -1,9 +1,18 @@
-"""Single steps, pure functions of everything they need."""
+"""Single training steps as pure functions: `meta_step`, `offline_step`, `base_step`, and the gradient of phi."""
 
 from .base import base_step
 from .carry import Carry, Info, fresh_carry
-from .meta import meta_step
+from .guard import warn_of_zero_gradient
+from .meta import meta_step, phi_gradient
 from .offline import offline_step
-from .zero_gradient import warn_of_zero_gradient
 
-__all__ = ["Carry", "Info", "base_step", "fresh_carry", "meta_step", "offline_step", "warn_of_zero_gradient"]
+__all__ = [
+    "Carry",
+    "Info",
+    "base_step",
+    "fresh_carry",
+    "meta_step",
+    "offline_step",
+    "phi_gradient",
+    "warn_of_zero_gradient",
+]

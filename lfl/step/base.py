@@ -1,4 +1,4 @@
-"""An ordinary step: theta descends a loss that stays as it is."""
+"""An ordinary training step: theta descends a loss that does not change."""
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..hypergradient import forward, gradient
-from ..hypergradient.inner import mean_loss
+from ..hypergradient.bilevel import forward, gradient, mean_loss
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate, apply_update, as_optimiser
+from ..optimiser.optimiser import apply_update, as_optimiser
 from ..trees import norm
-from ..types import ApplyFn, Batch, TaskLoss, Tensors
+from ..types import ApplyFn, Batch, Rate, TaskLoss, Tensors
 from .batches import as_batch
 from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 from .guard import copies, in_transform, no_writes
@@ -30,7 +29,7 @@ def base_step(
     inner: Optimiser,
     inner_lr: Rate | None = None,
 ) -> tuple[Tensors, Carry, Info]:
-    """One gradient step on a fixed loss.
+    """Takes one gradient step of theta on a fixed loss.
 
         theta' = theta - alpha grad_theta loss(y, f_theta(x))
 
@@ -40,16 +39,16 @@ def base_step(
             `[x, y]` of a `DataLoader`.
         carry: from the step before; fresh when omitted.
         apply_fn, inner, inner_lr: as in `lfl.meta_step`.
-        loss: what is descended, `loss(outputs, targets) -> [batch]`: the task's own, or
-            `functools.partial(loss_fn, phi)` for a learned loss that stays fixed.
-        task_loss: what is reported beside it, on the same outputs.
+        loss: the loss to descend, `loss(outputs, targets) -> [batch]`: the task's own, or
+            `functools.partial(loss_fn, phi)` for a learned loss with a fixed phi.
+        task_loss: a second loss that is reported in `info.outer_loss`, on the same outputs.
 
     Returns:
         `theta`, `carry` and `info` after the step.
 
     Raises:
         UserError: a batch in another form, no optimiser, no trainable parameter; theta or the batch is written to in
-            place; what the model and losses raise.
+            place; and whatever the model and losses raise.
 
     Example:
         >>> import torch, lfl
@@ -77,6 +76,6 @@ def base_step(
 
     with no_writes(theta, [given]) if eager else nullcontext():
         grads, (value, reported, buffers) = gradient(objective, theta)
-        new_theta, slots = apply_update(inner, grads, carry.inner, theta, inner_lr)
+        new_theta, state = apply_update(inner, grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))
-    return new_theta, Carry(slots, carry.outer, buffers), info
+    return new_theta, Carry(state, carry.outer, buffers), info

@@ -1,4 +1,4 @@
-"""The batches that a step is given: one, or several for a horizon of steps."""
+"""The forms of a batch: one batch, or a list of several for a horizon of steps; and checks of them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +15,14 @@ FORMS = "(x, y), (x, y, masks) or (x, y, seed)"
 
 
 def as_batch(name: str, given: Any) -> Batch:
-    """One batch as a tuple; a list `[x, y]`, as a `DataLoader` gives, is one too.
+    """Returns one batch as a tuple; a list `[x, y]`, as a `DataLoader` gives, is one batch too.
 
     Args:
         name: of the argument.
-        given: what was given for it.
+        given: the argument's value.
 
     Raises:
-        UserError: it is no batch; it has a seed, and the caller is compiled or vmapped.
+        UserError: it is not a batch; it has a seed, and the caller is compiled or vmapped.
     """
     if not isinstance(given, (tuple, list)):
         keys = f" of {', '.join(map(str, given))}" if isinstance(given, dict) else ""
@@ -41,12 +41,12 @@ def as_batch(name: str, given: Any) -> Batch:
 
 
 def as_batches(name: str, given: Any) -> list[Batch]:
-    """The train batches of a step: of one batch, or of a list of batches.
+    """Returns the train batches of a step as a list, from one batch or a list of batches.
 
-    A list whose first entry is no tuple or list is one batch.
+    A list whose first entry is neither tuple nor list is one batch.
 
     Raises:
-        UserError: there is none, or what `as_batch` raises.
+        UserError: the list is empty, or as `as_batch`.
     """
     if not isinstance(given, list):
         return [as_batch(name, given)]
@@ -65,10 +65,10 @@ def as_batches(name: str, given: Any) -> list[Batch]:
 
 
 def first_examples(batches_tr: Sequence[Batch], batch_val: Batch, count: int) -> Batch:
-    """The validation batch cut to its first examples.
+    """Returns the first `count` examples of the validation batch.
 
     Raises:
-        UserError: a train batch that is to be cut too has a seed, from which part of a batch draws other numbers.
+        UserError: a train batch that will be cut too has a seed, from which part of a batch draws other numbers.
     """
     if count < 1:
         raise UserError(f"meta_batch_size must be at least 1, got {count}.")

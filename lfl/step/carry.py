@@ -1,27 +1,27 @@
-"""What a step hands to the next one, and what it tells about itself."""
+"""`Carry`, the state that a step passes to the next one; and `Info`, its diagnostics."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import as_optimiser
-from ..types import ApplyFn, Tensors
+from ..types import ApplyFn, Tensors, Tree
 
 NO_PARAMETER = "theta is empty: the model has no trainable parameter; set requires_grad where it should learn."
 
 
 class Carry(NamedTuple):
-    """What the next step needs beside theta and phi.
+    """The state that the next step needs besides theta and phi.
 
     Args:
-        inner: slots of theta's optimiser.
-        outer: slots of phi's optimiser.
+        inner: state of theta's optimiser.
+        outer: state of phi's optimiser.
         buffers: the model's buffers.
     """
 
-    inner: Any
-    outer: Any
+    inner: Tree
+    outer: Tree
     buffers: Tensors
 
 
@@ -33,7 +33,7 @@ class Info(NamedTuple):
         outer_loss: mean task loss: after the step on the validation batch where phi is learned, else on the
             train batch before the step.
         theta_grad_norm: Euclidean norm of the gradient of theta.
-        phi_grad_norm: the same of phi; 0 where phi is not learned.
+        phi_grad_norm: Euclidean norm of the gradient of phi; 0 where phi is not learned.
     """
 
     inner_loss: torch.Tensor
@@ -43,9 +43,27 @@ class Info(NamedTuple):
 
 
 def fresh_carry(
-    theta: Tensors, phi: Any, *, apply_fn: ApplyFn, inner: Optimiser, outer: Optimiser | None = None
+    theta: Tensors, phi: Tree, *, apply_fn: ApplyFn, inner: Optimiser, outer: Optimiser | None = None
 ) -> Carry:
-    """The carry of a run's first step: empty slots, and the model's own buffers."""
+    """Makes the carry of a run's first step: fresh optimiser states, and the model's own buffers.
+
+    Args:
+        theta, phi: parameters of the model and of the learned loss; phi is not used without `outer`.
+        apply_fn: the model.
+        inner, outer: optimisers of theta and of phi; without `outer` phi's part of the carry is empty.
+
+    Returns:
+        A `Carry`.
+
+    Raises:
+        UserError: no optimiser.
+
+    Example:
+        >>> import torch, lfl
+        >>> theta, _, apply_fn = lfl.functional(torch.nn.Linear(2, 1))
+        >>> lfl.fresh_carry(theta, None, apply_fn=apply_fn, inner=lfl.sgd(0.1))
+        Carry(inner={}, outer={}, buffers={})
+    """
     buffers = dict(getattr(apply_fn, "buffers", {}))
     inner = as_optimiser("inner", inner)
     outer = None if outer is None else as_optimiser("outer", outer)

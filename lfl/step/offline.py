@@ -1,54 +1,54 @@
-"""One step of the offline initialisation: phi learns from short runs that all start again at theta_0."""
+"""One step of the offline initialisation: phi learns from a short run of theta that starts at theta_0."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
-from ..optimiser.optimiser import Rate, as_optimiser
-from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors
+from ..optimiser.optimiser import apply_update, as_optimiser
+from ..types import ApplyFn, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
 from .batches import as_batch, as_batches
 from .carry import Carry, Info
-from .lookahead import lookahead_step
+from .meta import through_horizon
 
 
 def offline_step(
     theta_0: Tensors,
-    phi: Any,
+    phi: Tree,
     batches_tr: Sequence[Any],
     batch_val: Batch | list[Any],
-    outer_state: Any = None,
+    outer_state: Tree = None,
     *,
     apply_fn: ApplyFn,
     loss_fn: LossFn,
     task_loss: TaskLoss,
     inner: Optimiser,
     outer: Optimiser,
-    inner_lr: Rate | Callable[[Any], Rate] | None = None,
+    inner_lr: Rate | RateOfPhi | None = None,
     outer_lr: Rate | None = None,
     hypergradient: str | Hypergradient = "auto",
-) -> tuple[Any, Any, Info]:
-    """One step of the offline initialisation (ML3's meta-training).
+) -> tuple[Tree, Tree, Info]:
+    """Takes one step of phi in the offline initialisation (ML3's meta-training).
 
         theta_k+1 = theta_k - alpha grad_theta M_phi(theta_k)      k = 0 .. S_inner-1, one train batch each
         phi'      = phi     - eta   grad_phi   L_T(theta_S_inner(phi))
 
     Args:
-        theta_0: where the inner steps start; the caller redraws it at each step, or keeps it. (Offline steps that go on
-            from one another are those of `lfl.meta_step`.)
+        theta_0: where the inner steps start; the caller draws it anew for each step, or keeps it. (For offline steps
+            that continue from one another use `lfl.meta_step`.)
         phi: parameters of the learned loss.
         batches_tr: S_inner train batches, each in a form that `lfl.meta_step` takes. A single batch, `(x, y)` or the
             `[x, y]` of a `DataLoader`, is one inner step.
         batch_val: the validation batch.
-        outer_state: slots of phi's optimiser from the step before; empty when omitted.
+        outer_state: state of phi's optimiser from the step before; fresh when omitted.
         apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr, hypergradient: as in `lfl.meta_step`.
-            Theta's slots and the model's buffers start afresh at each call.
+            The state of theta's optimiser and the model's buffers start fresh at each call.
 
     Returns:
-        `phi`, `outer_state` and `info`; the theta that was reached is thrown away.
+        `phi`, `outer_state` and `info`; the theta after the inner steps is discarded.
 
     Raises:
-        UserError: there is no train batch, or what `lfl.meta_step` raises.
+        UserError: there is no train batch, or as `lfl.meta_step`.
 
     Warns:
         ZeroGradientWarning: at an eager step without `outer_state`, where the gradient of phi is exactly 0.
@@ -68,24 +68,24 @@ def offline_step(
     Source: Raymond et al. (2025), Algorithm 1; Bechtle et al. (2021).
     """
     batches = as_batches("batches_tr", list(batches_tr) if isinstance(batches_tr, tuple) else batches_tr)
-    inner = as_optimiser("inner", inner)
+    valid = as_batch("batch_val", batch_val)
+    inner, outer = as_optimiser("inner", inner, inner_lr), as_optimiser("outer", outer, outer_lr)
     carry = None
     if outer_state is not None:
-        buffers = dict(getattr(apply_fn, "buffers", {}))
-        carry = Carry(inner.init(theta_0), outer_state, buffers)
-    _, phi, carry, info = lookahead_step(
+        carry = Carry(inner.init(theta_0), outer_state, dict(getattr(apply_fn, "buffers", {})))
+    grads, _, info = through_horizon(
         theta_0,
         phi,
         batches,
-        as_batch("batch_val", batch_val),
+        valid,
         carry,
         apply_fn=apply_fn,
         loss_fn=loss_fn,
         task_loss=task_loss,
         inner=inner,
-        outer=outer,
         inner_lr=inner_lr,
-        outer_lr=outer_lr,
         hypergradient=hypergradient,
     )
-    return phi, carry.outer, info
+    outer_state = outer.init(phi) if carry is None else carry.outer
+    phi, outer_state = apply_update(outer, grads, outer_state, phi, outer_lr)
+    return phi, outer_state, info

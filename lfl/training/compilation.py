@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..hypergradient import Hypergradient, Pieces
+from ..hypergradient import Hypergradient, Stages
 from ..trees import map_tree
 from ..types import Tensors
 
@@ -113,9 +113,9 @@ def _guards_on_arguments(guards: Any) -> list[bool]:
     return [guard.guard_type not in CODE_GUARDS for guard in guards]
 
 
-def compiled_pieces(form: Hypergradient, device: torch.device) -> Hypergradient:
+def compiled_pieces(form: Callable[..., Any], device: torch.device) -> Hypergradient:
     """A form of passes with each compiled for itself: compiling does not grow with the number of steps."""
-    return partial(form, pieces=Pieces(*(_with_keywords(piece, device) for piece in Pieces())))
+    return partial(form, stages=Stages(*(_with_keywords(stage, device) for stage in Stages())))
 
 
 def _with_keywords(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:

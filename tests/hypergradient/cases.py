@@ -51,7 +51,7 @@ def make_case(
     held: str = "loss",
     module: nn.Module | None = None,
 ) -> Case:
-    """A small problem in mid-run: optimiser slots filled by two steps, running statistics moved."""
+    """A small problem in mid-run: optimiser states filled by two steps, running statistics moved."""
     g = generator(0, f"{model} {kind}")
     width, task_loss = KINDS[kind]
     if module is None:

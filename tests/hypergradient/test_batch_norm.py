@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lfl.hypergradient.batch_norm import FewPasses
+from lfl.hypergradient.directional import FastBatchNorm
 
 C = 5
 SHAPES = [(7, C), (4, C, 3), (4, C, 3, 2), (2, C, 3, 2, 2)]
@@ -17,7 +17,7 @@ def drawn(*shapes: tuple[int, ...]) -> list[torch.Tensor]:
 
 
 def both_ways(function, primals, tangents):
-    with FewPasses():
+    with FastBatchNorm():
         ours = torch.func.jvp(function, primals, tangents)
     torchs = torch.func.jvp(function, primals, tangents)
     for a, b in zip(ours, torchs, strict=True):
@@ -50,7 +50,7 @@ def test_layers_and_their_running_statistics(layer: torch.nn.Module, training: b
         out = torch.func.functional_call(layer, (dict(layer.named_parameters()), buffers), (x * x,))
         return out, buffers["running_mean"], buffers["running_var"]
 
-    with FewPasses():
+    with FastBatchNorm():
         ours = torch.func.jvp(function, (x,), (dx,))
     torchs = torch.func.jvp(function, (x,), (dx,))
     torch.testing.assert_close(ours[0], torchs[0], rtol=1e-12, atol=1e-12)
@@ -63,7 +63,7 @@ def test_it_maps_over_seeds() -> None:
     def one(x, weight, dx, dweight):
         return torch.func.jvp(lambda x, w: F.batch_norm(x, None, None, w, None, True), (x, weight), (dx, dweight))
 
-    with FewPasses():
+    with FastBatchNorm():
         ours = torch.func.vmap(one)(x, weight, dx, dweight)
     for i in range(3):
         for a, b in zip(ours, one(x[i], weight[i], dx[i], dweight[i]), strict=True):
@@ -78,14 +78,14 @@ def test_reverse_mode_within_and_around_it_is_left_to_torch() -> None:
 
     both_ways(torch.func.grad(loss), (x,), (dx,))
     slope = torch.func.grad(lambda x: torch.func.jvp(loss, (x,), (dx,))[1])
-    with FewPasses():
+    with FastBatchNorm():
         ours = slope(x)
     torch.testing.assert_close(ours, slope(x), rtol=1e-12, atol=1e-12)
 
 
 def test_one_value_a_channel_is_torchs_error() -> None:
     x = torch.ones(1, C)
-    with FewPasses(), pytest.raises(ValueError, match="more than 1 value per channel"):
+    with FastBatchNorm(), pytest.raises(ValueError, match="more than 1 value per channel"):
         torch.func.jvp(lambda x: F.batch_norm(x, None, None, None, None, True), (x,), (x,))
 
 
@@ -115,7 +115,7 @@ def test_it_takes_a_third_of_the_passes() -> None:
             torch.func.jvp(lambda x, w, b: F.batch_norm(x, None, None, w, b, True), args, args)
         return counter.count
 
-    with FewPasses():
+    with FastBatchNorm():
         ours = passes()
     assert ours == 7
     assert passes() >= 2.5 * ours

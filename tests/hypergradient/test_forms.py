@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 import lfl
-from lfl.hypergradient import Pieces, finite_difference, mixed, resolve, unroll
+from lfl.hypergradient import Stages, finite_difference, mixed, resolve, unroll
 from lfl.randomness import generator
 
 from .cases import HELD, KINDS, MODELS, OPTIMISERS, Case, assert_close, form, make_case, phi_gradient
@@ -59,12 +59,12 @@ def test_every_form_compiled_equals_the_reference(model: str, optimiser: str, nu
     reference = eager(unroll, case, num_steps)
     torch._dynamo.reset()
     whole = partial(torch.compile, fullgraph=True, backend="eager")
-    pieces = Pieces(*map(whole, Pieces()))
+    stages = Stages(*map(whole, Stages()))
     for name, function in FORMS.items():
         if function is unroll or num_steps == 1:
             found = whole(form(function, case, num_steps))(case.theta, case.phi, case.carry)
         else:
-            found = eager(partial(function, pieces=pieces), case, num_steps)
+            found = eager(partial(function, stages=stages), case, num_steps)
         assert_close(found, reference, RTOL[name])
 
 
@@ -116,11 +116,86 @@ def test_a_form_of_ones_own() -> None:
 
 
 def test_unknown_forms_are_named() -> None:
-    with pytest.raises(lfl.UserError, match="in lowered precision"):
-        resolve("mixed", {}, num_steps=1, lowered=True)
-    assert resolve("auto", {}, num_steps=3, lowered=True) == [unroll]
     case = make_case("plain", "sgd", "regression", torch.float64)
     with pytest.raises(lfl.UserError, match="choose one of: auto, unroll, mixed"):
         phi_gradient(case, "magic")
-    with pytest.raises(lfl.UserError, match="part of a batch"):
-        lfl.meta_step(*case[1:6], **case.kwargs, hypergradient="unroll", meta_batch_size=3)
+
+
+GIVEN = {
+    "unroll": unroll,
+    "mixed": mixed,
+    "finite-difference": finite_difference,
+    "implicit": lfl.implicit("cg", num_terms=3),
+}
+"""The forms as functions, which are checked like their names."""
+
+
+@pytest.mark.parametrize("given", [*GIVEN, *GIVEN.values(), partial(mixed, stages=Stages()), partial(partial(unroll))])
+def test_what_forms_cannot_do_is_refused_by_name_and_as_functions(given: Any) -> None:
+    case = make_case("plain", "sgd", "regression", torch.float64)
+    name = given if isinstance(given, str) else resolved_name(given)
+    step = partial(lfl.meta_step, *case[1:6], **case.kwargs, hypergradient=given, meta_batch_size=3)
+    if name in ("mixed", "finite-difference"):
+        step()
+    else:
+        with pytest.raises(
+            lfl.UserError, match=f"'{name}' does not work on part of a batch .* choose 'mixed' or 'finite-difference'"
+        ):
+            step()
+    if name == "unroll":
+        assert resolve(given, {}, num_steps=1, lowered=True)[0] in (unroll, given)
+    else:
+        with pytest.raises(lfl.UserError, match=f"'{name}' does not work in lowered precision; choose 'unroll'"):
+            resolve(given, {}, num_steps=1, lowered=True)
+
+
+def resolved_name(given: Any) -> str:
+    function = given
+    while isinstance(function, partial) and function not in GIVEN.values():
+        function = function.func
+    return next(name for name, form in GIVEN.items() if form is function)
+
+
+def test_auto_in_lowered_precision_and_on_part_of_a_batch() -> None:
+    assert resolve("auto", {}, num_steps=3, lowered=True) == [unroll]
+    (form,) = resolve("auto", {}, num_steps=1, meta_batch_size=3)
+    assert (form.func, form.keywords) == (mixed, {"meta_batch_size": 3})
+
+
+@pytest.mark.parametrize("given", ["mixed", mixed, partial(mixed, stages=Stages()), lfl.implicit()])
+def test_a_compiled_custom_function_is_refused_where_forward_mode_loses_its_derivative(given: Any) -> None:
+    def refused(t: torch.Tensor) -> torch.Tensor:
+        try:
+            resolve(given, {}, num_steps=1, custom=True)
+        except lfl.UserError:
+            return t + 1
+        return t
+
+    torch._dynamo.reset()
+    assert torch.compile(refused, fullgraph=True, backend="eager")(torch.zeros(())) == 1.0
+    assert refused(torch.zeros(())) == 0.0  # eagerly it is right
+
+
+def test_part_of_a_batch_for_a_form_of_ones_own() -> None:
+    """Given to a form that has the argument, else refused in words."""
+    case = make_case("plain", "sgd", "regression", torch.float64)
+    step = partial(lfl.meta_step, *case[1:6], **case.kwargs, meta_batch_size=3)
+
+    def whole(problem: Any, theta: Any, phi: Any, tr: Any, val: Any, state: Any, buffers: Any) -> Any:
+        return mixed(problem, theta, phi, tr, val, state, buffers)
+
+    def part(*args: Any, meta_batch_size: int | None = None) -> Any:
+        return mixed(*args, meta_batch_size=meta_batch_size)
+
+    with pytest.raises(lfl.UserError, match="takes whole batches: give it a keyword argument meta_batch_size"):
+        step(hypergradient=whole)
+    assert_close(step(hypergradient=part)[2].outer, step(hypergradient="mixed")[2].outer)
+
+
+def test_forms_as_functions_compile() -> None:
+    case = make_case("plain", "sgd", "regression", torch.float64)
+    torch._dynamo.reset()
+    for function in (mixed, finite_difference, lfl.implicit(num_terms=2)):
+        step = partial(phi_gradient, hypergradient=function)
+        compiled = torch.compile(step, fullgraph=True, backend="eager")
+        assert_close(compiled(case), step(case))

@@ -12,7 +12,7 @@ import lfl
 from lfl.hypergradient import gradient
 
 from .cases import double_backward
-from .test_constants import RATE, gradient_by, problem
+from .test_directional import RATE, gradient_by, problem
 
 
 class Cayley(nn.Module):

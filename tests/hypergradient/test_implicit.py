@@ -82,8 +82,15 @@ def test_damping_is_added_to_the_curvature(at_minimum: Any) -> None:
 def test_misuse_is_named() -> None:
     with pytest.raises(lfl.UserError, match="solver"):
         lfl.implicit("newton")
-    with pytest.raises(lfl.UserError, match="num_terms >= 1"):
-        lfl.implicit(num_terms=0)
+    for num_terms in (0, 2.5):
+        with pytest.raises(lfl.UserError, match=f"num_terms >= 1, got {num_terms}"):
+            lfl.implicit(num_terms=num_terms)
+    for rate in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(lfl.UserError, match=f"a finite rate above 0, got {rate}"):
+            lfl.implicit(rate=rate)
+    for damping in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(lfl.UserError, match=f"a finite damping of at least 0, got {damping}"):
+            lfl.implicit(damping=damping)
     case = make_case("plain", "sgd", "classification", torch.float64, held="rate")
-    with pytest.raises(lfl.UserError, match="no gradient"):
+    with pytest.raises(lfl.UserError, match="no gradient of a learning rate"):
         phi_gradient(case, "implicit")

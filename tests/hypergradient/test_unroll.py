@@ -24,7 +24,7 @@ def relative_error(found: dict[str, torch.Tensor], expected: dict[str, torch.Ten
 
 
 def higher_gradient(case: Case) -> dict[str, torch.Tensor]:
-    """One differentiable step by `higher`, from the same parameters, slots, statistics and masks."""
+    """One differentiable step by `higher`, from the same parameters, optimiser state, statistics and masks."""
     phi = {name: weight.clone().requires_grad_() for name, weight in case.phi.items()}
     module = with_given_masks(case)
     module.load_state_dict({**case.theta, **case.carry.buffers}, strict=True)
@@ -64,23 +64,23 @@ def set_masks(module: nn.Module, masks: list[Any]) -> None:
 
 
 def torch_optimiser(case: Case, module: nn.Module) -> torch.optim.Optimizer:
-    """`torch.optim`'s optimiser of the same settings with the same slots."""
-    slots = case.carry.inner
+    """`torch.optim`'s optimiser of the same settings with the same state."""
+    state = case.carry.inner
     parameters = list(module.parameters())
-    if isinstance(slots, AdamState):
+    if isinstance(state, AdamState):
         # higher adds eps to the uncorrected root, as torch.optim did in 2019: hand it the eps that amounts to ours.
-        eps = 1e-8 * (1.0 - 0.999 ** (int(slots.num_updates) + 1)) ** 0.5
+        eps = 1e-8 * (1.0 - 0.999 ** (int(state.num_updates) + 1)) ** 0.5
         optimiser: torch.optim.Optimizer = torch.optim.Adam(parameters, lr=0.05, eps=eps)
         for name, p in module.named_parameters():
             optimiser.state[p] = {
-                "step": int(slots.num_updates),
-                "exp_avg": slots.mean[name].clone(),
-                "exp_avg_sq": slots.square[name].clone(),
+                "step": int(state.num_updates),
+                "exp_avg": state.mean[name].clone(),
+                "exp_avg_sq": state.square[name].clone(),
             }
-    elif slots:
+    elif state:
         optimiser = torch.optim.SGD(parameters, lr=0.2, momentum=0.9, nesterov=True, weight_decay=0.05)
         for name, p in module.named_parameters():
-            optimiser.state[p] = {"momentum_buffer": slots[name].clone()}
+            optimiser.state[p] = {"momentum_buffer": state[name].clone()}
     else:
         optimiser = torch.optim.SGD(parameters, lr=0.3)
     return optimiser

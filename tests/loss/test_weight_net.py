@@ -30,7 +30,7 @@ def test_through_several_steps_both_exact_forms_leave_out_the_same() -> None:
 def test_a_finite_difference_through_several_steps_refuses_the_constant() -> None:
     phi, loss_fn = lfl.weight_net("classification", generator=generator(0, "phi"))
     phi = {name: t.double() for name, t in phi.items()}
-    with pytest.raises(lfl.UserError, match="the model or the loss takes values for constants"):
+    with pytest.raises(lfl.UserError, match="the model or the loss treats values as constants"):
         hypergradient("finite-difference", phi, loss_fn, "classification", 2)
     one, other = (hypergradient(form, phi, loss_fn, "classification") for form in ("finite-difference", "mixed"))
     for name in phi:

@@ -1,11 +1,14 @@
-"""The checks around a step: they see what they are for, and stand aside inside transforms."""
+"""The checks around a step: they see what they are for, and stand aside inside transforms; phi that cannot move."""
 
+import warnings
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import lfl
+from lfl.randomness import generator
 from lfl.step.guard import in_transform, no_random_draws, no_writes
 
 
@@ -29,13 +32,13 @@ def test_a_write_in_place_is_seen_and_named() -> None:
 def test_transforms_are_recognised() -> None:
     seen: list[bool] = []
 
-    def look(x: torch.Tensor) -> torch.Tensor:
+    def record(x: torch.Tensor) -> torch.Tensor:
         seen.append(in_transform())
         return x.sum()
 
-    look(torch.zeros(1))
-    torch.func.grad(look)(torch.zeros(1))
-    torch.func.vmap(look)(torch.zeros(1, 1))
+    record(torch.zeros(1))
+    torch.func.grad(record)(torch.zeros(1))
+    torch.func.vmap(record)(torch.zeros(1, 1))
     assert seen == [False, True, True]
 
 
@@ -147,3 +150,65 @@ def test_a_base_step_refuses_writes() -> None:
     with pytest.raises(lfl.UserError, match=r"theta\['line.weight'\] is written to in place"):
         lfl.base_step(theta, batch, apply_fn=apply_fn, loss=loss, task_loss=loss, inner=lfl.sgd(0.1))
     assert torch.equal(theta["line.weight"], weight)
+
+
+def sign(lr: float) -> lfl.Optimiser:
+    return lfl.Optimiser(
+        lambda theta: {},
+        lambda grads, state, theta, lr_=None: ({n: p - lr * grads[n].sign() for n, p in theta.items()}, state),
+    )
+
+
+def undifferentiated(lr: float) -> lfl.Optimiser:
+    def update(grads: Any, state: Any, theta: Any, lr_: Any = None) -> Any:
+        with torch.no_grad():
+            return {n: p - lr * grads[n] for n, p in theta.items()}, state
+
+    return lfl.Optimiser(lambda theta: {}, update)
+
+
+def learning_step(
+    form: str, classes: int = 3, inner: Any = None, dead: bool = False, offline: bool = False, **more: Any
+) -> Any:
+    g = generator(0, "zero")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theta, _, apply_fn = lfl.functional(nn.Linear(4, classes))
+    phi = {"a": torch.tensor(-1.0 if dead else 1.0), "b": torch.tensor(0.5)}
+
+    def loss_fn(phi: Any, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        p = torch.softmax(outputs, -1)
+        return (torch.relu(phi["a"] * p + (0.0 if dead else phi["b"])) - p**2).sum(-1)
+
+    batch = torch.randn(6, 4, generator=g), torch.randint(classes, (6,), generator=g)
+    kwargs = {"apply_fn": apply_fn, "loss_fn": loss_fn, "inner": inner or lfl.sgd(0.1), "outer": lfl.adam(1e-3)}
+    kwargs |= {"task_loss": lambda outputs, y: outputs.square().sum(-1), "hypergradient": form} | more
+    if offline:
+        return lfl.offline_step(theta, phi, [batch], batch, **kwargs)
+    return lfl.meta_step(theta, phi, batch, batch, **kwargs)
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize("form", ["unroll", "mixed"])
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ({"inner": sign(0.1)}, "the sign of the gradient"),
+        ({"inner": undifferentiated(0.1)}, r"under torch\.no_grad"),
+        ({"classes": 1}, "with one output and class ids a softmax is always 1"),
+        ({"dead": True}, "dead ReLU units"),
+    ],
+    ids=["sign", "no_grad", "one logit", "dead units"],
+)
+def test_the_causes_are_named(cause: dict[str, Any], words: str, form: str, offline: bool) -> None:
+    with pytest.warns(lfl.ZeroGradientWarning, match=words) as caught:
+        learning_step(form, offline=offline, **cause)
+    assert caught[0].filename == __file__
+
+
+def test_a_step_that_moves_phi_is_silent_and_so_are_later_ones() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        *_, carry, info = learning_step("mixed")
+        assert float(info.phi_grad_norm) > 0.0
+        learning_step("mixed", inner=sign(0.1), carry=carry._replace(inner={}))

@@ -1,4 +1,4 @@
-"""A pass over a batch: noise from a seed, and outputs that are no tensor, against plain autograd on a deep copy."""
+"""A pass over a batch: noise from a seed, and outputs that are not a tensor, against plain autograd on a deep copy."""
 
 import copy
 from collections.abc import Callable

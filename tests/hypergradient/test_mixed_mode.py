@@ -1,4 +1,4 @@
-"""The backward pass over stored steps: what it leaves out, and parts of batches."""
+"""The backward pass over stored steps: passes that it saves, and parts of batches."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_a_part_as_large_as_the_batch_is_the_whole(model: str) -> None:
 
 
 def test_the_mean_over_parts_is_the_whole_without_batch_norm() -> None:
-    """Each half of the train batch in turn, judged on one valid example: the estimate has no bias."""
+    """Each half of the train batch in turn, evaluated on one valid example: the estimate has no bias."""
     case = make_case("dropout", "sgd", "classification", torch.float64)
     case = case._replace(batch_val=tree_map(lambda t: t[:1], case.batch_val))
     size = len(case.batch_tr[1]) // 2

@@ -1,4 +1,4 @@
-"""Values that a model takes for constants: forward mode agrees with autograd, a finite difference refuses."""
+"""Values that a model treats as constants: forward mode agrees with autograd, a finite difference refuses."""
 
 from typing import Any
 
@@ -152,7 +152,7 @@ def test_the_caller_may_have_switched_gradients_off() -> None:
 @pytest.mark.parametrize("model", [Scaled, MovingAverage, Detached])
 def test_a_finite_difference_refuses_constants(model: type[nn.Module]) -> None:
     module, phi, loss_fn, batches = problem(model)
-    with pytest.raises(lfl.UserError, match=r"takes values for constants.*choose hypergradient='mixed'"):
+    with pytest.raises(lfl.UserError, match=r"treats values as constants.*choose hypergradient='mixed'"):
         gradient_by("finite-difference", module, phi, loss_fn, batches, 1)
 
 
