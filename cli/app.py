@@ -3,11 +3,12 @@
 import itertools
 import os
 import platform
+import re
 import sys
 import sysconfig
 import traceback
 import warnings
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,6 +136,10 @@ def _words(error: Exception) -> str:
     text = _safe(" ".join(str(error).split()))
     if hasattr(error, "exit_status"):
         return text
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _required():
+        from lfl.errors import missing_package
+
+        return str(missing_package("this command", error))
     if _out_of_memory(error):
         return f"out of memory ({text[:120]}); lower --batch-size or choose a smaller --model"
     if isinstance(error, OSError):
@@ -148,6 +153,12 @@ def _words(error: Exception) -> str:
         f"unexpected {named} in lfl {_safe(command)} (lfl {version('lfl')}, Python {platform.python_version()}); "
         f"please report this line with what lfl {DEBUG} shows"
     )
+
+
+def _required() -> set[str]:
+    """The modules of the packages that lfl requires: one may be missing where it was installed without them."""
+    names = {re.split(r"[^\w-]", line, maxsplit=1)[0].lower() for line in requires("lfl") or []}
+    return names | {{"scikit-learn": "sklearn", "pillow": "PIL"}.get(name, name) for name in names}
 
 
 def _safe(text: str) -> str:

@@ -4,6 +4,7 @@ A name is imported when it is first used, so that `import lfl` is quick, and nee
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .version import VERSION
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from .data.arrays import Range, Scale, Split
     from .data.augment import Augmentation
     from .data.table import Column
-    from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradientWarning
+    from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .handover import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
     from .loss import (
@@ -70,6 +71,7 @@ __all__ = [
     "LflError",
     "LossFn",
     "MaskSpec",
+    "MissingPackage",
     "NotDifferentiable",
     "Optimiser",
     "PureModule",
@@ -128,21 +130,26 @@ _MODULES = (
 )
 """Where the names are; those that need fewest packages come first."""
 
-_PACKAGES = ("data", "handover", "hypergradient", "loss", "method", "model", "optimiser", "report", "run", "sklearn") + (
-    *("step", "study", "task", "training"),
-)
-
 
 def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
-        return import_module(f".{name}", __name__)
     if name in __all__:
         for module in _MODULES:
-            found = vars(import_module(f".{module}", __name__)).get(name)
+            found = vars(_imported(module, f"lfl.{name}")).get(name)
             if found is not None:
                 globals()[name] = found
                 return found
+    elif not name.startswith("_") and find_spec(f".{name}", __name__) is not None:
+        return _imported(name, f"lfl.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _imported(module: str, wanted: str) -> Any:
+    from .errors import missing_package
+
+    try:
+        return import_module(f".{module}", __name__)
+    except ModuleNotFoundError as error:
+        raise missing_package(wanted, error) from error
 
 
 def __dir__() -> list[str]:

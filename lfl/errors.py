@@ -21,6 +21,10 @@ class Failure(LflError, RuntimeError):
     """The input was valid, but something else failed: a download, a disk, a run that diverged."""
 
 
+class MissingPackage(Failure, ImportError):
+    """A package that only some parts of lfl need is not installed; the message says how to install it."""
+
+
 class Diverged(Failure):
     """A loss or gradient of a run is not finite."""
 
@@ -39,3 +43,19 @@ def reason(error: BaseException) -> str:
     """The first line of an error's message, or its type's name where it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"} | {
+    **dict.fromkeys(["onnx", "onnxscript"], "'lfl[onnx]'"),
+    "tensorboard": "'lfl[tensorboard]'",
+    "distributed": "'lfl[dask]'",
+    "ray": "'lfl[ray]'",
+}
+"""What pip installs a package by, where it is not called by its own name."""
+
+
+def missing_package(what: str, error: ModuleNotFoundError) -> MissingPackage:
+    """Returns the error to raise where `what` needs a package that is not installed."""
+    package = (error.name or str(error)).partition(".")[0]
+    install = DISTRIBUTIONS.get(package, package)
+    return MissingPackage(f"{what} needs the package {package}, which is not installed; pip install {install}.")

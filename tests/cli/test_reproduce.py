@@ -141,7 +141,7 @@ BAD = {
     "task": (["table1", "--rows", "imagenet/mlp"], "unknown task 'imagenet'"),
     "model": (["table1", "--rows", "mnist/gpt"], "unknown model 'gpt'"),
     "no rows": (["table1", "--rows", ""], "--rows wants names with commas between them"),
-    "method": (["table1", "--methods", "maml"], "unknown --method 'maml'"),
+    "method": (["table1", "--methods", "maml"], "unknown method 'maml'"),
     "setting": (["table1", "--methods", "adalfl rate=1"], "unknown setting of adalfl 'rate'"),
     "value": (["table1", "--methods", "adalfl outer_lr=-1"], "--outer-lr must be a finite number"),
     "steps": (["table1", "--steps", "0"], "--steps must be a whole number"),

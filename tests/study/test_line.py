@@ -31,5 +31,5 @@ def test_a_label_is_a_variant(label: str, variant: Variant) -> None:
 
 
 def test_unknown_labels_are_named() -> None:
-    with pytest.raises(lfl.UserError, match="unknown --method 'taylor'"):
+    with pytest.raises(lfl.UserError, match="unknown method 'taylor'"):
         candidates_of("taylor", 0.01)

@@ -26,8 +26,8 @@ def test_values_have_their_settings_types(text: str, method: str, asked: dict) -
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("maml", "unknown --method 'maml'"),
-        ("", "unknown --method ''"),
+        ("maml", "unknown method 'maml'"),
+        ("", "unknown method ''"),
         ("ml3 five", "write it as"),
         ("ml3 inner_stepz=5", "unknown setting of ml3 'inner_stepz'"),
         ("ml3 seed=5", "unknown setting of ml3 'seed'"),

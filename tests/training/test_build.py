@@ -54,10 +54,10 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("task", "name", "got"),
     [
-        (DIGITS, "more", r"\[1, 11\] for one example, but digits wants \[1, 10\], one for each class"),
-        (DIGITS, "fewer", r"\[1, 1\] for one example, but digits wants \[1, 10\]"),
-        (VALUES, "more", r"\[1, 3\] for one example, but values wants \[1, 2\], one for each target column"),
-        (VALUES, "squeezed", r"\[1\] for one example, but values wants \[1, 2\]"),
+        (DIGITS, "more", r"\[1, 11\] for one example, but digits needs \[1, 10\], one for each class"),
+        (DIGITS, "fewer", r"\[1, 1\] for one example, but digits needs \[1, 10\]"),
+        (VALUES, "more", r"\[1, 3\] for one example, but values needs \[1, 2\], one for each target column"),
+        (VALUES, "squeezed", r"\[1\] for one example, but values needs \[1, 2\]"),
     ],
 )
 def test_a_model_of_other_outputs_is_refused(task, name: str, got: str, seeds) -> None:

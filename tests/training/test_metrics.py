@@ -40,7 +40,7 @@ def test_class_ids_out_of_range_and_nothing_that_counts_are_refused() -> None:
     theta, buffers, apply_fn = lfl.functional(torch.nn.Linear(3, 4))
     with pytest.raises(lfl.UserError, match="go from 0 to 3"):
         evaluate(apply_fn, theta, buffers, Split(torch.zeros(2, 3), torch.tensor([0, 4])), ERRORS["classification"])
-    with pytest.raises(lfl.UserError, match="none that counts"):
+    with pytest.raises(lfl.UserError, match="no example counts"):
         evaluate(apply_fn, theta, buffers, Split(torch.zeros(1, 3), torch.tensor([-100])), ERRORS["classification"])
 
 
