@@ -165,7 +165,7 @@ def cross_validated(task: Any, settings: Any) -> tuple[Any, Any, float]:
     import torch
     from sklearn.model_selection import StratifiedKFold
 
-    from lfl.data.arrays import Split
+    from lfl.data.splits import Split
     from lfl.training import spoiled_train
 
     spoiled = spoiled_train(task, settings, settings.seed)

@@ -32,7 +32,7 @@ import torch
 from rivals import BY_HAND, OWN, Rival, Scenario, scenarios
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.loss import HANDCRAFTED
 from lfl.method import Programs, State, plan
 from lfl.task import Task, load_task

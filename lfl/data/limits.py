@@ -5,7 +5,10 @@ import stat
 from pathlib import Path
 
 from ..errors import UserError, reason
-from .words import shown
+from .quoting import shortened
+
+COPIES = 4
+"""Of the arrays, in memory at once while they are split and scaled."""
 
 WITHOUT_MEASURE = 8 * 2**30
 """Bytes taken for free where the system says nothing."""
@@ -21,7 +24,7 @@ def regular_file(path: Path) -> int:
         found = path.stat()
     except (OSError, ValueError) as error:  # a ValueError for a path with a zero byte
         words = getattr(error, "strerror", None) or reason(error)
-        raise UserError(f"cannot read {shown(str(path), 300)} ({words}); give the path of a file.") from error
+        raise UserError(f"cannot read {shortened(str(path), 300)} ({words}); give the path of a file.") from error
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise UserError(f"cannot read {path}: it is {kind}; give the path of a file.")

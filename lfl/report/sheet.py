@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from ..data.words import shown
+from ..data.quoting import shortened
 from ..run.suspects import Ranked, class_names
 from ..text import for_picture
 from .style import new_figure
@@ -58,5 +58,5 @@ def _names(ranked: Ranked, order: torch.Tensor) -> tuple[list[str], list[str]]:
         values = (ranked.task.encoding.range.back(t) for t in (y, rather))
         first, second = ([", ".join(f"{v:.3g}" for v in row) for row in t.tolist()] for t in values)
         return first, second
-    names = [shown(str(name), LONGEST) for name in class_names(ranked.task)]
+    names = [shortened(str(name), LONGEST) for name in class_names(ranked.task)]
     return [names[i] for i in y.tolist()], [names[i] for i in rather.tolist()]

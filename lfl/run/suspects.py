@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..task import TASKS, Task
-from ..task.files import Places, is_file_task, places_of
+from ..task.load import Places, is_file_task, places_of
 from ..text import to_cell
 from ..training import Suspects, is_spoiled, spoiled_train, suspects
 from .load import Run

@@ -9,11 +9,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError
 from ..loss.classes import class_logits
-from ..task.build import FEWEST_VALID
 from ..task.targets import refuse_long_whole
+from ..task.task import FEWEST_VALID
 from ..types import Kind
 from .fit import Fitted, fit, outputs_of
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ..data.arrays import Scale, Split, hold_out, scale_of
+from ..data.scaling import Scale, scale_of
+from ..data.splits import Split, hold_out
 from ..errors import LflError, UserError, one_of
 from ..handover import FixedLoss
 from ..method import METHODS, plan

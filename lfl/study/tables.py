@@ -7,7 +7,7 @@ from ..errors import UserError, one_of
 from ..model import MODELS
 from ..report.published import figures
 from ..task import DEFAULTS, TASKS, Defaults, load_task
-from ..task.files import is_file_task
+from ..task.load import is_file_task
 from .line import TUNED, Line, candidates_of
 
 TABLES = {f"table{n}": n for n in range(1, 8)}

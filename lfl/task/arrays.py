@@ -6,13 +6,11 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError, one_of
-from .build import FEWEST_VALID, Held, build_task
-from .defaults import colour_defaults, for_regression
-from .images import PAD
+from .defaults import PAD, Defaults, colour_defaults, for_regression
 from .targets import classes_of, infer_kind, refuse_long_whole, to_array, values_of
-from .task import Defaults, Task
+from .task import FEWEST_VALID, Held, Task, build_task
 
 STEPS = 10_000
 """What is trained for unless more or less is asked for."""

@@ -1,8 +1,27 @@
 """How each named task is trained unless other settings are asked for: known without its data."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from .task import Defaults
+PAD = 4
+"""Pixels around a colour image from which crops are cut."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Published settings of a task: steps are counts, rates are per step."""
+
+    steps: int
+    inner_lr: float
+    batch_size: int = 128
+    init_steps: int = 2500
+    restart_every: int = 1
+    init_lr: float = 1e-3
+    outer_lr: float = 1e-5
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    theta_init: str = "xavier"
+    loss: str = "cross-entropy"
 
 
 def colour_defaults(steps: int) -> Defaults:

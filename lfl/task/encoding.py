@@ -7,8 +7,8 @@ import torch
 from msgspec import Meta, Struct
 
 from ..boundary import converted
-from ..data.arrays import Range, Scale
-from ..data.table import Column
+from ..data.csv_table import Column
+from ..data.scaling import Range, Scale
 from ..errors import UserError, reason
 from ..types import Kind
 

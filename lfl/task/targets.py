@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.numbers import MOST_WHOLE
-from ..data.words import quoted, shown
+from ..data.csv_table import MOST_WHOLE
+from ..data.quoting import quoted, shortened
 from ..errors import UserError, reason
 from ..types import Kind
 
@@ -35,7 +35,7 @@ def to_array(values: Any, what: str) -> np.ndarray:
         raise
     except Exception as error:  # what users hand over raises nearly anything
         raise UserError(
-            f"{what} cannot be read as an array of numbers or words ({shown(reason(error), 200)})."
+            f"{what} cannot be read as an array of numbers or words ({shortened(reason(error), 200)})."
         ) from error
     if array.dtype.kind not in "fiubU":
         raise UserError(f"{what} must be numbers or words, got {array.dtype}; write dates and others as numbers.")

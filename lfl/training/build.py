@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 import torch
 
-from ..data.arrays import Split
-from ..data.augment import Augmentation, Draws, crop_and_flip, draw_crops
-from ..data.batches import draw_rows
+from ..data.augmentation import Augmentation, Draws, crop_and_flip, draw_crops
+from ..data.splits import Split, draw_rows
 from ..errors import UserError
 from ..hypergradient import Hypergradient, finite_difference, mixed
 from ..loss import error_rate, squared_error
@@ -19,7 +18,7 @@ from ..model.dropout import MaskSpec
 from ..optimiser import Optimiser, adam, adamw, clip, sgd
 from ..randomness import generator
 from ..task import Task
-from ..task.spoil import Spoiled, spoil
+from ..task.corruption import Corrupted, corrupt
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .check import working_hypergradient
@@ -239,9 +238,9 @@ def is_spoiled(settings: Settings) -> bool:
     return any(value is not None for value in (settings.label_noise, settings.outliers, settings.imbalance))
 
 
-def spoiled_train(task: Task, settings: Settings, seed: int) -> Spoiled:
+def spoiled_train(task: Task, settings: Settings, seed: int) -> Corrupted:
     """What a run with a seed trains on, on the CPU."""
-    return spoil(
+    return corrupt(
         task,
         label_noise=settings.label_noise,
         outliers=settings.outliers,

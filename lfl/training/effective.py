@@ -2,7 +2,7 @@
 
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..trees import leaves
 from ..types import ApplyFn, TaskLoss, Tensors
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError
 from ..loss import IGNORE_INDEX
 from ..types import ApplyFn, TaskLoss, Tensors

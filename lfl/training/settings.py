@@ -10,7 +10,7 @@ from ..errors import UserError, one_of
 from ..hypergradient import HYPERGRADIENTS
 from ..loss import FROM_BASE
 from ..method import METHODS, train_only
-from ..task.spoil import LABEL_NOISE, OUTLIERS, parse_spoiler
+from ..task.corruption import LABEL_NOISE, OUTLIERS, parse_corruption
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -73,7 +73,7 @@ class Settings:
         valid: the path of clean data of the user's own; None where they are split off train, or in the task's own file.
         valid_size: how many examples are split off train as clean data; None for 10 %.
         eval_split: whether a fourth split is held out of train and looked at like `valid`.
-        label_noise, outliers, imbalance: how train is spoiled, as in `lfl.task.spoil`; None for not at all.
+        label_noise, outliers, imbalance: how train is spoiled, as in `lfl.task.corruption`; None for not at all.
         loss: what is learned as a loss (a representation), or the handcrafted one that the model trains on; or a user's
             own, `"module:function"`.
         base: the handcrafted loss that a learned one starts from, or a user's own, `"module:function"`; None where
@@ -212,7 +212,7 @@ def check_setting(name: str, value: Any) -> None:
     if name in CHOICES:
         one_of(_flag(name), value, CHOICES[name])
     elif name in SPOILERS:
-        parse_spoiler(_flag(name), value, SPOILERS[name])
+        parse_corruption(_flag(name), value, SPOILERS[name])
     elif name == "method":
         one_of("method", value, list(METHODS))
 

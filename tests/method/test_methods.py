@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import lfl
-from lfl.data.batches import draw_rows
+from lfl.data.splits import draw_rows
 from lfl.loss import REPRESENTATIONS
 from lfl.method import METHODS, plan
 from lfl.run import execute, learned_loss_of

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.run import Ranked, agreement, execute, load_run, rank_suspects
 from lfl.run.suspects import to_csv
 from lfl.task import load_task

@@ -3,7 +3,7 @@
 import torch
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.training import effective_rate
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.training import ERRORS, evaluate
 
 

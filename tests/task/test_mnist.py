@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lfl
-from lfl.data.mnist import MD5, mnist
+from lfl.task.mnist import MD5, read_mnist
 
 REAL = Path(os.environ.get("LFL_DATA", "~/.cache/lfl")).expanduser()
 torchvision = pytest.importorskip(
@@ -25,7 +25,7 @@ needs_real = pytest.mark.skipif(
 
 @needs_real
 def test_the_real_files_load_whole() -> None:
-    train, test = mnist(REAL)
+    train, test = read_mnist(REAL)
     assert train.x.shape == (60_000, 1, 28, 28)
     assert test.x.shape == (10_000, 1, 28, 28)
     assert torch.bincount(test.y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -42,7 +42,7 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     content = bytearray(victim.read_bytes())
     victim.write_bytes(content[:-5] if damage == "truncated" else content[:100] + bytes([99]) + content[101:])
     with pytest.raises(lfl.UserError, match=r"t10k-labels-idx1-ubyte is not MNIST's file.*Delete it"):
-        mnist(tmp_path)
+        read_mnist(tmp_path)
 
 
 def test_a_file_of_another_data_set_is_named(tmp_path: Path) -> None:
@@ -51,17 +51,17 @@ def test_a_file_of_another_data_set_is_named(tmp_path: Path) -> None:
     for name in MD5:
         (raw / name).write_bytes(gzip.compress(b"something else"))
     with pytest.raises(lfl.UserError, match="is not MNIST's file"):
-        mnist(tmp_path)
+        read_mnist(tmp_path)
 
 
 def test_without_a_network_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(lfl.Failure, match=r"could not download MNIST .*Check the network"):
-        mnist(tmp_path / "data")
+        read_mnist(tmp_path / "data")
     assert list((tmp_path / "data").rglob("*")) == []
 
 
 def test_a_data_folder_beneath_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(lfl.Failure, match="Check the network and the folder"):
-        mnist(tmp_path / "file" / "data")
+        read_mnist(tmp_path / "file" / "data")

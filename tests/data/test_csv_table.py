@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import lfl
-from lfl.data import table as tables
-from lfl.data.table import Column, encode, inputs_of, read_table, targets_of
+from lfl.data import csv_table as tables
+from lfl.data.csv_table import Column, encode, inputs_of, read_table, targets_of
 
 TABLE = """height,colour,same,weight,grade
 1.5,red,x,10,a

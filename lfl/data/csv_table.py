@@ -1,24 +1,21 @@
 """A user's own table: a line of names, and rows of numbers and words."""
 
 import csv
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import LflError, UserError, reason
-from .limits import check_memory, regular_file
-from .numbers import numbers_of, parsed
-from .words import listed, quoted, shown
+from .limits import COPIES, check_memory, regular_file
+from .quoting import listed, quoted, shortened
 
 BYTES_READ = 15
 """Bytes of memory that a byte of the file takes, as text in columns."""
 
 MOST_SHARED = 10_000
 """Different values that are kept once however often they are written."""
-
-COPIES = 4
-"""Of the inputs, in memory at once while they are split and scaled."""
 
 MOST_WORDS = 1_000
 """Different words that a column may hold, each of them an input."""
@@ -28,6 +25,16 @@ MOST_INPUTS = 100_000
 
 MISSING_TARGET = {"", "?", "#n/a"}
 """What is no class in a column of words, in lower case; `none`, `NA` and `-` may be classes there."""
+
+
+MISSING = {"", "?", "na", "n/a", "n.a.", "#n/a", "nan", "null", "none", "-", "--", "."}
+"""How columns of numbers write that a value is missing, in lower case."""
+
+FEW = 10
+"""A column that holds words and no more different numbers than this is words (0, 1, 2, 3+)."""
+
+MOST_WHOLE = 2**53
+"""Whole numbers up to this one are exact in double precision."""
 
 
 class Column(NamedTuple):
@@ -63,14 +70,14 @@ def read_table(path: Path) -> Table:
                 return _read(path, reader)
             except csv.Error as error:
                 raise UserError(
-                    f"cannot read {path}, line {reader.line_num} ({shown(reason(error), 200)}); "
+                    f"cannot read {path}, line {reader.line_num} ({shortened(reason(error), 200)}); "
                     "give a table of comma-separated values."
                 ) from error
     except LflError:
         raise
     except (OSError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
         raise UserError(
-            f"cannot read {path} ({shown(reason(error), 200)}); give comma-separated values in UTF-8."
+            f"cannot read {path} ({shortened(reason(error), 200)}); give comma-separated values in UTF-8."
         ) from error
 
 
@@ -108,10 +115,68 @@ def _refuse_twins(path: Path, names: list[str]) -> None:
         first[name] = number
 
 
+def numbers_of(table: Table, name: str) -> np.ndarray | None:
+    """A column as numbers, NaN where one is missing; None where it is words.
+
+    It is words where it holds no number, or where at least as many values are words as numbers, or where there are
+    few different numbers.
+
+    Raises:
+        UserError: among more than ten different numbers a few values are none, or a whole number has too many digits.
+    """
+    values = table.columns[name]
+    read = {value: _number(value) for value in dict.fromkeys(values)}
+    count = sum(not math.isnan(read[value] or 0.0) and read[value] is not None for value in values)
+    words = sum(read[value] is None for value in values)
+    if not count:
+        return None
+    if words:
+        if words >= count or sum(number is not None and not math.isnan(number) for number in read.values()) <= FEW:
+            return None
+        row = next(row for row, value in enumerate(values) if read[value] is None)
+        raise UserError(
+            f"{table.at(row)}: {shortened(name)} is {quoted(values[row])}, and {count:,} of {len(values):,} values of "
+            "that column are numbers.\nWrite a number there, or leave it empty; where all are names, put a letter before "
+            "each."
+        )
+    return parsed(table, name)
+
+
+def parsed(table: Table, name: str) -> np.ndarray:
+    """A column of numbers `[rows]` in double precision, NaN where one is missing.
+
+    Raises:
+        UserError: a value is no number, or a whole number that double precision does not hold.
+    """
+    numbers = np.empty(len(table.columns[name]))
+    for row, value in enumerate(table.columns[name]):
+        number = _number(value)
+        if number is None:
+            raise UserError(f"{table.at(row)}: {shortened(name)} is {quoted(value)}, and numbers are wanted there.")
+        if abs(number) >= MOST_WHOLE and value.lstrip("+-").isdigit() and abs(int(value)) > MOST_WHOLE:
+            raise UserError(
+                f"{table.at(row)}: {shortened(name)} is {shortened(value)}, more digits than double precision holds "
+                "(up to 2**53).\nRemove the column where it names rows; where all are names, put a letter before each."
+            )
+        numbers[row] = number
+    return numbers
+
+
+def _number(value: str) -> float | None:
+    """NaN for what is missing, None for what is no finite number; `1_000` is a word, unlike in Python."""
+    if value.lower() in MISSING:
+        return math.nan
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in value else None
+
+
 def inputs_of(table: Table, target: str) -> list[Column]:
     """The columns that `target` is predicted from: all others that are not the same in every row.
 
-    A column is numbers where every value is one or is missing (`lfl.data.numbers`), else words.
+    A column is numbers where every value is one or is missing (`numbers_of`), else words.
 
     Raises:
         UserError: no such target, nothing beside it, a value that is no number among numbers, or too many words.
@@ -144,8 +209,8 @@ def _refuse_absent(table: Table, target: str) -> None:
 def _words(table: Table, name: str, different: list[str]) -> list[str]:
     if len(different) > MOST_WORDS:
         raise UserError(
-            f"{table.path}: {shown(name)} has {len(different):,} different words in {len(table.lines):,} rows, and at "
-            f"most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; else "
+            f"{table.path}: {shortened(name)} has {len(different):,} different words in {len(table.lines):,} rows, "
+            f"and at most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; else "
             "put rare words into one, or write numbers in their place."
         )
     return sorted(different)
@@ -177,7 +242,7 @@ def encode(table: Table, columns: list[Column]) -> np.ndarray:
         known = {word: place + i for i, word in enumerate(words)}
         for row, value in enumerate(table.columns[name]):
             if value not in known:
-                raise UserError(f"{table.at(row)}: {shown(name)} was never {quoted(value)} in training.")
+                raise UserError(f"{table.at(row)}: {shortened(name)} was never {quoted(value)} in training.")
             inputs[row, known[value]] = 1.0
         place += len(words)
     return inputs
@@ -204,6 +269,6 @@ def targets_of(table: Table, target: str, *, words: bool | None = None) -> np.nd
         row = absent.index(True)
         among = "" if numbers is None or not wanted[row] else f" ({quoted(wanted[row])} among numbers)"
         raise UserError(
-            f"{table.at(row)}: {shown(target)} is missing{among}; remove that row, or name a class otherwise."
+            f"{table.at(row)}: {shortened(target)} is missing{among}; remove that row, or name a class otherwise."
         )
     return np.array(wanted) if numbers is None else numbers

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfl.data.words import LONGEST, listed, quoted, shown
+from lfl.data.quoting import LONGEST, listed, quoted, shortened
 
 
 @given(st.text(st.characters(codec=None)))
 def test_any_text_is_short_printable_and_on_one_line(text: str) -> None:
-    seen = shown(text)
+    seen = shortened(text)
     assert seen.isprintable()
     seen.encode()
     assert len(seen) <= 10 * LONGEST

@@ -1,16 +1,18 @@
-"""CIFAR-10, CIFAR-100 and SVHN through torchvision: downloaded once, checked, read without network afterwards."""
+"""The tasks `cifar10`, `cifar100` and `svhn`: colour images through torchvision, downloaded once and checked."""
 
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 
+from ..data.download import downloading, torchvision_datasets
+from ..data.splits import Split
 from ..errors import UserError
-from .arrays import Split
-from .download import downloading, torchvision_datasets
+from .defaults import DEFAULTS, PAD
+from .task import Held, Task, build_task
 
 PARTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "cifar10": ("CIFAR10", {"train": True}, {"train": False}),
@@ -20,8 +22,28 @@ PARTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 """torchvision's class, and its words for the train and the test partition."""
 
 
-def colour_images(name: str, data_dir: Path) -> tuple[Split, Split]:
-    """The original partition, `[n, 3, 32, 32]` with pixels from 0 to 255, and class ids.
+def cifar10(data_dir: Path, **held: Unpack[Held]) -> Task:
+    """32x32 photographs of 10 kinds of things."""
+    return _colour("cifar10", 10, data_dir, **held)
+
+
+def cifar100(data_dir: Path, **held: Unpack[Held]) -> Task:
+    """32x32 photographs of 100 kinds of things."""
+    return _colour("cifar100", 100, data_dir, **held)
+
+
+def svhn(data_dir: Path, **held: Unpack[Held]) -> Task:
+    """32x32 photographs of house numbers; the class is the digit in the middle."""
+    return _colour("svhn", 10, data_dir, **held)
+
+
+def _colour(name: str, num_classes: int, data_dir: Path, **held: Unpack[Held]) -> Task:
+    train, test = read_colour_images(name, data_dir)
+    return build_task(name, "classification", train, test, num_classes, DEFAULTS[name], **held, pad=PAD)
+
+
+def read_colour_images(name: str, data_dir: Path) -> tuple[Split, Split]:
+    """Reads the original partition, `[n, 3, 32, 32]` with pixels from 0 to 255, and class ids.
 
     Args:
         name: `"cifar10"`, `"cifar100"` or `"svhn"`.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import lfl
-from lfl.data.files import read_npz
 from lfl.data.limits import free_memory
+from lfl.data.npz import read_npz
 
 
 def test_arrays_come_back(tmp_path: Path) -> None:

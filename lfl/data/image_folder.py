@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import LflError, UserError, reason
-from .files import COPIES, Arrays
-from .limits import check_memory, regular_file
-from .words import shown
+from .limits import COPIES, check_memory, regular_file
+from .npz import Arrays
+from .quoting import shortened
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp"}
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP")
@@ -90,7 +90,9 @@ def _picture(file: Path) -> np.ndarray:
     except LflError:
         raise
     except Exception as error:  # a damaged picture raises nearly anything
-        raise UserError(f"{file} is no picture that can be read ({shown(reason(error), 200)}); remove it.") from error
+        raise UserError(
+            f"{file} is no picture that can be read ({shortened(reason(error), 200)}); remove it."
+        ) from error
 
 
 def _pixels(picture: Any, file: Path) -> np.ndarray:
@@ -132,7 +134,7 @@ def _deep_colours(file: Path) -> np.ndarray:
     except (ImportError, RuntimeError) as error:
         raise UserError(
             f"{file} has colours in 16 bits, which are read by torchvision, and it does not import "
-            f"({shown(reason(error), 200)}); save it in 8 bits."
+            f"({shortened(reason(error), 200)}); save it in 8 bits."
         ) from error
 
     values = decode_image(str(file), mode="UNCHANGED").permute(1, 2, 0).numpy().astype(np.int64)

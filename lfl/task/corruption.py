@@ -10,7 +10,7 @@ from ..randomness import generator
 from .task import Task
 
 
-class Spoiled(NamedTuple):
+class Corrupted(NamedTuple):
     """What is left of a train split, and its targets.
 
     Args:
@@ -56,7 +56,7 @@ OUTLIERS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Ge
 }
 
 
-def parse_spoiler(flag: str, text: str, known: list[str]) -> tuple[str, float]:
+def parse_corruption(flag: str, text: str, known: list[str]) -> tuple[str, float]:
     """A kind of damage and the share of the rows that suffers it, as one writes it: `symmetric:0.4`.
 
     Raises:
@@ -73,14 +73,14 @@ def parse_spoiler(flag: str, text: str, known: list[str]) -> tuple[str, float]:
     return kind, value
 
 
-def spoil(
+def corrupt(
     task: Task,
     *,
     label_noise: str | None = None,
     outliers: str | None = None,
     imbalance: float | None = None,
     seed: int,
-) -> Spoiled:
+) -> Corrupted:
     """Make the train split of a task worse; valid and test stay as they are.
 
     The rows that suffer are round(share n), drawn without replacement; the same for the same seed, on every machine
@@ -97,7 +97,7 @@ def spoil(
         seed: of the draws.
 
     Returns:
-        The `Spoiled` rows, on the CPU.
+        The `Corrupted` rows, on the CPU.
 
     Raises:
         UserError: what is asked for does not fit the kind of target, or is out of range.
@@ -106,7 +106,7 @@ def spoil(
         >>> from pathlib import Path
         >>> from lfl.task import load_task
         >>> task = load_task("digits", Path("unused"))
-        >>> rows, y, wrong = spoil(task, label_noise="symmetric:0.4", seed=0)
+        >>> rows, y, wrong = corrupt(task, label_noise="symmetric:0.4", seed=0)
         >>> len(rows), int(wrong.sum())
         (1293, 517)
 
@@ -128,17 +128,17 @@ def spoil(
     y = clean[rows]
     wrong = torch.zeros(len(rows), dtype=torch.bool)
     if label_noise is not None:
-        kind, share = parse_spoiler("--label-noise", label_noise, list(LABEL_NOISE))
+        kind, share = parse_corruption("--label-noise", label_noise, list(LABEL_NOISE))
         source = generator(seed, "label noise")
         wrong = _chosen(len(rows), share, source)
         y = y.masked_scatter(wrong, LABEL_NOISE[kind](y[wrong], task.num_outputs, source))
     if outliers is not None:
-        kind, share = parse_spoiler("--outliers", outliers, list(OUTLIERS))
+        kind, share = parse_corruption("--outliers", outliers, list(OUTLIERS))
         source = generator(seed, "outliers")
         wrong = _chosen(len(rows), share, source)
         changed = OUTLIERS[kind](y[wrong], clean.amin(0), clean.amax(0), source)
         y = y.masked_scatter(wrong[:, None], changed)
-    return Spoiled(rows, y, wrong)
+    return Corrupted(rows, y, wrong)
 
 
 def _chosen(count: int, share: float, source: torch.Generator) -> torch.Tensor:

@@ -10,7 +10,7 @@ import scipy.io
 import torch
 
 import lfl
-from lfl.data.images import colour_images
+from lfl.task.cifar_svhn import read_colour_images
 
 torchvision = pytest.importorskip(
     "torchvision",
@@ -47,7 +47,7 @@ def small_cifar(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> np.
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_cifar_has_channels_first(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = small_cifar(name, tmp_path, monkeypatch)
-    train, test = colour_images(name, tmp_path)
+    train, test = read_colour_images(name, tmp_path)
     assert torch.equal(train.x, torch.from_numpy(pixels[:4]).float())
     assert torch.equal(test.x, torch.from_numpy(pixels[4:]).float())
     assert (train.y.tolist(), test.y.tolist()) == ([0, 1, 2, 3], [4, 5])
@@ -61,7 +61,7 @@ def test_svhn_has_ten_as_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         scipy.io.savemat(file, {"X": pixels, "y": np.array([[10], [3]])})
         known[part] = ["http://127.0.0.1:9/", file.name, md5(file)]
     monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", known)
-    train, _ = colour_images("svhn", tmp_path)
+    train, _ = read_colour_images("svhn", tmp_path)
     assert train.y.tolist() == [0, 3]
     assert torch.equal(train.x, torch.from_numpy(pixels.transpose(3, 2, 0, 1).copy()).float())
 
@@ -76,5 +76,5 @@ def test_without_a_network_nothing_half_written_is_left(
         (tmp_path / "cifar-10-batches-py" / "one").write_bytes(b"damaged")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(lfl.Failure, match=r"could not download cifar10 .*Check the network"):
-        colour_images("cifar10", tmp_path)
+        read_colour_images("cifar10", tmp_path)
     assert sorted(tmp_path.rglob("*")) == before

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 import lfl
-from lfl.data.pictures import read_folder
-from lfl.task.files import task_from_files
+from lfl.data.image_folder import read_folder
+from lfl.task.load import task_from_files
 
 
 def picture(path: Path, size: tuple[int, int] = (5, 4), shade: int = 0) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import lfl
 from lfl.task import load_task, task_from_arrays
-from lfl.task.spoil import parse_spoiler, spoil
+from lfl.task.corruption import corrupt, parse_corruption
 
 DIGITS = load_task("digits", Path("unused"))
 VALUES = load_task("diabetes", Path("unused"))
@@ -21,7 +21,7 @@ SHARES = st.floats(0.0, 1.0)
 @given(SEEDS, SHARES)
 @settings(max_examples=30, deadline=None)
 def test_symmetric_noise_changes_that_share_to_other_classes(seed: int, share: float) -> None:
-    rows, y, wrong = spoil(DIGITS, label_noise=f"symmetric:{share}", seed=seed)
+    rows, y, wrong = corrupt(DIGITS, label_noise=f"symmetric:{share}", seed=seed)
     assert torch.equal(rows, torch.arange(len(DIGITS.train.y)))
     assert int(wrong.sum()) == round(share * len(rows))
     assert torch.equal(y != DIGITS.train.y, wrong)
@@ -32,7 +32,7 @@ def test_symmetric_noise_changes_that_share_to_other_classes(seed: int, share: f
 def test_symmetric_noise_is_uniform_over_the_other_classes() -> None:
     counts = torch.zeros(10, 10)
     for seed in range(20):
-        _, y, wrong = spoil(DIGITS, label_noise="symmetric:0.5", seed=seed)
+        _, y, wrong = corrupt(DIGITS, label_noise="symmetric:0.5", seed=seed)
         counts.index_put_((DIGITS.train.y[wrong], y[wrong]), torch.ones(int(wrong.sum())), accumulate=True)
     expected = counts.sum(1, keepdim=True) / 9
     off = ~torch.eye(10, dtype=torch.bool)
@@ -42,15 +42,15 @@ def test_symmetric_noise_is_uniform_over_the_other_classes() -> None:
 
 
 def test_pair_noise_names_the_next_class() -> None:
-    _, y, wrong = spoil(DIGITS, label_noise="pair:0.45", seed=3)
+    _, y, wrong = corrupt(DIGITS, label_noise="pair:0.45", seed=3)
     assert torch.equal(y, torch.where(wrong, (DIGITS.train.y + 1) % 10, DIGITS.train.y))
     assert int(wrong.sum()) == round(0.45 * len(y))
 
 
 def test_outliers() -> None:
-    _, y, wrong = spoil(VALUES, outliers="shift:0.3", seed=3)
+    _, y, wrong = corrupt(VALUES, outliers="shift:0.3", seed=3)
     assert torch.allclose(y - VALUES.train.y, wrong[:, None].float())  # scaled targets span [0, 1]
-    _, y, wrong = spoil(VALUES, outliers="uniform:0.3", seed=3)
+    _, y, wrong = corrupt(VALUES, outliers="uniform:0.3", seed=3)
     assert torch.equal(y[~wrong], VALUES.train.y[~wrong])
     drawn = y[wrong]
     assert float(drawn.min()) >= 0.0
@@ -60,7 +60,7 @@ def test_outliers() -> None:
 
 
 def test_imbalance_is_a_geometric_tail() -> None:
-    rows, y, wrong = spoil(DIGITS, imbalance=10.0, seed=1)
+    rows, y, wrong = corrupt(DIGITS, imbalance=10.0, seed=1)
     counts = torch.bincount(y)
     most = int(torch.bincount(DIGITS.train.y).min())
     assert counts.tolist() == [round(most * 10 ** (-c / 9)) for c in range(10)]
@@ -74,10 +74,10 @@ def test_imbalance_is_a_geometric_tail() -> None:
 def test_it_repeats_and_leaves_the_task_alone(seed: int) -> None:
     before = [t.clone() for split in DIGITS.splits.values() for t in split]
     asked = {"label_noise": "symmetric:0.4", "imbalance": 5.0, "seed": seed}
-    first, second = spoil(DIGITS, **asked), spoil(DIGITS, **asked)
+    first, second = corrupt(DIGITS, **asked), corrupt(DIGITS, **asked)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(before, (t for s in DIGITS.splits.values() for t in s), strict=True))
-    other = spoil(DIGITS, **(asked | {"seed": seed + 1}))
+    other = corrupt(DIGITS, **(asked | {"seed": seed + 1}))
     assert not torch.equal(first.rows, other.rows)
 
 
@@ -93,20 +93,20 @@ def test_it_repeats_and_leaves_the_task_alone(seed: int) -> None:
 )
 def test_errors(asked: dict, words: str) -> None:
     with pytest.raises(lfl.UserError, match=words):
-        spoil(DIGITS, **asked, seed=0)
+        corrupt(DIGITS, **asked, seed=0)
 
 
 def test_label_noise_is_refused_for_real_values() -> None:
     with pytest.raises(lfl.UserError, match="--label-noise is for classes, but the targets of diabetes are not"):
-        spoil(VALUES, label_noise="symmetric:0.1", seed=0)
+        corrupt(VALUES, label_noise="symmetric:0.1", seed=0)
 
 
 def test_parse() -> None:
-    assert parse_spoiler("--outliers", "shift:0.25", ["shift"]) == ("shift", 0.25)
+    assert parse_corruption("--outliers", "shift:0.25", ["shift"]) == ("shift", 0.25)
 
 
 def test_several_columns_of_targets_are_wrong_together() -> None:
     source = np.random.default_rng(0)
     task = task_from_arrays(source.normal(size=(100, 3)), source.normal(size=(100, 2)), kind="regression")
-    _, y, wrong = spoil(task, outliers="shift:0.5", seed=0)
+    _, y, wrong = corrupt(task, outliers="shift:0.5", seed=0)
     assert torch.allclose(y - task.train.y, wrong[:, None].float().expand(-1, 2), atol=1e-6)

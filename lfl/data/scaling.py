@@ -1,53 +1,14 @@
-"""Splits of a data set, and the scaling that is learned from its train split alone."""
+"""Scaling of inputs and real targets, learned from the train split alone."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from ..errors import UserError
 
-SPLIT_SEED = 0
-"""Splits are the same for every seed of a run: seeds differ in theta_0 and batches, not in data."""
-
 ROWS_AT_ONCE = 1000
 """Rows that are in double precision at a time."""
-
-
-class Split(NamedTuple):
-    """Inputs `[n, ...]` and targets: class ids `[n]`, or real values `[n, width]`."""
-
-    x: torch.Tensor
-    y: torch.Tensor
-
-    def to(self, device: torch.device) -> "Split":
-        """The same split on `device`."""
-        return Split(self.x.to(device), self.y.to(device))
-
-
-def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Choose rows to take away by a fixed shuffle, keeping class shares where `stratified`.
-
-    Args:
-        y: targets `[n, ...]` of the rows.
-        size: how many are taken: an int is their number, a float a fraction.
-        stratified: whether each class keeps its share; needs two rows of each, and one for each in both parts.
-
-    Returns:
-        The numbers of the rows that stay, and of those held out; both ascending.
-    """
-    from sklearn.model_selection import train_test_split  # a slow import
-
-    labels = y.numpy() if stratified else None
-    kept, held = train_test_split(np.arange(len(y)), test_size=size, random_state=SPLIT_SEED, stratify=labels)
-    return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
-
-
-def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
-    """The rows of a split that stay, and those that `held_out` takes away; both in the order of the original."""
-    kept, held = held_out(split.y, size, stratified=stratified)
-    return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
 
 
 class Scale(NamedTuple):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lfl.data.augment import Draws, augmentation_of, crop_and_flip, draw_crops
+from lfl.data.augmentation import Draws, augmentation_of, crop_and_flip, draw_crops
 from lfl.randomness import generator
 
 IMAGES = torch.randn(6, 3, 7, 9, generator=torch.Generator().manual_seed(0))

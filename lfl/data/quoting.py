@@ -6,11 +6,11 @@ LONGEST = 60
 MOST_NAMES = 20
 
 
-def shown(text: str, longest: int = LONGEST) -> str:
+def shortened(text: str, longest: int = LONGEST) -> str:
     r"""The text, cut where it is longer than `longest`; what cannot be printed is escaped.
 
     Example:
-        >>> shown("a\nb")
+        >>> shortened("a\nb")
         'a\\nb'
     """
     cut = text if len(text) <= longest else text[: longest - 3] + "..."
@@ -19,10 +19,10 @@ def shown(text: str, longest: int = LONGEST) -> str:
 
 def quoted(value: object) -> str:
     """A value in quotes where it is text, cut where it is long."""
-    return f"'{shown(value)}'" if isinstance(value, str) else shown(repr(value))
+    return f"'{shortened(value)}'" if isinstance(value, str) else shortened(repr(value))
 
 
 def listed(names: Iterable[str]) -> str:
     """Names behind one another, the first twenty of many."""
     known = list(names)
-    return ", ".join(map(shown, known[:MOST_NAMES])) + (", ..." if len(known) > MOST_NAMES else "")
+    return ", ".join(map(shortened, known[:MOST_NAMES])) + (", ..." if len(known) > MOST_NAMES else "")

@@ -1,17 +1,71 @@
-"""Tasks from a user's own files: arrays in a `.npz`, a table in a `.csv`, or images in a folder for each class."""
+"""Tasks by name, and from a user's own files: arrays in a `.npz`, a table in a `.csv`, images in a folder a class."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
-from ..data.files import read_npz
-from ..data.pictures import read_folder, train_files
-from ..data.table import encode, inputs_of, read_table, targets_of
-from ..errors import UserError
+from ..data.csv_table import encode, inputs_of, read_table, targets_of
+from ..data.image_folder import read_folder, train_files
+from ..data.npz import read_npz
+from ..errors import UserError, one_of
 from .arrays import task_from_arrays
-from .build import Held
-from .task import Task
+from .california import california
+from .cifar_svhn import cifar10, cifar100, svhn
+from .crime import crime
+from .diabetes import diabetes
+from .digits import digits
+from .mnist import mnist
+from .task import Held, Task
+
+TASKS: dict[str, Callable[..., Task]] = {
+    "digits": digits,
+    "diabetes": diabetes,
+    "crime": crime,
+    "california": california,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "svhn": svhn,
+}
+
+WITHOUT_DATA_DIR = {"digits", "diabetes"}
+"""Tasks whose data come with scikit-learn."""
+
+
+def load_task(
+    name: str,
+    data_dir: Path,
+    *,
+    target: str | None = None,
+    kind: str | None = None,
+    valid: str | None = None,
+    **held: Unpack[Held],
+) -> Task:
+    """The task called `name`, or the user's own in a file or folder of that name.
+
+    Args:
+        name: of a task; or the path of a `.npz`, of a `.csv`, or of a folder of images.
+        data_dir: where named tasks find their data, or download them to.
+        target: the column of a `.csv` to be predicted.
+        kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
+        valid: the path of clean data of the user's own: a file or folder of the same kind as `name`.
+        held: `valid_size`, how many rows of train become valid (10 % when omitted), and `eval_split`, whether a fourth
+            split is held out of train.
+
+    Raises:
+        UserError: an unknown name, data that cannot be used, or an option that the task does not have.
+        Failure: a download failed.
+    """
+    if name not in TASKS and is_file_task(name):
+        own = None if valid is None else Path(valid)
+        return task_from_files(Path(name), target=target, kind=kind, valid=own, **held)
+    one_of("task", name, [*TASKS, "FILE.npz", "TABLE.csv", "FOLDER/"])
+    for flag, given in (("--target", target), ("--kind", kind), ("--valid", valid)):
+        if given is not None:
+            raise UserError(f"{flag} is for your own data, but the task is {name}; leave it out.")
+    return TASKS[name](data_dir, **held)
 
 
 def is_file_task(name: str) -> bool:
@@ -22,7 +76,9 @@ def is_file_task(name: str) -> bool:
 def task_from_files(
     path: Path, *, target: str | None, kind: str | None, valid: Path | None = None, **held: Unpack[Held]
 ) -> Task:
-    """The task in a file or folder; see `lfl.data.files` and `lfl.data.table` for what they hold.
+    """Loads the task in a file or folder.
+
+    What these hold is described in `lfl.data.npz`, `lfl.data.csv_table` and `lfl.data.image_folder`.
 
     Args:
         path: of the data.

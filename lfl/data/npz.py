@@ -8,14 +8,11 @@ from typing import IO
 import numpy as np
 
 from ..errors import LflError, UserError, reason
-from .limits import check_memory, regular_file
-from .words import shown
+from .limits import COPIES, check_memory, regular_file
+from .quoting import shortened
 
 Arrays = dict[str, np.ndarray]
 """`x_train`, `y_train`; and `x_valid`, `y_valid`, `x_test`, `y_test` where these parts are there."""
-
-COPIES = 4
-"""Of the arrays, in memory at once while they are split and scaled."""
 
 KINDS = "fiubSU"
 """numpy's letters for the types that are read: numbers and words."""
@@ -69,7 +66,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> Arrays:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
         raise UserError(
-            f"cannot read {path} ({shown(reason(error), 200)}); make it with numpy.savez, without objects."
+            f"cannot read {path} ({shortened(reason(error), 200)}); make it with numpy.savez, without objects."
         ) from error
 
 

@@ -11,12 +11,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import lfl
-from lfl.data import scikit
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.task import TASKS, load_task, task_from_arrays
-from lfl.task.build import FEWEST_KEPT, FEWEST_VALID, build_task
-from lfl.task.task import Defaults
+from lfl.task.defaults import Defaults
+from lfl.task.diabetes import read_diabetes
+from lfl.task.digits import read_digits
+from lfl.task.task import FEWEST_KEPT, FEWEST_VALID, build_task
 
+READERS = {"digits": read_digits, "diabetes": read_diabetes}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3)) * [1, 50, 0.01] + [0, 7, -3]
 Y = np.repeat([0, 1], 50)
@@ -24,7 +26,7 @@ Y = np.repeat([0, 1], 50)
 
 def by_scikit_learn(name: str, size: float) -> list[np.ndarray]:
     """Row numbers of train, valid and test of a task without a test partition, by scikit-learn alone."""
-    y = getattr(scikit, name)().y.numpy()
+    y = READERS[name]().y.numpy()
     rows = np.arange(len(y))
     labels = y if name == "digits" else None
     rest, test = train_test_split(rows, test_size=0.2, random_state=0, stratify=labels)
@@ -39,7 +41,7 @@ def by_scikit_learn(name: str, size: float) -> list[np.ndarray]:
 def test_splits_are_those_of_scikit_learn(name: str, size: int | None, tmp_path: Path) -> None:
     """With no size given, those that tasks always had: 10 %, by the same seed."""
     task = load_task(name, tmp_path, valid_size=size)
-    raw = getattr(scikit, name)()
+    raw = READERS[name]()
     parts = by_scikit_learn(name, 0.1 if size is None else size)
     x = raw.x.double().numpy()
     dims = (0, 2, 3) if name == "digits" else (0,)
@@ -97,10 +99,10 @@ def test_every_named_task_takes_a_size(monkeypatch: pytest.MonkeyPatch, tmp_path
         Split(torch.rand(20, 1, 28, 28), classes[:20] % 10),
     )
     values = Split(torch.rand(300, 8, generator=g), torch.rand(300, 1, generator=g))
-    monkeypatch.setattr("lfl.data.images.colour_images", lambda *_: images)
-    monkeypatch.setattr("lfl.data.mnist.mnist", lambda _: digits)
+    monkeypatch.setattr("lfl.task.cifar_svhn.read_colour_images", lambda *_: images)
+    monkeypatch.setattr("lfl.task.mnist.read_mnist", lambda _: digits)
     for name in ("crime", "california"):
-        monkeypatch.setattr(f"lfl.data.tables.{name}", lambda _: values)
+        monkeypatch.setattr(f"lfl.task.{name}.read_{name}", lambda _: values)
     for name in TASKS:
         task = load_task(name, tmp_path, valid_size=13)
         assert (len(task.valid.y), task.valid_from) == (13, None)

@@ -1,15 +1,17 @@
-"""MNIST through torchvision: downloaded once, checked byte for byte, read without network afterwards."""
+"""The task `mnist`: handwritten digits through torchvision, downloaded once and checked byte for byte."""
 
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
+from ..data.download import downloading, torchvision_datasets
+from ..data.splits import Split
 from ..errors import UserError
-from .arrays import Split
-from .download import downloading, torchvision_datasets
+from .defaults import DEFAULTS
+from .task import Held, Task, build_task
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -19,8 +21,14 @@ MD5 = {
 }
 
 
-def mnist(data_dir: Path) -> tuple[Split, Split]:
-    """The original 60,000 + 10,000 images, `[n, 1, 28, 28]` with pixels from 0 to 255, and classes 0 to 9.
+def mnist(data_dir: Path, **held: Unpack[Held]) -> Task:
+    """28x28 handwritten digits in their original partition."""
+    train, test = read_mnist(data_dir)
+    return build_task("mnist", "classification", train, test, 10, DEFAULTS["mnist"], **held)
+
+
+def read_mnist(data_dir: Path) -> tuple[Split, Split]:
+    """Reads the original 60,000 + 10,000 images, `[n, 1, 28, 28]` with pixels from 0 to 255, and classes 0 to 9.
 
     Args:
         data_dir: folder that holds, or will hold, `MNIST/raw`.
