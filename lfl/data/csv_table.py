@@ -136,8 +136,8 @@ def numbers_of(table: Table, name: str) -> np.ndarray | None:
         row = next(row for row, value in enumerate(values) if read[value] is None)
         raise UserError(
             f"{table.at(row)}: {shortened(name)} is {quoted(values[row])}, and {count:,} of {len(values):,} values of "
-            "that column are numbers.\nWrite a number there, or leave it empty; where all are names, put a letter before "
-            "each."
+            "that column are numbers.\nWrite a number there, or leave it empty; where all are names, put a letter "
+            "before each."
         )
     return parsed(table, name)
 
@@ -210,8 +210,8 @@ def _words(table: Table, name: str, different: list[str]) -> list[str]:
     if len(different) > MOST_WORDS:
         raise UserError(
             f"{table.path}: {shortened(name)} has {len(different):,} different words in {len(table.lines):,} rows, "
-            f"and at most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; else "
-            "put rare words into one, or write numbers in their place."
+            f"and at most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; "
+            "else put rare words into one, or write numbers in their place."
         )
     return sorted(different)
 

@@ -11,8 +11,7 @@ import torch
 from torch._C._functorch import get_interpreter_stack
 
 from ..errors import UserError, reason
-from ..model import PureModule
-from ..model.functional import is_seed
+from ..model import PureModule, is_seed
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import Linear, Rate, apply_update
 from ..randomness import seeded

@@ -4,8 +4,7 @@ from typing import Any
 
 import torch
 
-from .example import AnyLearnedLoss
-from .lift import LearnedLoss
+from .learned_loss import AnyLearnedLoss, LearnedLoss
 
 NUM_POINTS = 101
 REGRESSION_TARGET = 0.5

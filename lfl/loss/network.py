@@ -4,14 +4,15 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..errors import UserError, one_of
-from ..types import Kind, Tensors
-from .lift import LearnedLoss, Reduction
+from ..types import Kind, TaskLoss, Tensors
+from .learned_loss import LearnedLoss, Reduction
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 Initialiser = Callable[..., torch.Tensor]
@@ -58,6 +59,14 @@ INITIALISERS: dict[str, Initialiser] = {
     "kaiming_uniform": nn.init.kaiming_uniform_,
     "kaiming_normal": nn.init.kaiming_normal_,
     "linear": partial(nn.init.kaiming_uniform_, a=math.sqrt(5.0)),  # within +-1/sqrt(fan_in), as torch.nn.Linear
+}
+
+
+RELU_SOFTPLUS: dict[str, Any] = {
+    "activation": "relu",
+    "output_activation": "softplus",
+    "init": "kaiming_normal",
+    "gain": 1.0,
 }
 
 
@@ -127,6 +136,25 @@ def loss_network(
 
     pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
     return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
+
+
+def network(
+    kind: Kind, *, num_outputs: int | None = None, base: str | TaskLoss | None = None, **options: Any
+) -> tuple[Tensors, LearnedLoss]:
+    """Draws `loss_network`, which needs neither the number of outputs nor a base; options are those of it."""
+    del num_outputs, base
+    return loss_network(kind, **options)
+
+
+def relu_softplus_network(
+    kind: Kind, *, num_outputs: int | None = None, base: str | TaskLoss | None = None, **options: Any
+) -> tuple[Tensors, LearnedLoss]:
+    """Draws ML3's own network: ReLU hidden layers, a softplus output, drawn as its code draws them.
+
+    Source: Bechtle et al. (2021).
+    """
+    del num_outputs, base
+    return loss_network(kind, **RELU_SOFTPLUS | options)
 
 
 def draw_layers(

@@ -1,8 +1,6 @@
 """What a learned loss can be made of, by name."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import torch
 
@@ -10,10 +8,8 @@ from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
 from ..user_code import called, imported, is_own
 from .base import try_loss
-from .example import AnyLearnedLoss, ExampleLoss
-from .lift import LearnedLoss
-from .pointwise import POINTWISE
-from .residual import residual_loss
+from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss
+from .residual import POINTWISE, residual_loss, residual_network
 from .true_class import true_class_loss
 from .vector_scaling import vector_scaling
 from .weight_net import weight_net
@@ -26,31 +22,16 @@ TAKES = "the kind of targets, the number of outputs and a generator"
 """What a user's own learned loss is a function of."""
 
 
-def _of_kind(
-    draw: Callable[..., Drawn], kind: Kind, *, num_outputs: int = 0, base: str | None = None, **of: Any
-) -> Drawn:
-    del num_outputs, base
-    return draw(kind, **of)
-
-
-def _of_kind_and_size(draw: Callable[..., Drawn], kind: Kind, *, base: str | None = None, **of: Any) -> Drawn:
-    del base
-    return draw(kind, **of)
-
-
 FROM_BASE: dict[str, Representation] = {
     "residual": residual_loss,
-    "residual-network": partial(residual_loss, correction="network"),
+    "residual-network": residual_network,
     "weight-net": weight_net,
     "true-class": true_class_loss,
 }
 """Those that start at a hand-made loss, their base."""
 
-REPRESENTATIONS: dict[str, Representation] = {
-    **{name: partial(_of_kind, draw) for name, draw in POINTWISE.items()},
-    **FROM_BASE,
-    "vector-scaling": partial(_of_kind_and_size, vector_scaling),
-}
+REPRESENTATIONS: dict[str, Representation] = {**POINTWISE, **FROM_BASE, "vector-scaling": vector_scaling}
+"""All learned losses by name."""
 
 
 def draw_loss(

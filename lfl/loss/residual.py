@@ -1,24 +1,33 @@
 """A learned correction of a hand-made loss."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
-from .error_network import error_network
-from .example import AnyLearnedLoss, ExampleLoss, OfExamples
-from .example_network import example_network
-from .lift import LearnedLoss, Pointwise
-from .pointwise import POINTWISE
+from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss, OfExamples, Pointwise
+from .network import INITIALISERS, draw_layers, network, relu_softplus_network, through_layers
+from .taylor import taylor_cubic, taylor_quadratic
 
 GAIN = 0.1
 """Of the drawn weights of a correction: small, so that the first gradient is nearly the base's."""
 
 MOST_CLASSES = 100
 """With more, a cost of each class for each label would be more numbers than some hundred clean examples can teach."""
+
+POINTWISE: dict[str, Callable[..., tuple[Tensors, LearnedLoss]]] = {
+    "network": network,
+    "relu-softplus": relu_softplus_network,
+    "taylor-quadratic": taylor_quadratic,
+    "taylor-cubic": taylor_cubic,
+}
+"""Learned losses of one target and one output at a time, which may be corrections: `draw(kind, generator=g)`."""
 
 EXAMPLE, ERROR = "example", "error"
 """The corrections that see an example as a whole, and the error of one output."""
@@ -29,6 +38,19 @@ LAST = dict.fromkeys((EXAMPLE, ERROR, "network"), "2.weight") | dict.fromkeys(
     ("taylor-quadratic", "taylor-cubic"), "coefficients"
 )
 """Of each correction, the part of phi that makes it 0 where it is 0."""
+
+NUM_SEEN = 4
+COST = "cost"
+"""The entry of phi that is the matrix."""
+
+LEAST_LOG = -15.0
+"""Log-probabilities below are taken for this one: a label that unlikely is as unlikely as can be."""
+
+LOG_UNIT = 5.0
+"""What log-probabilities are divided by, so that they are about as large as probabilities."""
+
+ERROR_UNIT = 0.2
+"""What errors are divided by: targets that lie between 0 and 1 are missed by about so much, where they are outliers."""
 
 
 def residual_loss(
@@ -113,6 +135,88 @@ def residual_loss(
             raise UserError(f"a correction for {kind} must be of that kind and have no base, but got {loss_fn}.")
     pointwise = loss_fn.pointwise if bound is None else partial(_bounded, loss_fn.pointwise, bound)
     return phi, replace(loss_fn, pointwise=pointwise, base=own)
+
+
+def residual_network(kind: Kind, **options: Any) -> tuple[Tensors, AnyLearnedLoss]:
+    """Draws `residual_loss` with the paper's network of one output at a time as its correction."""
+    return residual_loss(kind, correction="network", **options)
+
+
+def example_network(
+    *,
+    classes: int | None = None,
+    width: int = 40,
+    depth: int = 2,
+    gain: float = 0.1,
+    generator: torch.Generator,
+) -> tuple[Tensors, Callable[[Tensors, torch.Tensor, torch.Tensor], torch.Tensor]]:
+    """Draw a network of four numbers of an example, and a cost of each class for each label.
+
+        g_phi(p_t, max_{i != t} p_i, sum_i p_i^2, log p_t / 5) + sum_i T_ti p_i        p = softmax(f), t the label
+
+    A function of one output at a time cannot tell an example that the model is sure of, against its label, from one
+    that it knows nothing about: in both the label is unlikely. The second and third number tell them apart, and let the
+    loss learn to pull towards the class that the model is sure of. The network, evaluated once an example, knows no
+    class by name; the matrix T does: what is often called t and is i has a T_ti below 0. It starts at 0.
+
+    Args:
+        classes: of the matrix; None for none, and for any number of classes.
+        width, depth, gain, generator: as in `lfl.loss_network`.
+
+    Returns:
+        `phi`, weights by name, and `cost` `[classes, classes]`; `correction(phi, logits, ids) -> [batch]` of logits
+        `[batch, classes]` and class ids.
+
+    Source: ours; the measurements are in `docs/value.md`.
+    """
+    draw = INITIALISERS["xavier_uniform"]
+    phi = draw_layers([NUM_SEEN, *[width] * depth, 1], draw, gain=gain, generator=generator)
+    if classes is not None:
+        phi[COST] = torch.zeros(classes, classes, device=generator.device)
+
+    def correction(phi: Tensors, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        log_p = F.log_softmax(logits, -1)
+        p = log_p.exp()
+        true = ids[:, None] == torch.arange(logits.shape[1], device=ids.device)
+        log_true = torch.where(true, log_p, 0.0).sum(-1).clamp(min=LEAST_LOG)
+        seen = (
+            torch.where(true, p, 0.0).sum(-1),
+            torch.where(true, 0.0, p).amax(-1),
+            p.square().sum(-1),
+            log_true / LOG_UNIT,
+        )
+        change = through_layers(phi, torch.stack(seen, -1), depth=depth)
+        return change if classes is None else change + (phi[COST].index_select(0, ids) * p).sum(-1)
+
+    return phi, correction
+
+
+def error_network(
+    *, width: int = 40, depth: int = 2, gain: float = 0.1, generator: torch.Generator
+) -> tuple[Tensors, LearnedLoss]:
+    """Draw a network of the error, the same for every output and wherever the target lies.
+
+        C_phi((f - y) / 0.2)        tanh units with biases, and an output without: a constant has no gradient
+
+    Its slope stays bounded where the error grows, so that what it learns about small errors does not grow without
+    limit among large ones.
+
+    Args:
+        width, depth, gain, generator: as in `lfl.loss_network`.
+
+    Returns:
+        `phi`, weights and biases by name; `loss_fn(phi, outputs, targets) -> [batch]`, a mean over the outputs.
+
+    Source: ours; the measurements are in `docs/value.md`.
+    """
+    draw = INITIALISERS["xavier_uniform"]
+    phi = draw_layers([1, *[width] * depth, 1], draw, gain=gain, bias=True, generator=generator)
+    del phi[f"{depth}.bias"]
+    return phi, LearnedLoss(partial(_of_error, depth=depth), "regression")
+
+
+def _of_error(phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, depth: int) -> torch.Tensor:
+    return through_layers(phi, ((output - target) / ERROR_UNIT)[..., None], depth=depth, hidden=torch.tanh)
 
 
 def _started_at_zero(phi: Tensors, correction: str) -> Tensors:

@@ -1,12 +1,13 @@
 """Learned losses as Taylor polynomials about a learned centre (Gonzalez and Miikkulainen 2021; Gao et al. 2021)."""
 
 from functools import partial
+from typing import Any
 
 import torch
 
 from ..errors import one_of
-from ..types import Kind, Tensors
-from .lift import LearnedLoss, Reduction
+from ..types import Kind, TaskLoss, Tensors
+from .learned_loss import LearnedLoss, Reduction
 
 NUM_COEFFICIENTS = {2: 3, 3: 6}
 DEVIATION = 0.1
@@ -58,6 +59,22 @@ def taylor_loss(
     phi = {"coefficients": DEVIATION * drawn, "centre": torch.zeros(2, dtype=dtype, device=device)}
 
     return phi, LearnedLoss(partial(_pointwise, order=order), kind, reduction, many_classes=True)
+
+
+def taylor_quadratic(
+    kind: Kind, *, num_outputs: int | None = None, base: str | TaskLoss | None = None, **options: Any
+) -> tuple[Tensors, LearnedLoss]:
+    """Draws `taylor_loss` of order 2, which needs neither the number of outputs nor a base."""
+    del num_outputs, base
+    return taylor_loss(kind, order=2, **options)
+
+
+def taylor_cubic(
+    kind: Kind, *, num_outputs: int | None = None, base: str | TaskLoss | None = None, **options: Any
+) -> tuple[Tensors, LearnedLoss]:
+    """Draws `taylor_loss` of order 3, which needs neither the number of outputs nor a base."""
+    del num_outputs, base
+    return taylor_loss(kind, order=3, **options)
 
 
 def _pointwise(phi: Tensors, target: torch.Tensor, output: torch.Tensor, *, order: int) -> torch.Tensor:

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from ..errors import UserError
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
-from .example import ExampleLoss
-from .lift import Pointwise
+from .learned_loss import ExampleLoss, Pointwise
 from .network import loss_network
 from .residual import GAIN
 

@@ -3,12 +3,14 @@
 import torch
 
 from ..errors import UserError
-from ..types import Kind, Tensors
-from .example import ExampleLoss
+from ..types import Kind, TaskLoss, Tensors
 from .handcrafted import cross_entropy
+from .learned_loss import ExampleLoss
 
 
-def vector_scaling(kind: Kind, *, num_outputs: int, generator: torch.Generator) -> tuple[Tensors, ExampleLoss]:
+def vector_scaling(
+    kind: Kind, *, num_outputs: int, base: str | TaskLoss | None = None, generator: torch.Generator
+) -> tuple[Tensors, ExampleLoss]:
     """Make the learned vector-scaling loss, for classes that are not equally common.
 
         M_phi(y, f) = w_y CE(Delta * f + iota, y)        f the logits; w, Delta and iota one number a class
@@ -18,6 +20,7 @@ def vector_scaling(kind: Kind, *, num_outputs: int, generator: torch.Generator) 
     Args:
         kind: `"classification"`.
         num_outputs: the number of classes; 1, one logit, is 2 classes.
+        base: not used; it starts at cross-entropy.
         generator: nothing is drawn; phi lives on its device.
 
     Returns:
@@ -35,6 +38,7 @@ def vector_scaling(kind: Kind, *, num_outputs: int, generator: torch.Generator) 
     """
     if kind != "classification":
         raise UserError(f"vector-scaling is for classes, but the targets are of {kind}; choose another loss.")
+    del base
     classes = max(2, num_outputs)
     names = ("log_weight", "log_temperature", "offset")
     phi = {name: torch.zeros(classes, device=generator.device) for name in names}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from ..errors import UserError
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
-from .example import ExampleLoss
+from .learned_loss import ExampleLoss
 from .network import INITIALISERS
 
 WIDTH = 100

@@ -6,6 +6,7 @@ functions of dropout, the dropout within attention, and `bernoulli_`, by which s
 """
 
 import math
+import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,10 +17,6 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
-from ..randomness import seeded
-from ..types import ApplyFn, Tensors
-from .attention import attend, multi_head_attention_forward
-from .call import call
 
 Masks = tuple[torch.Tensor, ...]
 
@@ -154,6 +151,16 @@ def _bernoulli(take: Take, x: torch.Tensor, p: Any = 0.5, **rest: Any) -> torch.
         return mask.to(x.dtype)
 
 
+def record_masks(specs: list[MaskSpec]) -> _Interpose:
+    """A context in which each dropout call adds to `specs` what mask it wants, and drops nothing."""
+
+    def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
+        specs.append(MaskSpec(shape, p))
+        return torch.ones(shape, dtype=torch.bool, device=x.device)
+
+    return _Interpose(take)
+
+
 def dropout_layers(module: nn.Module) -> tuple[str, ...]:
     """Names of the layers of a module that want masks in training."""
     return tuple(name for name, m in module.named_modules() if m.training and _drop_probability(m) > 0.0)
@@ -195,45 +202,6 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
     return _Interpose(take, lambda: len(masks) - used)
 
 
-def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
-    """What dropout masks a model wants for inputs shaped like `x`, found by running it once.
-
-    Torch's random state is left as it was.
-
-    Args:
-        apply_fn: from `lfl.functional`.
-        theta: its parameters.
-        x: an input of the shape that is meant; the values do not matter.
-        buffers: its buffers; the module's own when omitted.
-
-    Returns:
-        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout. Dropout calls
-        are those of dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
-        `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
-        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
-        the batch as `(x, y, seed)`.
-
-    Example:
-        >>> from lfl.model.functional import functional
-        >>> theta, _, apply_fn = functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2)))
-        >>> mask_specs(apply_fn, theta, torch.zeros(5, 3))
-        (MaskSpec(shape=(5, 4), p=0.2),)
-    """
-    specs: list[MaskSpec] = []
-
-    def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
-        specs.append(MaskSpec(shape, p))
-        return torch.ones(shape, dtype=torch.bool, device=x.device)
-
-    code = getattr(apply_fn, "training_code", None)
-    if code is None:
-        raise UserError(f"mask_specs needs an apply_fn made by lfl.functional, but {apply_fn!r} came.")
-    buffers = dict(getattr(apply_fn, "buffers", {})) if buffers is None else buffers
-    with torch.no_grad(), seeded(0, theta.values()), _Interpose(take):
-        call(code, theta, {name: tensor.clone() for name, tensor in buffers.items()}, x)
-    return tuple(specs)
-
-
 def draw_masks(specs: tuple[MaskSpec, ...], generator: torch.Generator) -> Masks:
     """Draw one mask for each dropout call: True keeps a unit, with probability 1 - p.
 
@@ -245,3 +213,52 @@ def draw_masks(specs: tuple[MaskSpec, ...], generator: torch.Generator) -> Masks
         Boolean tensors of the shapes in `specs`: the third entry of a batch.
     """
     return tuple(torch.rand(spec.shape, generator=generator, device=generator.device) >= spec.p for spec in specs)
+
+
+Drop = Callable[[torch.Tensor], torch.Tensor]
+
+
+def attend(
+    drop: Drop,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """`torch.nn.functional.scaled_dot_product_attention`, the weights going through `drop`.
+
+        out = drop(softmax(q k^T scale + mask)) v
+
+    Args:
+        drop: a function of the weights `[..., heads, queries, keys]`.
+        query, key, value, attn_mask, is_causal, scale, enable_gqa: as in torch.
+
+    Returns:
+        `[..., heads, queries, values]`.
+    """
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
+    # The math form returns its weights beside its outputs; one column of values makes these cheap.
+    weights = torch.ops.aten._scaled_dot_product_attention_math(
+        query, key, value[..., :1], attn_mask, 0.0, is_causal, None, scale=scale, enable_gqa=enable_gqa
+    )[1]
+    if enable_gqa:
+        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+    return drop(weights) @ value
+
+
+def _seen_through(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A composite of `torch.nn.functional` that is never handed whole to a function mode, but runs call by call."""
+    names = {**function.__globals__, "has_torch_function": lambda _: False}
+    code: Any = function.__code__
+    copy = types.FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+multi_head_attention_forward = _seen_through(F.multi_head_attention_forward)
+"""`torch.nn.functional.multi_head_attention_forward`, whose dropout a mode sees."""

@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from ..errors import UserError, reason
 from ..randomness import seeded
 from ..trees import map_tree
-from ..types import Tensors
-from .call import call
+from ..types import ApplyFn, Tensors
 from .custom_gradients import NONE, CustomGradients, custom_gradients
-from .dropout import apply_masks, dropout_layers
+from .dropout import MaskSpec, apply_masks, dropout_layers, record_masks
 from .random_draws import RefuseDraws
 
 
@@ -69,10 +69,10 @@ class PureModule:
 
     def _run(self, theta: Tensors, buffers: Tensors, x: Any, training: bool, masks: Any) -> Any:
         if not training:
-            return call(self.evaluation_code, theta, buffers, x)
+            return _call(self.evaluation_code, theta, buffers, x)
         if is_seed(masks):
             with seeded(masks, (*theta.values(), *buffers.values())):
-                return call(self.training_code, theta, buffers, x)
+                return _call(self.training_code, theta, buffers, x)
         if not isinstance(masks, (tuple, list)):
             raise UserError(
                 "the third entry of a batch must be dropout masks (a tuple of tensors from lfl.draw_masks) or a seed "
@@ -80,17 +80,23 @@ class PureModule:
             )
         if torch.compiler.is_compiling():
             with RefuseDraws(), apply_masks(tuple(masks), self.dropouts):
-                return call(self.training_code, theta, buffers, x)
+                return _call(self.training_code, theta, buffers, x)
         if not (len(masks) or self.dropouts):
-            return call(self.training_code, theta, buffers, x)
+            return _call(self.training_code, theta, buffers, x)
         with (interposed := apply_masks(tuple(masks), self.dropouts)):
-            outputs = call(self.training_code, theta, buffers, x)
+            outputs = _call(self.training_code, theta, buffers, x)
         if interposed.unused():
             raise UserError(
                 f"the model used {len(masks) - interposed.unused()} of {len(masks)} dropout masks; draw them for this "
                 "model and inputs of this shape: lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator)."
             )
         return outputs
+
+
+def _call(code: nn.Module, theta: Tensors, buffers: Tensors, x: Any) -> Any:
+    """Run `code` on `x`: a tensor, a tuple of positional inputs, or a dict of named ones."""
+    args, kwargs = ((), x) if isinstance(x, dict) else (x if isinstance(x, tuple) else (x,), {})
+    return functional_call(code, (theta, buffers), args, kwargs)
 
 
 def is_seed(masks: Any) -> bool:
@@ -148,6 +154,39 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
         custom_gradients(module),
     )
     return theta, frozen | buffers, apply_fn
+
+
+def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
+    """What dropout masks a model wants for inputs shaped like `x`, found by running it once.
+
+    Torch's random state is left as it was.
+
+    Args:
+        apply_fn: from `lfl.functional`.
+        theta: its parameters.
+        x: an input of the shape that is meant; the values do not matter.
+        buffers: its buffers; the module's own when omitted.
+
+    Returns:
+        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout. Dropout calls
+        are those of dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
+        `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
+        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
+        the batch as `(x, y, seed)`.
+
+    Example:
+        >>> theta, _, apply_fn = functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2)))
+        >>> mask_specs(apply_fn, theta, torch.zeros(5, 3))
+        (MaskSpec(shape=(5, 4), p=0.2),)
+    """
+    code = getattr(apply_fn, "training_code", None)
+    if code is None:
+        raise UserError(f"mask_specs needs an apply_fn made by lfl.functional, but {apply_fn!r} came.")
+    buffers = dict(getattr(apply_fn, "buffers", {})) if buffers is None else buffers
+    specs: list[MaskSpec] = []
+    with torch.no_grad(), seeded(0, theta.values()), record_masks(specs):
+        _call(code, theta, {name: tensor.clone() for name, tensor in buffers.items()}, x)
+    return tuple(specs)
 
 
 def _refuse_wrapped(module: nn.Module) -> None:

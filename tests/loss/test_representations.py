@@ -6,9 +6,8 @@ import pytest
 import torch
 
 import lfl
-from lfl.loss import REPRESENTATIONS, draw_loss
+from lfl.loss import POINTWISE, REPRESENTATIONS, draw_loss
 from lfl.loss.curve import sample_curves
-from lfl.loss.pointwise import POINTWISE
 
 OF_CLASSES = {"true-class", "vector-scaling"}
 CASES = [(name, kind) for name in REPRESENTATIONS for kind in ("classification", "regression")]

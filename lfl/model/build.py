@@ -1,0 +1,103 @@
+"""Builds a model by name, and draws its initial parameters by an explicit generator."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn
+
+from ..errors import UserError, one_of
+from ..types import Tensors
+from ..user_code import called, imported, is_own
+from .allcnnc import allcnnc
+from .lenet5 import lenet5
+from .logistic import logistic
+from .mlp import mlp
+from .resnet18 import resnet18
+from .squeezenet import squeezenet
+from .vgg16 import vgg16
+from .wide_resnet import wrn16_8, wrn28_10
+
+Architecture = Callable[[tuple[int, ...], int], nn.Module]
+"""`architecture(input_shape, num_outputs)`, a fresh module."""
+
+MODELS: dict[str, Architecture] = {
+    "logistic": logistic,
+    "mlp": mlp,
+    "lenet5": lenet5,
+    "vgg16": vgg16,
+    "allcnnc": allcnnc,
+    "resnet18": resnet18,
+    "squeezenet": squeezenet,
+    "wrn28-10": wrn28_10,
+    "wrn16-8": wrn16_8,
+}
+
+TAKES = "the input's shape and the number of outputs"
+"""What a user's own model is a function of."""
+
+MOST_DIGITS = 6
+"""Of the width of an mlp."""
+
+
+def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, seed: int = 0) -> nn.Module:
+    """A fresh module, initialised as its architecture does by itself.
+
+    Args:
+        name: of an architecture; `"mlp-100"`, say, for an mlp with hidden layers of 100 units; or `"module:function"`:
+            a user's own, `function(input_shape, num_outputs)`, imported from the working directory or the installed
+            packages.
+        input_shape: of one input.
+        num_outputs: classes, or width of the targets.
+        seed: of the draws; torch's global random state is left as it was.
+
+    Raises:
+        UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
+    """
+    own, sizes = is_own(name), (input_shape, num_outputs)
+    architecture = imported("model", name, TAKES) if own else _named(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if own:
+            module = called("model", name, architecture, *sizes, shown=f"{input_shape}, {num_outputs}")
+        else:
+            module = architecture(*sizes)
+    if not isinstance(module, nn.Module):
+        raise UserError(f"model {name} must return a torch.nn.Module, but returned {type(module).__name__}.")
+    return module
+
+
+def _named(name: str) -> Architecture:
+    base, _, width = name.partition("-")
+    if base == "mlp" and width.isdecimal() and len(width) <= MOST_DIGITS and int(width) > 0:
+        return partial(mlp, width=int(width))
+    one_of("model", name, [*MODELS, "mlp-WIDTH", "MODULE:FUNCTION"])
+    return MODELS[name]
+
+
+def initial_theta(module: nn.Module) -> Tensors:
+    """The trainable parameters that a fresh module came with."""
+    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+
+
+def xavier_uniform(theta: Tensors, generator: torch.Generator) -> Tensors:
+    """Weights uniform within +-sqrt(6 / (fan_in + fan_out)), biases zero, scales of norms one.
+
+    Args:
+        theta: named tensors whose shapes and dtypes are wanted; the values are not read.
+        generator: source of the draws; the result lives on its device.
+
+    Returns:
+        Fresh tensors under the same names: of two or more dimensions drawn; of others those called `weight`
+        (the scales of batch norm and its like) one, the rest zero.
+
+    Source: Glorot and Bengio (2010), eq. 16.
+    """
+    return {name: _draw(name, t, generator) for name, t in theta.items()}
+
+
+def _draw(name: str, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    tensor = torch.empty(like.shape, dtype=like.dtype, device=generator.device)
+    if like.dim() >= 2:
+        return torch.nn.init.xavier_uniform_(tensor, generator=generator)
+    return tensor.fill_(float(name.rpartition(".")[2] == "weight"))
