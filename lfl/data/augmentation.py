@@ -1,4 +1,4 @@
-"""Random crops and flips of a batch of images, cut in one gather out of images that were padded once."""
+"""Random crops and flips of a batch of images, taken in one gather from images that were padded once."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ import torch.nn.functional as F
 
 
 class Augmentation(NamedTuple):
-    """What is done to the images of a train batch.
+    """The augmentation of train images: random crops of padded images, and flips.
 
     Args:
         padded: all train images with a margin, `[n, channels, height + 2 pad, width + 2 pad]`.
         pad: the margin's width.
-        flip: whether images are mirrored with probability one half.
+        flip: whether each image is mirrored with probability one half.
     """
 
     padded: torch.Tensor
@@ -21,17 +21,17 @@ class Augmentation(NamedTuple):
 
     @property
     def images(self) -> torch.Tensor:
-        """The images without their margin: a view."""
+        """The images without their margin, as a view."""
         inner = slice(self.pad, -self.pad or None)
         return self.padded[:, :, inner, inner]
 
     def to(self, device: torch.device) -> "Augmentation":
-        """The same on `device`."""
+        """Moves the padded images to `device`."""
         return self._replace(padded=self.padded.to(device))
 
 
 class Draws(NamedTuple):
-    """For each example: the window's first row and column `[batch]`, and whether it is mirrored `[batch]`."""
+    """Random draws for a batch, each `[batch]`: the first row and column of a window, and whether it is mirrored."""
 
     rows: torch.Tensor
     columns: torch.Tensor
@@ -39,28 +39,28 @@ class Draws(NamedTuple):
 
 
 def augmentation_of(images: torch.Tensor, *, pad: int, fill: torch.Tensor, flip: bool = True) -> Augmentation:
-    """Pad images `[n, channels, height, width]` by `pad` pixels of the colour `fill`, `[channels, 1, 1]`."""
-    # Zeros about the fill: F.pad knows one value, the fill has one a channel.
+    """Pads images `[n, channels, height, width]` by `pad` pixels of the colour `fill`, `[channels, 1, 1]`."""
+    # F.pad takes one value for all channels, and the fill has one for each: shift it to zero first.
     return Augmentation(F.pad(images - fill, (pad, pad, pad, pad)) + fill, pad, flip)
 
 
 def draw_crops(augmentation: Augmentation, size: int, generator: torch.Generator) -> Draws:
-    """The draws for a batch of `size` images; each window is equally likely."""
+    """Draws windows and flips for a batch of `size` images; each window is equally likely."""
     rows, columns = (torch.randint(2 * augmentation.pad + 1, (size,), generator=generator) for _ in range(2))
     mirrored = torch.rand(size, generator=generator) < 0.5 if augmentation.flip else torch.zeros(size, dtype=torch.bool)
     return Draws(rows, columns, mirrored)
 
 
 def crop_and_flip(augmentation: Augmentation, chosen: torch.Tensor, draws: Draws) -> torch.Tensor:
-    """Augmented images.
+    """Cuts and mirrors the chosen images.
 
     Args:
         augmentation: the padded images.
-        chosen: numbers of the images wanted, `[batch]`.
+        chosen: indices of the images in the batch, `[batch]`.
         draws: from `draw_crops`, on the device of the images.
 
     Returns:
-        `[batch, channels, height, width]`: each a window of its padded image, or the window's mirror image.
+        `[batch, channels, height, width]`: a window of each padded image, mirrored where `draws` say so.
 
     Example:
         >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)

@@ -1,4 +1,4 @@
-"""A user's own table: a line of names, and rows of numbers and words."""
+"""Reads a user's own CSV table: a line of column names, then rows of numbers and words."""
 
 import csv
 import math
@@ -12,55 +12,55 @@ from .limits import COPIES, check_memory, regular_file
 from .quoting import listed, quoted, shortened
 
 BYTES_READ = 15
-"""Bytes of memory that a byte of the file takes, as text in columns."""
+"""Bytes of memory that each byte of the file takes, once it is text in columns."""
 
 MOST_SHARED = 10_000
-"""Different values that are kept once however often they are written."""
+"""Distinct values that are stored once, however often they occur."""
 
 MOST_WORDS = 1_000
-"""Different words that a column may hold, each of them an input."""
+"""Distinct words that a column may hold; each becomes an input."""
 
 MOST_INPUTS = 100_000
-"""That a table may become."""
+"""The greatest number of inputs that a table may become."""
 
 MISSING_TARGET = {"", "?", "#n/a"}
-"""What is no class in a column of words, in lower case; `none`, `NA` and `-` may be classes there."""
+"""Marks of a missing class in a column of words, in lower case; `none`, `NA` and `-` may be classes there."""
 
 
 MISSING = {"", "?", "na", "n/a", "n.a.", "#n/a", "nan", "null", "none", "-", "--", "."}
-"""How columns of numbers write that a value is missing, in lower case."""
+"""Marks of a missing value in a column of numbers, in lower case."""
 
-FEW = 10
-"""A column that holds words and no more different numbers than this is words (0, 1, 2, 3+)."""
+MOST_CODES = 10
+"""A column that holds words beside at most this many distinct numbers is a column of words (0, 1, 2, 3+)."""
 
 MOST_WHOLE = 2**53
-"""Whole numbers up to this one are exact in double precision."""
+"""The largest whole number up to which all are exact in double precision."""
 
 
 class Column(NamedTuple):
-    """How a column becomes inputs: a number one input; a word one input for each of the `words` that it may be."""
+    """How a column becomes inputs: one input for numbers, or one for each of `words` (1 where it stands, else 0)."""
 
     name: str
     words: list[str] | None
 
 
 class Table(NamedTuple):
-    """Values as they are written, by column, and the line of the file that each row ends in."""
+    """A table as text: the values of each column, and the line of the file at which each row ends."""
 
     path: Path
     columns: dict[str, list[str]]
     lines: list[int]
 
     def at(self, row: int) -> str:
-        """Where a row stands, for errors."""
+        """The file and line of a row, for errors."""
         return f"{self.path}, line {self.lines[row]}"
 
 
 def read_table(path: Path) -> Table:
-    """Read a file of comma-separated values.
+    """Reads a file of comma-separated values.
 
     Raises:
-        UserError: it cannot be read, is no table, or is too large for the memory.
+        UserError: the file cannot be read, is not a table, or is too large for the memory.
     """
     check_memory(BYTES_READ * regular_file(path), str(path), "give fewer rows or columns")
     try:
@@ -95,7 +95,9 @@ def _read(path: Path, reader: "csv._reader") -> Table:  # type: ignore[name-defi
             columns = [[] for _ in names]
             continue
         if len(row) != len(names):
-            raise UserError(f"{path}, line {reader.line_num}: {len(row)} values for {len(names)} columns.")
+            raise UserError(
+                f"{path}, line {reader.line_num}: {len(row)} values for {len(names)} columns; give one for each."
+            )
         lines.append(reader.line_num)
         for column, value in zip(columns, row, strict=True):
             bare = value.strip()
@@ -103,7 +105,7 @@ def _read(path: Path, reader: "csv._reader") -> Table:  # type: ignore[name-defi
     if names is None:
         raise UserError(f"{path} is empty; give a table with a line of names, and rows below it.")
     if not lines:
-        raise UserError(f"{path} has names and no rows.")
+        raise UserError(f"{path} has column names but no rows; add rows below them.")
     return Table(path, dict(zip(names, columns, strict=True)), lines)
 
 
@@ -116,13 +118,14 @@ def _refuse_twins(path: Path, names: list[str]) -> None:
 
 
 def numbers_of(table: Table, name: str) -> np.ndarray | None:
-    """A column as numbers, NaN where one is missing; None where it is words.
+    """Reads a column as numbers, NaN where a value is missing; returns None where the column is words.
 
-    It is words where it holds no number, or where at least as many values are words as numbers, or where there are
-    few different numbers.
+    A column is words if it holds no number, or at least as many words as numbers, or words beside at most ten distinct
+    numbers.
 
     Raises:
-        UserError: among more than ten different numbers a few values are none, or a whole number has too many digits.
+        UserError: some values among more than ten distinct numbers are not numbers, or a whole number has too many
+            digits.
     """
     values = table.columns[name]
     read = {value: _number(value) for value in dict.fromkeys(values)}
@@ -131,39 +134,44 @@ def numbers_of(table: Table, name: str) -> np.ndarray | None:
     if not count:
         return None
     if words:
-        if words >= count or sum(number is not None and not math.isnan(number) for number in read.values()) <= FEW:
+        if (
+            words >= count
+            or sum(number is not None and not math.isnan(number) for number in read.values()) <= MOST_CODES
+        ):
             return None
         row = next(row for row, value in enumerate(values) if read[value] is None)
         raise UserError(
             f"{table.at(row)}: {shortened(name)} is {quoted(values[row])}, and {count:,} of {len(values):,} values of "
-            "that column are numbers.\nWrite a number there, or leave it empty; where all are names, put a letter "
-            "before each."
+            "that column are numbers.\nWrite a number there, or leave it empty; if all of them are names, put a "
+            "letter before each."
         )
     return parsed(table, name)
 
 
 def parsed(table: Table, name: str) -> np.ndarray:
-    """A column of numbers `[rows]` in double precision, NaN where one is missing.
+    """Parses a column of numbers, `[rows]` in double precision, NaN where a value is missing.
 
     Raises:
-        UserError: a value is no number, or a whole number that double precision does not hold.
+        UserError: a value is not a number, or a whole number that double precision cannot hold.
     """
     numbers = np.empty(len(table.columns[name]))
     for row, value in enumerate(table.columns[name]):
         number = _number(value)
         if number is None:
-            raise UserError(f"{table.at(row)}: {shortened(name)} is {quoted(value)}, and numbers are wanted there.")
+            raise UserError(
+                f"{table.at(row)}: {shortened(name)} is {quoted(value)}, and that column holds numbers; write a number."
+            )
         if abs(number) >= MOST_WHOLE and value.lstrip("+-").isdigit() and abs(int(value)) > MOST_WHOLE:
             raise UserError(
                 f"{table.at(row)}: {shortened(name)} is {shortened(value)}, more digits than double precision holds "
-                "(up to 2**53).\nRemove the column where it names rows; where all are names, put a letter before each."
+                "(up to 2**53).\nRemove the column if it numbers rows; if it holds names, put a letter before each."
             )
         numbers[row] = number
     return numbers
 
 
 def _number(value: str) -> float | None:
-    """NaN for what is missing, None for what is no finite number; `1_000` is a word, unlike in Python."""
+    """Parses a number: NaN if it is missing, None if it is not a finite number; `1_000` is a word, unlike in Python."""
     if value.lower() in MISSING:
         return math.nan
     try:
@@ -174,12 +182,12 @@ def _number(value: str) -> float | None:
 
 
 def inputs_of(table: Table, target: str) -> list[Column]:
-    """The columns that `target` is predicted from: all others that are not the same in every row.
+    """Lists the columns that `target` is predicted from: all others that differ between rows.
 
-    A column is numbers where every value is one or is missing (`numbers_of`), else words.
+    A column is numbers if every value is a number or missing (`numbers_of`), else words.
 
     Raises:
-        UserError: no such target, nothing beside it, a value that is no number among numbers, or too many words.
+        UserError: no such target, no other column, a value among numbers that is not a number, or too many words.
     """
     _refuse_absent(table, target)
     found = []
@@ -193,11 +201,9 @@ def inputs_of(table: Table, target: str) -> list[Column]:
         elif np.isnan(numbers).any() or len(np.unique(numbers)) > 1:
             found.append(Column(name, None))
     if not found:
-        raise UserError(f"{table.path} has no column beside {quoted(target)} that differs between rows.")
+        raise UserError(f"{table.path} has no column but {quoted(target)} that differs between rows; add one.")
     if (count := _width(found)) > MOST_INPUTS:
-        raise UserError(
-            f"{table.path} would become {count:,} inputs, and at most {MOST_INPUTS:,} may be; drop columns."
-        )
+        raise UserError(f"{table.path} would become {count:,} inputs, more than {MOST_INPUTS:,}; drop columns.")
     return found
 
 
@@ -210,8 +216,8 @@ def _words(table: Table, name: str, different: list[str]) -> list[str]:
     if len(different) > MOST_WORDS:
         raise UserError(
             f"{table.path}: {shortened(name)} has {len(different):,} different words in {len(table.lines):,} rows, "
-            f"and at most {MOST_WORDS:,} may be, each an input.\nRemove the column where it names rows or is free text; "
-            "else put rare words into one, or write numbers in their place."
+            f"and may have {MOST_WORDS:,} at most, since each is an input.\nRemove the column if it names rows or is "
+            "free text; else put rare words into one, or write numbers in their place."
         )
     return sorted(different)
 
@@ -221,11 +227,11 @@ def _width(columns: list[Column]) -> int:
 
 
 def encode(table: Table, columns: list[Column]) -> np.ndarray:
-    """Inputs `[rows, n]`: numbers, NaN where one is missing; 1 for a word where it stands and 0 elsewhere.
+    """Encodes a table as inputs `[rows, n]`: numbers, NaN where missing; words one-hot.
 
     Raises:
-        UserError: a column is not there, holds a word where numbers are wanted, or a word that `columns` lack; or the
-            inputs are too large for the memory.
+        UserError: a column is missing, holds a word where numbers belong, or a word that `columns` lacks; or the inputs
+            are too large for the memory.
     """
     shape = len(table.lines), _width(columns)
     needed = COPIES * shape[0] * shape[1] * np.dtype(float).itemsize
@@ -249,15 +255,15 @@ def encode(table: Table, columns: list[Column]) -> np.ndarray:
 
 
 def targets_of(table: Table, target: str, *, words: bool | None = None) -> np.ndarray:
-    """The values of the column to be predicted: numbers where all are, else words.
+    """Reads the column to be predicted: numbers if all values are, else words.
 
     Args:
-        table: what they are in.
-        target: the column.
-        words: whether they are words, as another table has it; by the column's own values when omitted.
+        table: the table.
+        target: name of the column.
+        words: whether to read words, as in another table; decided by the column's own values when omitted.
 
     Raises:
-        UserError: there is no such column, a value is missing, or is no number among numbers.
+        UserError: no such column, a value is missing, or a value among numbers is not a number.
     """
     _refuse_absent(table, target)
     numbers = None
@@ -269,6 +275,6 @@ def targets_of(table: Table, target: str, *, words: bool | None = None) -> np.nd
         row = absent.index(True)
         among = "" if numbers is None or not wanted[row] else f" ({quoted(wanted[row])} among numbers)"
         raise UserError(
-            f"{table.at(row)}: {shortened(target)} is missing{among}; remove that row, or name a class otherwise."
+            f"{table.at(row)}: {shortened(target)} is missing{among}; remove that row, or give the class another name."
         )
     return np.array(wanted) if numbers is None else numbers

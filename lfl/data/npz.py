@@ -1,4 +1,4 @@
-"""A user's own arrays, out of a file of `numpy.savez`; sizes and types are looked at before anything is unpacked."""
+"""Reads a user's own arrays from a `.npz` file; sizes and types are checked before anything is unpacked."""
 
 import math
 import zipfile
@@ -12,22 +12,22 @@ from .limits import COPIES, check_memory, regular_file
 from .quoting import shortened
 
 Arrays = dict[str, np.ndarray]
-"""`x_train`, `y_train`; and `x_valid`, `y_valid`, `x_test`, `y_test` where these parts are there."""
+"""`x_train` and `y_train`; and `x_valid`, `y_valid`, `x_test`, `y_test` if the data have these parts."""
 
 KINDS = "fiubSU"
 """numpy's letters for the types that are read: numbers and words."""
 
 
 def read_npz(path: Path, valid: Path | None = None) -> Arrays:
-    """`x_train` and `y_train`, and those of valid and test that are there, from a file of `numpy.savez`.
+    """Reads `x_train` and `y_train`, and the arrays of valid and test if present, from a file of `numpy.savez`.
 
     Args:
-        path: of the file.
+        path: the file.
         valid: another such file, whose `x_valid` and `y_valid` (or else `x` and `y`) are the clean data.
 
     Raises:
-        UserError: one cannot be read, lacks an array, holds something else than numbers and words, or is too large; or
-            both have clean data.
+        UserError: a file cannot be read, lacks an array, holds anything but numbers and words, or is too large; or both
+            have clean data.
     """
     arrays = read_arrays(path, ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"))
     missing = sorted({"x_train", "y_train"} - arrays.keys())
@@ -50,10 +50,10 @@ def _read_valid(path: Path) -> Arrays:
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> Arrays:
-    """Those arrays of a file of `numpy.savez` that are there.
+    """Reads the arrays called `names` that a file of `numpy.savez` holds.
 
     Raises:
-        UserError: it cannot be read, holds something else than numbers and words, or is too large for the memory.
+        UserError: it cannot be read, holds anything but numbers and words, or is too large for the memory.
     """
     regular_file(path)
     try:
@@ -90,14 +90,14 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, names: tuple[str, ...]) -> A
 
 
 def _checked(what: str, member: IO[bytes], size: int) -> int:
-    """Bytes that an array takes as it is trained on, by its header alone.
+    """Checks the header of an array, and returns the bytes that it takes in training.
 
     Args:
-        what: is read, for errors.
+        what: name of the array, for errors.
         member: the file of the array, at its start.
-        size: bytes that it holds by the archive's list.
+        size: bytes of it, by the archive's list.
     """
-    if np.lib.format.read_magic(member) != (1, 0):  # later forms are for records
+    if np.lib.format.read_magic(member) != (1, 0):  # later versions are for records
         raise UserError(f"cannot read {what}: it holds records; save numbers or words with numpy.savez.")
     shape, _, dtype = np.lib.format.read_array_header_1_0(member)
     if dtype.kind not in KINDS:

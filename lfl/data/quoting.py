@@ -1,4 +1,4 @@
-"""Text out of files as errors show it: short, and on one line."""
+"""Text from files, shortened and quoted for error messages: printable, and on one line."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ MOST_NAMES = 20
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    r"""The text, cut where it is longer than `longest`; what cannot be printed is escaped.
+    r"""Cuts text that is longer than `longest`, and escapes what cannot be printed.
 
     Example:
         >>> shortened("a\nb")
@@ -18,11 +18,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value in quotes where it is text, cut where it is long."""
+    """Shortens a value, in quotes if it is text."""
     return f"'{shortened(value)}'" if isinstance(value, str) else shortened(repr(value))
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names behind one another, the first twenty of many."""
+    """Joins names by commas; of more than twenty the first twenty."""
     known = list(names)
     return ", ".join(map(shortened, known[:MOST_NAMES])) + (", ..." if len(known) > MOST_NAMES else "")

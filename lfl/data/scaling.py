@@ -8,20 +8,20 @@ import torch
 from ..errors import UserError
 
 ROWS_AT_ONCE = 1000
-"""Rows that are in double precision at a time."""
+"""Rows that are converted to double precision at a time."""
 
 
 class Scale(NamedTuple):
-    """What standardises inputs: mean and deviation of each column or channel, in double precision."""
+    """Standardisation of inputs: mean and standard deviation of each column or channel, in double precision."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """`(x - mean) / deviation` in float32, for inputs `[n, ...]`; what is missing (NaN) becomes the mean.
+        """Standardises inputs `[n, ...]`: `(x - mean) / deviation` in float32; missing values (NaN) become the mean.
 
         Raises:
-            UserError: an input lies so far from the mean that float32 does not hold it.
+            UserError: an input lies so far from the mean that float32 cannot hold it.
         """
         chunks = [(chunk.double() - self.mean) / self.deviation for chunk in torch.split(x, ROWS_AT_ONCE)]
         scaled = torch.cat([chunk.nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf).float() for chunk in chunks])
@@ -31,17 +31,18 @@ class Scale(NamedTuple):
         return scaled
 
     def back(self, x: torch.Tensor) -> torch.Tensor:
-        """The other way, in double precision; what was missing is the mean."""
+        """Undoes the standardisation, in double precision; missing values stay the mean."""
         return x.double() * self.deviation + self.mean
 
 
 def scale_of(train: torch.Tensor) -> Scale:
-    """Mean and deviation of `train`: one pair a column of a table `[n, columns]`, or a channel of images `[n, c, ...]`.
+    """Computes the mean and deviation of train inputs.
 
-    What is constant in `train` is only centred; what is missing (NaN) does not count.
+    There is one pair for each column of a table `[n, columns]`, or channel of images `[n, channels, ...]`. Constant
+    columns are only centred; missing values (NaN) do not count.
 
     Raises:
-        UserError: numbers too large for their mean to be computed.
+        UserError: inputs are too large for their mean to be computed.
     """
     dims = (0, *range(2, train.dim()))
     chunks = torch.split(train, ROWS_AT_ONCE)
@@ -49,10 +50,10 @@ def scale_of(train: torch.Tensor) -> Scale:
     def total(of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         return torch.stack([of(chunk.double()).nansum(dims, keepdim=True)[0] for chunk in chunks]).sum(0)
 
-    low, high = _least_and_greatest(chunks, dims)
+    low, high = _least_and_largest(chunks, dims)
     count = total(lambda x: (~x.isnan()).double()).clamp(min=1.0)
     mean = torch.where(high > low, total(lambda x: x) / count, high.nan_to_num(neginf=0.0))
-    # Exact, since by a power of two: squares neither overflow nor vanish.
+    # Division by a power of two is exact; squares then neither overflow nor underflow.
     unit = torch.exp2(
         torch.maximum(high - mean, mean - low).log2().floor().nan_to_num(0.0, 0.0, 0.0).clamp(-1000, 1000)
     )
@@ -62,8 +63,8 @@ def scale_of(train: torch.Tensor) -> Scale:
     return Scale(mean, torch.where((high > low) & (deviation > 0), deviation, torch.ones_like(deviation)))
 
 
-def _least_and_greatest(chunks: Sequence[torch.Tensor], dims: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of what is not missing, over `dims`; infinity and minus infinity where all is."""
+def _least_and_largest(chunks: Sequence[torch.Tensor], dims: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Least and largest value over `dims`, missing ones left out; inf and -inf where all are missing."""
 
     def over(known: Callable[..., torch.Tensor], absent: float) -> torch.Tensor:
         found = torch.stack([known(chunk, dims, keepdim=True)[0] for chunk in chunks])
@@ -75,16 +76,16 @@ def _least_and_greatest(chunks: Sequence[torch.Tensor], dims: tuple[int, ...]) -
 
 
 class Range(NamedTuple):
-    """What maps real targets so that train spans [0, 1]: least and greatest value of each column, in double."""
+    """Scaling of real targets to [0, 1] on train: least and largest value of each column, in double precision."""
 
     low: torch.Tensor
     high: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
-        """`(y - low) / (high - low)` in float32; what lies beyond train's range lies beyond [0, 1].
+        """Scales targets: `(y - low) / (high - low)` in float32; targets outside train's range lie outside [0, 1].
 
         Raises:
-            UserError: a target lies so far beyond it that float32 does not hold it.
+            UserError: a target lies so far outside that float32 cannot hold it.
         """
         scaled = ((y.double() - self.low) / (self.high - self.low)).float()
         if bool((far := scaled.isinf()).any()):
@@ -93,12 +94,12 @@ class Range(NamedTuple):
         return scaled
 
     def back(self, y: torch.Tensor) -> torch.Tensor:
-        """The other way, in double precision."""
+        """Undoes the scaling, in double precision."""
         return y.double() * (self.high - self.low) + self.low
 
 
 def range_of(train: torch.Tensor) -> Range:
-    """The range of each column of train targets `[n, width]`.
+    """Computes the range of each column of train targets `[n, width]`.
 
     Raises:
         UserError: a column is the same in every row, or its range is not finite.

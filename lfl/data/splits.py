@@ -1,4 +1,4 @@
-"""Splits of a data set, and the scaling that is learned from its train split alone."""
+"""Splits of a data set: which rows are held out, a digest of the rows, and which rows a batch draws."""
 
 import hashlib
 from typing import NamedTuple
@@ -9,32 +9,33 @@ import torch
 from ..randomness import generator
 
 SPLIT_SEED = 0
-"""Splits are the same for every seed of a run: seeds differ in theta_0 and batches, not in data."""
+"""Seed of all splits: runs of different seeds differ in theta_0 and batches, not in data."""
 
 DIGEST_BYTES = 16
 
 
 class Split(NamedTuple):
-    """Inputs `[n, ...]` and targets: class ids `[n]`, or real values `[n, width]`."""
+    """Inputs `[n, ...]`, and targets: class ids `[n]` or real values `[n, width]`."""
 
     x: torch.Tensor
     y: torch.Tensor
 
     def to(self, device: torch.device) -> "Split":
-        """The same split on `device`."""
+        """Moves the split to `device`."""
         return Split(self.x.to(device), self.y.to(device))
 
 
 def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Choose rows to take away by a fixed shuffle, keeping class shares where `stratified`.
+    """Chooses rows to hold out by a fixed shuffle.
 
     Args:
         y: targets `[n, ...]` of the rows.
-        size: how many are taken: an int is their number, a float a fraction.
-        stratified: whether each class keeps its share; needs two rows of each, and one for each in both parts.
+        size: rows to hold out: an int is their number, a float their share.
+        stratified: whether each class keeps its share in both parts; needs two rows of each class, and as many rows in
+            each part as there are classes.
 
     Returns:
-        The numbers of the rows that stay, and of those held out; both ascending.
+        Indices of the rows that stay, and of those held out; both ascending.
     """
     from sklearn.model_selection import train_test_split  # a slow import
 
@@ -44,16 +45,16 @@ def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.T
 
 
 def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
-    """The rows of a split that stay, and those that `held_out` takes away; both in the order of the original."""
+    """Splits rows into those that stay and those that `held_out` chooses; both in their original order."""
     kept, held = held_out(split.y, size, stratified=stratified)
     return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
 
 
 def digest_of(*splits: Split | None) -> str:
-    """A digest of rows before they are scaled, so that it is the same on every machine; blake2b, about 1 GB a second.
+    """Computes a digest of raw rows, before scaling, so that it is the same on every machine (blake2b, about 1 GB/s).
 
     Args:
-        splits: inputs and targets of each partition; None for one that is not there.
+        splits: inputs and targets of each partition; None for a missing one.
     """
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for split in splits:
@@ -65,16 +66,16 @@ def digest_of(*splits: Split | None) -> str:
 
 
 def draw_rows(num_rows: int, size: int, *, seed: int, stream: str, step: int) -> torch.Tensor:
-    """The rows of one step's batch.
+    """Draws the rows of one step's batch; any step's batch can be drawn without those before it.
 
     Args:
         num_rows: rows of the split.
-        size: number of examples.
+        size: examples in the batch.
         seed: the run's seed.
-        stream: what the batch is for; streams are independent.
-        step: the step it is for.
+        stream: name of what the batch is for; streams are independent.
+        step: the step.
 
     Returns:
-        Row numbers `[size]`, uniform with replacement, on the CPU.
+        Row indices `[size]`, uniform with replacement, on the CPU.
     """
     return torch.randint(num_rows, (size,), generator=generator(seed, stream, step))

@@ -152,7 +152,7 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise UserError(f"y has one class alone, {self.classes_[0]!r}; classification needs two.")
+            raise UserError(f"y has only one class, {self.classes_[0]!r}; classification needs two.")
         rows = Split(torch.tensor(X), torch.from_numpy(ids))
         self._fit("classification", rows, self._clean(X_valid, y_valid), len(self.classes_))
         return self

@@ -21,15 +21,15 @@ MOST_BYTES = 4 * 2**20
 
 
 def california(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """House value of 20,640 Californian districts from eight facts about each."""
+    """Loads house values of 20,640 Californian districts, from eight facts about each."""
     return build_task("california", "regression", read_california(data_dir), None, 1, DEFAULTS["california"], **held)
 
 
 def read_california(data_dir: Path) -> Split:
     """Reads California housing: eight variables of 20,640 districts, and their median house value, `[n, 1]`.
 
-    scikit-learn keeps them as a pickle. It is read once, and kept as arrays that cannot run code: whoever gives this
-    folder must be the user, since a pickle that is found in it is read.
+    scikit-learn keeps them as a pickle. It is read once, and then kept as arrays, which cannot run code. The folder
+    must be the user's own, since a pickle in it is read.
 
     Raises:
         Failure: it is not there and cannot be downloaded.
@@ -40,7 +40,7 @@ def read_california(data_dir: Path) -> Split:
         arrays = read_npz(kept, ("data", "target"), MOST_BYTES)
         return _as_split(*_checked(arrays["data"], arrays["target"], kept))
     data, target = _checked(*_fetch(data_dir), data_dir / "scikit_learn_data" / "cal_housing_py3.pkz")
-    # A folder that cannot be written is read again the next time.
+    # In a folder that cannot be written the pickle is read again next time.
     with suppress(Failure), downloading("california", kept.parent, "read it again") as scratch:
         np.savez_compressed(scratch / kept.name, data=data, target=target)
         os.replace(scratch / kept.name, kept)
@@ -48,7 +48,7 @@ def read_california(data_dir: Path) -> Split:
 
 
 def _checked(data: np.ndarray, target: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Those arrays, where they are the data set's."""
+    """Returns the arrays if they are those of the data set, else raises `UserError`."""
     numbers = (data.dtype.kind, target.dtype.kind) == ("f", "f")
     shapes = (data.shape, target.shape) == ((NUM_ROWS, 8), (NUM_ROWS,))
     if not numbers or not shapes or not (np.isfinite(data).all() and np.isfinite(target).all()):

@@ -19,21 +19,21 @@ PARTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "cifar100": ("CIFAR100", {"train": True}, {"train": False}),
     "svhn": ("SVHN", {"split": "train"}, {"split": "test"}),
 }
-"""torchvision's class, and its words for the train and the test partition."""
+"""torchvision's class, and its arguments for the train and the test partition."""
 
 
 def cifar10(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """32x32 photographs of 10 kinds of things."""
+    """Loads 32x32 photographs of 10 kinds of things."""
     return _colour("cifar10", 10, data_dir, **held)
 
 
 def cifar100(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """32x32 photographs of 100 kinds of things."""
+    """Loads 32x32 photographs of 100 kinds of things."""
     return _colour("cifar100", 100, data_dir, **held)
 
 
 def svhn(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """32x32 photographs of house numbers; the class is the digit in the middle."""
+    """Loads 32x32 photographs of house numbers; the class is the digit in the middle."""
     return _colour("svhn", 10, data_dir, **held)
 
 
@@ -47,14 +47,14 @@ def read_colour_images(name: str, data_dir: Path) -> tuple[Split, Split]:
 
     Args:
         name: `"cifar10"`, `"cifar100"` or `"svhn"`.
-        data_dir: folder that holds, or will hold, torchvision's files.
+        data_dir: folder with torchvision's files, or to download them to.
 
     Returns:
         The train and the test partition.
 
     Raises:
         Failure: the download failed or torchvision cannot be imported.
-        UserError: the files there are not the data set's.
+        UserError: the files there cannot be read.
     """
     class_name, *parts = PARTS[name]
     dataset = getattr(torchvision_datasets(name), class_name)
@@ -65,7 +65,7 @@ def read_colour_images(name: str, data_dir: Path) -> tuple[Split, Split]:
 def _read(name: str, dataset: Any, data_dir: Path, part: dict[str, Any]) -> Split:
     try:
         images = dataset(data_dir, download=False, **part)
-    except RuntimeError:  # torchvision's word for files that are absent or fail their checksum
+    except RuntimeError:  # torchvision's error for files that are absent or fail their checksum
         _download(name, dataset, data_dir, part)
         images = dataset(data_dir, download=False, **part)
     except (OSError, ValueError) as error:

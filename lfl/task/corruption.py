@@ -1,4 +1,4 @@
-"""Train data made worse on purpose, to measure what a method makes of them: wrong labels, outliers, rare classes."""
+"""Corruption of train data on purpose, to measure how methods cope: wrong labels, outliers, rare classes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from .task import Task
 
 
 class Corrupted(NamedTuple):
-    """What is left of a train split, and its targets.
+    """A corrupted train split: the rows that are left, and their targets.
 
     Args:
-        rows: row numbers `[m]` of the train split, ascending: those that are trained on.
-        y: their targets, class ids `[m]` or real values `[m, width]`, some of them wrong.
+        rows: indices `[m]` into the train split, ascending, of the rows that are trained on.
+        y: their targets, class ids `[m]` or real values `[m, width]`, some of them changed.
         wrong: booleans `[m]`, which targets were changed.
     """
 
@@ -25,23 +25,23 @@ class Corrupted(NamedTuple):
 
 
 def symmetric(ids: torch.Tensor, num_classes: int, source: torch.Generator) -> torch.Tensor:
-    """Another class for each id, every other one as likely."""
+    """Replaces each class id by another, all others equally likely."""
     return (ids + torch.randint(1, num_classes, ids.shape, generator=source)) % num_classes
 
 
 def pair(ids: torch.Tensor, num_classes: int, source: torch.Generator) -> torch.Tensor:
-    """The class after each id's; the first one after the last."""
+    """Replaces each class id by the next; the last by the first."""
     del source
     return (ids + 1) % num_classes
 
 
 def uniform(y: torch.Tensor, low: torch.Tensor, high: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-    """Values that say nothing: uniform over the range of the targets."""
+    """Replaces each value by a uniform draw from the range of the targets."""
     return low + (high - low) * torch.rand(y.shape, generator=source, dtype=y.dtype)
 
 
 def shift(y: torch.Tensor, low: torch.Tensor, high: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-    """Values that are too high by the whole range of the targets."""
+    """Raises each value by the range of the targets."""
     del source
     return y + (high - low)
 
@@ -57,7 +57,12 @@ OUTLIERS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Ge
 
 
 def parse_corruption(flag: str, text: str, known: list[str]) -> tuple[str, float]:
-    """A kind of damage and the share of the rows that suffers it, as one writes it: `symmetric:0.4`.
+    """Parses `KIND:SHARE`, such as `symmetric:0.4`: a kind of corruption, and the share of rows that it changes.
+
+    Args:
+        flag: the option, for errors.
+        text: its value.
+        known: kinds that there are.
 
     Raises:
         UserError: an unknown kind, or a share that is not from 0 to 1.
@@ -81,26 +86,27 @@ def corrupt(
     imbalance: float | None = None,
     seed: int,
 ) -> Corrupted:
-    """Make the train split of a task worse; valid and test stay as they are.
+    """Corrupts the train split of a task; valid and test stay as they are.
 
-    The rows that suffer are round(share n), drawn without replacement; the same for the same seed, on every machine
-    and for every method.
+    round(share n) rows are changed, drawn without replacement; the same for the same seed, on every machine and for
+    every method.
 
     Args:
-        task: what is spoiled; it is not changed.
-        label_noise: `"symmetric:SHARE"` (that share of the labels becomes another class, each as likely) or
+        task: the task; it is not changed.
+        label_noise: `"symmetric:SHARE"` (that share of the labels becomes another class, all equally likely) or
             `"pair:SHARE"` (the next class).
         outliers: `"uniform:SHARE"` (that share of the real targets is drawn anew over the range of train) or
-            `"shift:SHARE"` (it is raised by that range).
-        imbalance: how many times rarer the last class is than the first: class c of C keeps n R^(-c/(C-1)) examples, n
-            the number of the rarest class before. It comes first; labels are made wrong among what is left.
-        seed: of the draws.
+            `"shift:SHARE"` (that share is raised by that range).
+        imbalance: R, how many times rarer the last class becomes than the first: class c of C keeps n R^(-c/(C-1))
+            examples, at least one, n the number of the rarest class of train. Classes that train lacks stay absent.
+            Applied first; labels are changed among the rows that are left.
+        seed: seed of the draws.
 
     Returns:
         The `Corrupted` rows, on the CPU.
 
     Raises:
-        UserError: what is asked for does not fit the kind of target, or is out of range.
+        UserError: a corruption for another kind of target, an unknown one, or a value out of range.
 
     Example:
         >>> from pathlib import Path
@@ -142,17 +148,18 @@ def corrupt(
 
 
 def _chosen(count: int, share: float, source: torch.Generator) -> torch.Tensor:
-    """Booleans `[count]`, `round(share * count)` of them true."""
+    """Draws booleans `[count]`, `round(share * count)` of them true."""
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[torch.randperm(count, generator=source)[: round(share * count)]] = True
     return chosen
 
 
 def _long_tail(ids: torch.Tensor, num_classes: int, ratio: float, source: torch.Generator) -> torch.Tensor:
-    """Row numbers, fewer of each class than of the one before."""
+    """Chooses rows so that each class has fewer than the one before; returns their indices, ascending."""
     if not 1.0 <= ratio < float("inf"):
         raise UserError(f"--imbalance must be a finite number of at least 1, got {ratio}.")
-    most = int(torch.bincount(ids, minlength=num_classes).min())
+    counts = torch.bincount(ids, minlength=num_classes)
+    most = int(counts[counts > 0].min())  # train may lack a class, such as an empty one-hot column
     kept = []
     for c in range(num_classes):
         members = (ids == c).nonzero()[:, 0]

@@ -23,19 +23,18 @@ MOSTLY_MISSING = 0.5
 
 
 def crime(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """Violent crimes per head of 1,994 communities of the United States, from 100 facts about each."""
+    """Loads violent crimes per head of 1,994 communities of the United States, from 100 facts about each."""
     return build_task("crime", "regression", read_crime(data_dir), None, 1, DEFAULTS["crime"], **held)
 
 
 def read_crime(data_dir: Path) -> Split:
     """Reads Communities and Crime: 100 variables of 1,994 communities, and violent crimes per head, `[n, 1]`.
 
-    Of the 122 variables that may predict, 22 come from a survey that covers a sixth of the communities: columns with
-    more than half of their values missing are left out, since whatever filled them would be made up. Beyond these one
-    value is missing (NaN).
+    Of the 122 predictors, 22 are from a survey that covers a sixth of the communities. Columns with more than half of
+    their values missing are left out, since any filling would be made up. In the others one value is missing (NaN).
 
     Args:
-        data_dir: folder that holds, or will hold, UCI's `communities/communities.data`.
+        data_dir: folder with UCI's `communities/communities.data`, or to download it to.
 
     Raises:
         Failure: it is not there and cannot be downloaded.

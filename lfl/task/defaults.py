@@ -1,4 +1,4 @@
-"""How each named task is trained unless other settings are asked for: known without its data."""
+"""Default settings of each named task. Needs neither its data nor torch."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ PAD = 4
 
 @dataclass(frozen=True)
 class Defaults:
-    """Published settings of a task: steps are counts, rates are per step."""
+    """Default settings of a task, the published ones where there are any; steps are counts, rates per step."""
 
     steps: int
     inner_lr: float
@@ -25,15 +25,18 @@ class Defaults:
 
 
 def colour_defaults(steps: int) -> Defaults:
-    """The paper's settings for colour images; each architecture starts as it does by itself."""
+    """Returns the paper's settings for colour images; each architecture draws its own initial parameters."""
     return Defaults(
         steps=steps, inner_lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.0005, theta_init="architecture"
     )
 
 
 def for_regression(settings: Defaults) -> Defaults:
-    """The same for real values, with offline steps along one training: models as they are drawn lie below their
-    targets, and a loss that has seen no outputs above them is asked about those later (docs/reproduction.md)."""
+    """Returns the same settings for real values.
+
+    Offline steps follow one training (`restart_every=0`): the outputs of a fresh model lie below their targets, and a
+    loss learned on fresh models alone would have seen no outputs above them (docs/reproduction.md).
+    """
     return replace(settings, inner_lr=0.001, loss="squared-error", restart_every=0)
 
 

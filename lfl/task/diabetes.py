@@ -12,7 +12,7 @@ from .task import Held, Task, build_task
 
 
 def diabetes(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """Disease progression after one year from ten variables."""
+    """Loads disease progression after one year, from ten variables."""
     return build_task("diabetes", "regression", read_diabetes(), None, 1, DEFAULTS["diabetes"], **held)
 
 

@@ -12,7 +12,7 @@ from .task import Held, Task, build_task
 
 
 def digits(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """8x8 handwritten digits; scikit-learn's copy has no test partition."""
+    """Loads 8x8 handwritten digits; scikit-learn's copy has no test partition."""
     return build_task("digits", "classification", read_digits(), None, 10, DEFAULTS["digits"], **held)
 
 

@@ -1,4 +1,4 @@
-"""Tasks by name, and from a user's own files: arrays in a `.npz`, a table in a `.csv`, images in a folder a class."""
+"""Loads a task by name, or from a user's own file: arrays in a `.npz`, a table in a `.csv`, a folder of pictures."""
 
 import os
 from collections.abc import Callable
@@ -31,7 +31,7 @@ TASKS: dict[str, Callable[..., Task]] = {
 }
 
 WITHOUT_DATA_DIR = {"digits", "diabetes"}
-"""Tasks whose data come with scikit-learn."""
+"""Tasks whose data are inside scikit-learn."""
 
 
 def load_task(
@@ -43,19 +43,19 @@ def load_task(
     valid: str | None = None,
     **held: Unpack[Held],
 ) -> Task:
-    """The task called `name`, or the user's own in a file or folder of that name.
+    """Loads the task called `name`, or the user's own in a file or folder of that name.
 
     Args:
-        name: of a task; or the path of a `.npz`, of a `.csv`, or of a folder of images.
-        data_dir: where named tasks find their data, or download them to.
+        name: name of a task; or path of a `.npz`, a `.csv`, or a folder of pictures.
+        data_dir: folder with the data of named tasks, or to download them to.
         target: the column of a `.csv` to be predicted.
         kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
-        valid: the path of clean data of the user's own: a file or folder of the same kind as `name`.
-        held: `valid_size`, how many rows of train become valid (10 % when omitted), and `eval_split`, whether a fourth
+        valid: path of the user's own clean data: a file or folder of the same kind as `name`.
+        held: `valid_size`, the rows of train that become valid (10 % when omitted), and `eval_split`, whether a fourth
             split is held out of train.
 
     Raises:
-        UserError: an unknown name, data that cannot be used, or an option that the task does not have.
+        UserError: an unknown name, data that cannot be used, or an option that does not apply to the task.
         Failure: a download failed.
     """
     if name not in TASKS and is_file_task(name):
@@ -81,16 +81,16 @@ def task_from_files(
     What these hold is described in `lfl.data.npz`, `lfl.data.csv_table` and `lfl.data.image_folder`.
 
     Args:
-        path: of the data.
-        target, kind: as in `lfl.task.load_task`.
-        valid: clean data of the user's own, of the same kind as `path`.
+        path: the data.
+        target, kind: as in `load_task`.
+        valid: the user's own clean data, in the same form as `path`.
         held: as in `task_from_arrays`.
 
     Raises:
-        UserError: it cannot be read, or what it holds cannot be used; `target` missing, or not wanted.
+        UserError: the data cannot be read or used; `target` is missing, or given where it does not apply.
     """
     if valid is not None and _form(valid) != _form(path):
-        raise UserError(f"--valid wants {_form(path)}, like the task {path}, but got {valid}.")
+        raise UserError(f"--valid wants {_form(path)}, like the task {path}, got {valid}.")
     if path.suffix == ".csv":
         return _from_table(path, valid, target, kind, **held)
     if target is not None:
@@ -102,18 +102,17 @@ def task_from_files(
 
 
 class Places(NamedTuple):
-    """Where the rows of a user's own data stand: in which `kind` of place (`"line"` or `"file"`), and each row's."""
+    """Where the rows of a user's own data are: the `kind` of place, `"line"` or `"file"`, and the place of each row."""
 
     kind: str
     of_rows: list[int] | list[str]
 
 
 def places_of(path: Path) -> Places | None:
-    """Where each row that `task_from_files` trains on or holds out stands, in the order of the rows.
+    """Finds the place in the file of each row that `task_from_files` reads, in the order of the rows.
 
     Returns:
-        The lines of a table, or the paths of pictures within their folder; None for arrays, which have row numbers
-        alone.
+        Lines of a table, or paths of pictures within their folder; None for arrays, which only have row numbers.
 
     Raises:
         UserError: the data cannot be read.
@@ -131,7 +130,7 @@ def _form(path: Path) -> str:
 
 def _from_table(path: Path, valid: Path | None, target: str | None, kind: str | None, **held: Unpack[Held]) -> Task:
     if target is None:
-        raise UserError(f"{path} is a table: say which column is to be predicted, with --target COLUMN.")
+        raise UserError(f"{path} is a table; name the column to predict with --target COLUMN.")
     table = read_table(path)
     columns = inputs_of(table, target)
     arrays = {"x_train": encode(table, columns), "y_train": targets_of(table, target)}

@@ -22,7 +22,7 @@ MD5 = {
 
 
 def mnist(data_dir: Path, **held: Unpack[Held]) -> Task:
-    """28x28 handwritten digits in their original partition."""
+    """Loads 28x28 handwritten digits in their original partition."""
     train, test = read_mnist(data_dir)
     return build_task("mnist", "classification", train, test, 10, DEFAULTS["mnist"], **held)
 
@@ -31,7 +31,7 @@ def read_mnist(data_dir: Path) -> tuple[Split, Split]:
     """Reads the original 60,000 + 10,000 images, `[n, 1, 28, 28]` with pixels from 0 to 255, and classes 0 to 9.
 
     Args:
-        data_dir: folder that holds, or will hold, `MNIST/raw`.
+        data_dir: folder with `MNIST/raw`, or to download it to.
 
     Returns:
         The train and the test partition.

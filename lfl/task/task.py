@@ -1,4 +1,4 @@
-"""A task: its splits, the kind of its targets and its defaults; and how one is built from raw rows."""
+"""A task: its splits, the kind of its targets and its default settings; and how it is built from raw rows."""
 
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -14,33 +14,33 @@ from .defaults import Defaults
 from .encoding import Encoding
 
 VALID_FRACTION = 0.1
-"""Of train, for valid; and once more for eval where it is asked for."""
+"""Share of train that becomes valid; and the same once more for eval, if there is one."""
 
 FEWEST_VALID = 5
-"""Rows of a user's own valid."""
+"""The fewest rows of a user's own valid."""
 
 FEWEST_KEPT = 10
-"""Rows that stay in train, whatever size of valid is asked for."""
+"""The fewest rows that stay in train, whatever the size of valid."""
 
 TEST_FRACTION = 0.2
-"""Of all rows, where there is no test partition."""
+"""Share of all rows that becomes test, if there is no test partition."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Data as tensors, with the facts that a model and a loss need.
+    """A learning task: data as tensors, and what a model and a loss need to know about them.
 
     Args:
-        name: what the task is called.
-        encoding: of raw inputs and targets, with the kind and size of both.
+        name: name of the task.
+        encoding: encoding of raw inputs and targets, with their kind, shape and width.
         train, valid, test: the splits; `valid`, the clean data, was held out of train or is the user's own.
-        defaults: steps, rates and batch size unless others are asked for.
-        augmentation: of train batches, over the images of `train`; None for none.
-        eval: a fourth split, held out of train like `valid` but seen by no step, where one was asked for.
-        digest: of the rows before they were split and scaled; empty where it is not known.
-        valid_from: what the user's own `valid` was read from, in words; None where it was held out of train.
-        rows: of each example of `train`, its number among the rows that were given, from 0, before others were held
-            out, `[n]` on the CPU; None where it is not known.
+        defaults: default steps, rates and batch size.
+        augmentation: augmentation of train batches, over the images of `train`; None for none.
+        eval: a fourth split, held out of train like `valid` but used by no step; None for none.
+        digest: digest of the rows before they were split and scaled; empty if unknown.
+        valid_from: where the user's own `valid` was read from; None if it was held out of train.
+        rows: index of each example of `train` among the raw rows, from 0, before others were held out; `[n]` on the
+            CPU; None if unknown.
     """
 
     name: str
@@ -78,11 +78,11 @@ class Task:
 
     @property
     def device(self) -> torch.device:
-        """Where the data live."""
+        """The device of the data."""
         return self.train.x.device
 
     def to(self, device: torch.device) -> "Task":
-        """The same task with its data on `device`."""
+        """Moves the data to `device`."""
         augmentation = None if self.augmentation is None else self.augmentation.to(device)
         x = self.train.x.to(device) if augmentation is None else augmentation.images  # a view, not a copy
         return replace(
@@ -96,11 +96,11 @@ class Task:
 
 
 class Held(TypedDict, total=False):
-    """What is held out of train, beside what every task holds out.
+    """Options of every task: what is held out of train.
 
     Args:
         valid_size: rows of valid; 10 % of train when None.
-        eval_split: whether there is a fourth split.
+        eval_split: whether a fourth split is held out.
     """
 
     valid_size: int | None
@@ -120,19 +120,20 @@ def build_task(
     eval_split: bool = False,
     pad: int | None = None,
 ) -> Task:
-    """Hold out valid (and test, and eval), and scale by the statistics of what is left of train.
+    """Holds out valid (and test, and eval), and scales all splits by the rest of train.
 
-    Classes keep their shares in each split where every class has rows enough.
+    Classes keep their shares in each split if every class has enough rows.
 
     Args:
-        name, kind, num_outputs, defaults: those of the task.
+        name, kind, num_outputs, defaults: as in `Task`.
         train, test: raw rows; without a test partition 20 % are held out by a fixed shuffle.
-        valid: raw rows of the user's own, so that none are held out for it.
+        valid: the user's own raw rows; none are held out for it then.
         valid_size, eval_split: as in `Held`.
-        pad: augments train images by flips and by crops from so many pixels of black around; None for no augmentation.
+        pad: black pixels added around train images, which are then augmented by crops and flips; None for no
+            augmentation.
 
     Raises:
-        UserError: inputs or targets that cannot be scaled, or a `valid_size` that cannot be had.
+        UserError: inputs or targets that cannot be scaled, or a `valid_size` that is too large.
     """
     digest = digest_of(train, test) if valid is None else digest_of(train, test, valid)
     whole, rows = train, torch.arange(len(train.y))
@@ -142,7 +143,7 @@ def build_task(
         size = VALID_FRACTION if valid_size is None else _checked_size(name, valid_size, kind, whole.y[rows])
         rows, valid = _held_out(kind, whole, rows, size)
     elif valid_size is not None:
-        raise UserError(f"{name}: --valid-size is for clean data split off train, but you give your own; leave it out.")
+        raise UserError(f"{name}: --valid-size is for clean data split off train, and you give your own; leave it out.")
     others = [valid, test]
     if eval_split:
         rows, held = _held_out(kind, whole, rows, VALID_FRACTION)
@@ -169,16 +170,16 @@ def build_task(
 
 
 def _held_out(kind: Kind, whole: Split, rows: torch.Tensor, size: float) -> tuple[torch.Tensor, Split]:
-    """Of some rows of all: the numbers of those that stay, and the others themselves."""
+    """Holds out some of `rows`: returns the indices that stay, and the rows held out."""
     y = whole.y[rows]
     kept, held = held_out(y, size, stratified=_stratifies(kind, y, size))
     return rows[kept], Split(whole.x[rows[held]], whole.y[rows[held]])
 
 
 def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> int:
-    """The size, where that many rows can be held out; `UserError` where not."""
+    """Returns the size if that many rows can be held out, else raises `UserError`."""
     if type(valid_size) is not int or valid_size < 1:
-        raise UserError(f"{name}: --valid-size must be a whole number of at least 1, but got {valid_size!r}.")
+        raise UserError(f"{name}: --valid-size must be a whole number of at least 1, got {valid_size!r}.")
     classes = 0 if kind == "regression" else len(torch.unique(y))
     most = max(0, len(y) - max(FEWEST_KEPT, classes))
     if valid_size > most:
@@ -190,7 +191,7 @@ def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> in
 
 
 def _stratifies(kind: Kind, y: torch.Tensor, size: float) -> bool:
-    """Whether every class can keep its share: it takes two rows of each, and a row of each for both parts."""
+    """Whether classes can keep their shares: each has two rows, and both parts have as many rows as classes."""
     if kind == "regression":
         return False
     counts = torch.unique(y, return_counts=True)[1]

@@ -46,9 +46,9 @@ def test_a_numeric_target_comes_as_numbers(tmp_path: Path) -> None:
         (TABLE, "size", "no column 'size'; it has: height, colour, same, weight, grade"),
         (TABLE, "weight", "line 3: weight is missing"),
         ("", "a", "is empty"),
-        ("a,b\n", "a", "names and no rows"),
+        ("a,b\n", "a", "column names but no rows"),
         ("a,b\n1,2\n3\n", "a", "line 3: 1 values for 2 columns"),
-        ("a,b\n1,5\n3,5\n", "a", "no column beside 'a' that differs"),
+        ("a,b\n1,5\n3,5\n", "a", "no column but 'a' that differs"),
     ],
 )
 def test_tables_that_cannot_be_used_are_named(text: str, target: str, words: str, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_inputs_beyond_the_memory_are_refused(tmp_path: Path) -> None:
     names = ",".join(f"c{i}" for i in range(600))
     rows = "\n".join(",".join(f"w{(i * j) % 997}" for j in range(600)) for i in range(1000))
     found = read_table(table(tmp_path, f"{names}\n{rows}\n"))
-    with pytest.raises(lfl.UserError, match=r"would become [\d,]+ inputs, and at most 100,000"):
+    with pytest.raises(lfl.UserError, match=r"would become [\d,]+ inputs, more than 100,000"):
         inputs_of(found, "c0")
     words = [str(i) for i in range(1_000_000)]
     many = [Column(name, words) for name in found.columns]

@@ -110,3 +110,14 @@ def test_several_columns_of_targets_are_wrong_together() -> None:
     task = task_from_arrays(source.normal(size=(100, 3)), source.normal(size=(100, 2)), kind="regression")
     _, y, wrong = corrupt(task, outliers="shift:0.5", seed=0)
     assert torch.allclose(y - task.train.y, wrong[:, None].float().expand(-1, 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_that_train_lacks_takes_nothing_from_the_others(absent: int) -> None:
+    """One-hot targets may have a column that is 0 in every row."""
+    ids = np.array([c for c in range(3) if c != absent])[np.arange(120) % 2]
+    task = task_from_arrays(np.random.default_rng(0).normal(size=(120, 2)), np.eye(3)[ids])
+    _, y, _ = corrupt(task, imbalance=4.0, seed=0)
+    most = int(torch.bincount(task.train.y, minlength=3)[[c for c in range(3) if c != absent]].min())
+    expected = [0 if c == absent else round(most * 4.0 ** (-c / 2)) for c in range(3)]
+    assert torch.bincount(y, minlength=3).tolist() == expected

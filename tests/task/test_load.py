@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pictures(Path("birds"), 6, classes=("bird", "cat"))
     Path("none").mkdir()
     cases = {
-        ("own.npz", "clean.csv"): r"--valid wants a \.npz, like the task own\.npz, but got clean\.csv",
+        ("own.npz", "clean.csv"): r"--valid wants a \.npz, like the task own\.npz, got clean\.csv",
         ("own.csv", "own.npz"): r"--valid wants a \.csv table",
         ("plain/", "own.npz"): "--valid wants a folder of pictures",
         ("own.npz", "clean"): r"--valid wants a \.npz",
@@ -154,11 +154,11 @@ def test_what_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("own.csv", "bare.csv"): "bare.csv has no column 'y'; it has: u, v, colour",
         ("own.csv", "green.csv"): "green.csv, line 3: colour was never 'green'",
         ("own.csv", "other.csv"): "valid has the class 'c', which train lacks",
-        ("numbers.csv", "stray.csv"): "stray.csv, line 3: y is 'many', and numbers are wanted",
+        ("numbers.csv", "stray.csv"): "stray.csv, line 3: y is 'many', and that column holds numbers",
         ("inside/", "clean"): "inside has clean data of its own, in valid/",
-        ("plain/", "gone/"): "gone is no folder",
+        ("plain/", "gone/"): "gone is not a folder",
         ("plain/", "none"): "none has no pictures",
-        ("plain/", "large"): "large/cat/00.png is 5x5 pixels and others 4x4",
+        ("plain/", "large"): "large/cat/00.png is 5x5 pixels and others are 4x4",
         ("plain/", "birds"): "valid has the class 'bird', which train lacks",
         ("digits", "own.npz"): "--valid is for your own data, but the task is digits",
     }

@@ -171,7 +171,7 @@ def test_the_digest_covers_own_clean_data() -> None:
         ({"y_valid": np.array(["a"] * 9)}, "valid has the class 'a', which train lacks"),
         ({"x_valid": X[:4], "y_valid": Y[:4]}, rf"clean data \(valid\) have 4 rows; give at least {FEWEST_VALID}"),
         ({"x_valid": X[:9] * 1e300}, "lies too far"),
-        ({"valid_size": 5}, "--valid-size is for clean data split off train, but you give your own"),
+        ({"valid_size": 5}, "--valid-size is for clean data split off train, and you give your own"),
     ],
 )
 def test_clean_data_that_cannot_be_used_are_named(changed: dict[str, object], words: str) -> None:
