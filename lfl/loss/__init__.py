@@ -1,4 +1,4 @@
-"""Losses: learned and made by hand."""
+"""Losses, learned and hand-made."""
 
 from .base import BASES, base_loss
 from .classes import IGNORE_INDEX, check_class_ids, class_logits

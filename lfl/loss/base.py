@@ -1,4 +1,4 @@
-"""The hand-made loss that a learned one starts from: by name, a user's own by `"module:function"`, or a function."""
+"""The base: the hand-made loss that a learned one starts from, by name, by `"module:function"` or as a function."""
 
 import torch
 
@@ -8,22 +8,22 @@ from ..user_code import called, imported, is_own
 from .handcrafted import HANDCRAFTED
 
 TAKES = "outputs and targets, which returns a loss for each example"
-"""What a user's own hand-made loss is a function of."""
+"""The arguments of a user's own hand-made loss, for errors."""
 
 
 BASES: dict[Kind, str] = {"classification": "cross-entropy", "regression": "absolute-error"}
-"""What learned losses start from unless another base is asked for. Of real values squared error is the loss that an
-outlier pulls most: what would have to be unlearned first is not learned in time (docs/value.md)."""
+"""The default base for each kind of target. For real values it is not squared error, which outliers influence most: a
+learned loss would first have to unlearn that, and does not in time (docs/value.md)."""
 
 
 def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | None = None) -> TaskLoss:
-    """A hand-made loss `base(outputs, targets) -> [batch]`.
+    """Finds a hand-made loss, `base(outputs, targets) -> [batch]`.
 
     Args:
-        kind: what targets are.
-        base: a name in `HANDCRAFTED[kind]`; `"module:function"`, a user's own, imported; a function, returned as it is;
-            None for the usual one.
-        num_outputs: classes, or width of the targets, on which a user's own is tried; not tried when omitted.
+        kind: kind of targets.
+        base: a name in `HANDCRAFTED[kind]`; `"module:function"`, a user's own, imported; a function, returned
+            unchanged; None for the default, `BASES[kind]`.
+        num_outputs: classes, or width of the targets, with which a user's own is tried once; not tried when omitted.
 
     Raises:
         UserError: an unknown name, or a function that does not return a loss for each example.
@@ -46,16 +46,16 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
 
 
 def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num_outputs: int) -> None:
-    """Call a user's own loss once, on two examples.
+    """Calls a user's own loss once, on two examples.
 
     Args:
         name: `"module:function"`.
         loss: called with `first`, outputs and targets.
         first: its arguments before them.
-        kind, num_outputs: what outputs and targets are made for.
+        kind, num_outputs: kind and width of the outputs and targets.
 
     Raises:
-        UserError: it raised something, or does not return a real number for each example.
+        UserError: it raised an error, or does not return a real number for each example.
     """
     outputs = torch.zeros(2, num_outputs)
     targets = torch.tensor([0, 1]) if kind == "classification" else torch.zeros(2, num_outputs)
@@ -63,4 +63,4 @@ def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num
     losses = called("loss", name, loss, *first, outputs, targets, shown=shown)  # type: ignore[arg-type]
     if not isinstance(losses, torch.Tensor) or losses.shape != (2,) or not losses.is_floating_point():
         got = f"{list(losses.shape)} of {losses.dtype}" if isinstance(losses, torch.Tensor) else type(losses).__name__
-        raise UserError(f"loss {name}, called with {shown}, must return a loss for each example, [2], but gave {got}.")
+        raise UserError(f"loss {name}, called with {shown}, must return a loss for each example, [2], got {got}.")

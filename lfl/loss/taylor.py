@@ -11,7 +11,7 @@ from .learned_loss import LearnedLoss, Reduction
 
 NUM_COEFFICIENTS = {2: 3, 3: 6}
 DEVIATION = 0.1
-"""Of the coefficients' normal draw: a small random start, so that the first loss is nearly flat."""
+"""Standard deviation of the drawn coefficients: small, so that the first loss is nearly flat."""
 
 
 def taylor_loss(
@@ -22,9 +22,9 @@ def taylor_loss(
     generator: torch.Generator,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensors, LearnedLoss]:
-    """Draw a learned loss that is a polynomial of the target y and the output f.
+    """Draws a learned loss that is a polynomial of the target y and the output f.
 
-    With u = f - c_f and v = y - c_y, the terms without f, which have no gradient, left out:
+    With u = f - c_f and v = y - c_y; terms without f have no gradient and are left out:
 
         order 2    a1 u + a2/2 u^2 + a3 v u
         order 3    order 2 + a4/6 u^3 + a5/2 v u^2 + a6/2 v^2 u
@@ -34,8 +34,8 @@ def taylor_loss(
     Args:
         kind, generator, dtype: as in `loss_network`.
         order: 2, with 5 parameters, or 3, with 8.
-        reduction: `"mean"` or `"sum"` over the outputs. Of a mean the coefficients would have to grow with their
-            number, and 2,500 of Adam's steps of 1e-3 take them about 2.5 far.
+        reduction: `"mean"` or `"sum"` over the outputs. With a mean the coefficients would have to grow with the
+            number of outputs, and 2,500 steps of Adam at 1e-3 change them by about 2.5 at most.
 
     Returns:
         `phi`: the coefficients, normal with deviation 0.1, and the centre (c_y, c_f), which starts at zero;

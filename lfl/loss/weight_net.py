@@ -1,4 +1,4 @@
-"""A learned weight of each example, as a function of its hand-made loss (Meta-Weight-Net)."""
+"""Meta-Weight-Net: a learned weight of each example, as a function of its hand-made loss."""
 
 from functools import partial
 
@@ -24,13 +24,13 @@ def weight_net(
     num_outputs: int | None = None,
     generator: torch.Generator,
 ) -> tuple[Tensors, ExampleLoss]:
-    """Draw a learned weight of each example.
+    """Draws a learned weight of each example.
 
         M_phi(y, f) = w_phi(l) l,    w_phi(l) = scale sigmoid(b_2 + W_2 relu(b_1 + W_1 l)),    l = L(y, f) the base
 
     The weight is a constant to the model, as in the published code: theta's gradient is `w_phi(l) grad l`. The
-    hypergradient through one step of theta is as exact as any. Through K > 1 steps it leaves out how the weights change
-    with theta, as the constant says, and `"finite-difference"` refuses.
+    hypergradient through one step of theta is exact. Through K > 1 steps it leaves out how weights change with theta,
+    and `"finite-difference"` refuses.
 
     As published, `scale` is 1 and weights and biases are drawn as `torch.nn.Linear` draws them (`gain` 1): the first
     weight is about sigmoid(0) = 1/2 (0.50 +- 0.08 over draws for a loss of 1). By default it is about 1: from 0.85 to
@@ -39,7 +39,7 @@ def weight_net(
     Args:
         kind, base, num_outputs, generator: as in `residual_loss`.
         width: units of the hidden layer.
-        scale: the greatest weight.
+        scale: the largest weight.
         gain: factor on the drawn weights and bias of the last layer.
 
     Returns:

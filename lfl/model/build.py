@@ -19,7 +19,7 @@ from .vgg16 import vgg16
 from .wide_resnet import wrn16_8, wrn28_10
 
 Architecture = Callable[[tuple[int, ...], int], nn.Module]
-"""`architecture(input_shape, num_outputs)`, a fresh module."""
+"""`architecture(input_shape, num_outputs)`: builds a fresh module."""
 
 MODELS: dict[str, Architecture] = {
     "logistic": logistic,
@@ -34,22 +34,22 @@ MODELS: dict[str, Architecture] = {
 }
 
 TAKES = "the input's shape and the number of outputs"
-"""What a user's own model is a function of."""
+"""The arguments of a user's own model function, for errors."""
 
 MOST_DIGITS = 6
-"""Of the width of an mlp."""
+"""The longest width of `mlp-WIDTH`."""
 
 
 def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, seed: int = 0) -> nn.Module:
-    """A fresh module, initialised as its architecture does by itself.
+    """Builds a fresh module, with its architecture's own initial parameters.
 
     Args:
-        name: of an architecture; `"mlp-100"`, say, for an mlp with hidden layers of 100 units; or `"module:function"`:
-            a user's own, `function(input_shape, num_outputs)`, imported from the working directory or the installed
-            packages.
-        input_shape: of one input.
+        name: name of an architecture; `"mlp-WIDTH"` for an mlp with hidden layers of that width; or
+            `"module:function"` for a user's own `function(input_shape, num_outputs)`, imported from the working
+            directory or an installed package.
+        input_shape: shape of one input.
         num_outputs: classes, or width of the targets.
-        seed: of the draws; torch's global random state is left as it was.
+        seed: seed of the initial parameters; torch's global random state is left unchanged.
 
     Raises:
         UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
@@ -63,7 +63,7 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
         else:
             module = architecture(*sizes)
     if not isinstance(module, nn.Module):
-        raise UserError(f"model {name} must return a torch.nn.Module, but returned {type(module).__name__}.")
+        raise UserError(f"model {name} must return a torch.nn.Module, got {type(module).__name__}.")
     return module
 
 
@@ -76,20 +76,20 @@ def _named(name: str) -> Architecture:
 
 
 def initial_theta(module: nn.Module) -> Tensors:
-    """The trainable parameters that a fresh module came with."""
+    """Returns the trainable parameters of a module by name, detached."""
     return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
 
 
 def xavier_uniform(theta: Tensors, generator: torch.Generator) -> Tensors:
-    """Weights uniform within +-sqrt(6 / (fan_in + fan_out)), biases zero, scales of norms one.
+    """Draws weights uniform within +-sqrt(6 / (fan_in + fan_out)); biases are zero, scales of norms one.
 
     Args:
-        theta: named tensors whose shapes and dtypes are wanted; the values are not read.
-        generator: source of the draws; the result lives on its device.
+        theta: tensors by name, for their shapes and dtypes; values are not read.
+        generator: source of the draws; the result is on its device.
 
     Returns:
-        Fresh tensors under the same names: of two or more dimensions drawn; of others those called `weight`
-        (the scales of batch norm and its like) one, the rest zero.
+        Fresh tensors of the same names. Those of two or more dimensions are drawn; of the others, those called `weight`
+        (the scales of batch norm and the like) are one and the rest zero.
 
     Source: Glorot and Bengio (2010), eq. 16.
     """

@@ -85,7 +85,7 @@ def test_of_real_values_the_mean_is_what_training_descends(name: str) -> None:
 
 def test_a_loss_that_is_no_loss_of_examples_is_told() -> None:
     loss_fn = lfl.ExampleLoss(lambda phi, f, y: (phi["a"] * f).mean(), "classification")
-    with pytest.raises(lfl.UserError, match=r"a loss for each example, \[9\], but returned \[\]"):
+    with pytest.raises(lfl.UserError, match=r"a loss for each example, \[9\], got \[\]"):
         loss_fn({"a": torch.ones(())}, *batch())
 
 
