@@ -57,7 +57,7 @@ def weight_net(
     """
     own = base_loss(kind, base, num_outputs=num_outputs)
     if width < 1:
-        raise UserError(f"a weight network needs a width of at least 1, but got {width}.")
+        raise UserError(f"a weight network needs a width of at least 1, got {width}.")
     sizes = {"0": (width, 1), "1": (1, width)}
     phi: Tensors = {}
     for (name, (fan_out, fan_in)), factor in zip(sizes.items(), (1.0, gain), strict=True):

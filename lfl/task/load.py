@@ -90,7 +90,7 @@ def task_from_files(
         UserError: the data cannot be read or used; `target` is missing, or given where it does not apply.
     """
     if valid is not None and _form(valid) != _form(path):
-        raise UserError(f"--valid wants {_form(path)}, like the task {path}, got {valid}.")
+        raise UserError(f"--valid needs {_form(path)}, like the task {path}, got {valid}.")
     if path.suffix == ".csv":
         return _from_table(path, valid, target, kind, **held)
     if target is not None:

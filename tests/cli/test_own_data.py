@@ -78,7 +78,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "clean data of another kind": (
         lambda p: (arrays(p / "t.npz"), table(p / "c.csv")),
         ["t.npz", "--valid", "c.csv"],
-        "--valid wants a .npz, like the task t.npz, got c.csv",
+        "--valid needs a .npz, like the task t.npz, got c.csv",
     ),
     "clean data of a named task": (
         lambda p: arrays(p / "c.npz"),

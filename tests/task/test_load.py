@@ -141,10 +141,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pictures(Path("birds"), 6, classes=("bird", "cat"))
     Path("none").mkdir()
     cases = {
-        ("own.npz", "clean.csv"): r"--valid wants a \.npz, like the task own\.npz, got clean\.csv",
-        ("own.csv", "own.npz"): r"--valid wants a \.csv table",
-        ("plain/", "own.npz"): "--valid wants a folder of pictures",
-        ("own.npz", "clean"): r"--valid wants a \.npz",
+        ("own.npz", "clean.csv"): r"--valid needs a \.npz, like the task own\.npz, got clean\.csv",
+        ("own.csv", "own.npz"): r"--valid needs a \.csv table",
+        ("plain/", "own.npz"): "--valid needs a folder of pictures",
+        ("own.npz", "clean"): r"--valid needs a \.npz",
         ("own.npz", "gone.npz"): "cannot read gone.npz",
         ("full.npz", "lacks.npz"): "full.npz has clean data of its own",
         ("half.npz", None): "x_valid and y_valid belong together",
