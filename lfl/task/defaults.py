@@ -13,9 +13,9 @@ class Defaults:
     steps: int
     inner_lr: float
     batch_size: int = 128
-    init_steps: int = 2500
+    offline_steps: int = 2500
     restart_every: int = 1
-    init_lr: float = 1e-3
+    offline_lr: float = 1e-3
     outer_lr: float = 1e-5
     momentum: float = 0.0
     nesterov: bool = False
@@ -43,7 +43,7 @@ def for_regression(settings: Defaults) -> Defaults:
 REGRESSION = for_regression(Defaults(steps=10_000, inner_lr=0.001))
 
 DEFAULTS = {
-    "digits": Defaults(steps=1000, inner_lr=0.01, init_steps=500, batch_size=64),
+    "digits": Defaults(steps=1000, inner_lr=0.01, offline_steps=500, batch_size=64),
     "diabetes": REGRESSION,
     "crime": REGRESSION,
     "california": REGRESSION,
