@@ -25,7 +25,7 @@ def measure(device: Any, threads: int, seconds: float) -> list[dict[str, Any]]:
     from torchvision import transforms
     from torchvision.transforms.functional import to_pil_image
 
-    from lfl.data.augment import Draws, augmentation_of, crop_and_flip, draw_crops
+    from lfl.data.augmentation import Draws, augmentation_of, crop_and_flip, draw_crops
     from lfl.device import keep_freed_memory
     from lfl.randomness import generator
 

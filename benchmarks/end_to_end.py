@@ -25,7 +25,7 @@ def plain(task_name: str, model: str, steps: int, data_dir: Path, threads: int) 
     import torch
     import torch.nn.functional as F
 
-    from lfl.data.batches import draw_rows
+    from lfl.data.splits import draw_rows
     from lfl.device import keep_freed_memory
     from lfl.model import build_model, xavier_uniform
     from lfl.randomness import generator

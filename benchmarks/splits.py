@@ -26,12 +26,15 @@ def split_anew(name: str, data_dir: Path, number: int) -> Any:
     """Returns the task on split `number`: its raw rows are shuffled before they go into the fixed splits."""
     import torch
 
-    from lfl.data import scikit, tables
-    from lfl.data.arrays import Split
+    from lfl.data.splits import Split
     from lfl.task import DEFAULTS
-    from lfl.task.build import build_task
+    from lfl.task.california import read_california
+    from lfl.task.crime import read_crime
+    from lfl.task.diabetes import read_diabetes
+    from lfl.task.task import build_task
 
-    rows = scikit.diabetes() if name == "diabetes" else getattr(tables, name)(data_dir)
+    read = {"diabetes": lambda _: read_diabetes(), "crime": read_crime, "california": read_california}
+    rows = read[name](data_dir)
     if number:
         order = torch.randperm(len(rows.y), generator=torch.Generator().manual_seed(number))
         rows = Split(rows.x[order], rows.y[order])

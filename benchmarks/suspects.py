@@ -165,10 +165,10 @@ def cross_validated(task: Any, settings: Any) -> tuple[Any, Any, float]:
     import torch
     from sklearn.model_selection import StratifiedKFold
 
-    from lfl.data.arrays import Split
-    from lfl.training import spoiled_train
+    from lfl.data.splits import Split
+    from lfl.training import corrupted_train
 
-    spoiled = spoiled_train(task, settings, settings.seed)
+    spoiled = corrupted_train(task, settings, settings.seed)
     x, y = task.train.x[spoiled.rows], spoiled.y
     likely = torch.zeros(len(y), task.num_outputs, dtype=torch.float64)
     seconds = 0.0

@@ -32,7 +32,7 @@ import torch
 from rivals import BY_HAND, OWN, Rival, Scenario, scenarios
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.loss import HANDCRAFTED
 from lfl.method import Programs, State, plan
 from lfl.task import Task, load_task
@@ -42,9 +42,9 @@ from lfl.training import (
     build_functional,
     build_problem,
     build_programs,
+    corrupted_train,
     evaluate,
     resolve,
-    spoiled_train,
     train,
 )
 
@@ -83,7 +83,7 @@ def load(name: str, clean: int, train_size: int | None) -> Task:
 def train_split(task: Task, scenario: Scenario, rival: Rival, option: Any, seed: int) -> Split:
     """Returns the split that the rival's model is trained on."""
     asked = resolve(task.defaults, task=task.name, **scenario.spoiled)
-    spoiled = spoiled_train(task, asked, seed)
+    spoiled = corrupted_train(task, asked, seed)
     worse = Split(task.train.x[spoiled.rows], spoiled.y)
     clean = Split(task.valid.x, task.valid.y)
     if rival.start is not None or rival.data == "clean":

@@ -44,7 +44,7 @@ def train(
     from lfl.run import allowed_loss_of, data_folder, execute, execute_seeds
     from lfl.run.config import read_allowed
     from lfl.task import load_task
-    from lfl.training import is_spoiled, resolve, trains_together
+    from lfl.training import is_corrupted, resolve, trains_together
 
     from .live import watching
 
@@ -67,7 +67,7 @@ def train(
         made = allowed_loss_of(Path(asked["loss_from"]), **named, trust=trust)
         asked = made._asdict() | asked
     settings = resolve(data.defaults, **asked)
-    if is_spoiled(settings):
+    if is_corrupted(settings):
         say(_spoiled(data, settings, seeds))
     set_precision(settings.precision, where)
     keep_freed_memory()
@@ -88,9 +88,9 @@ def train(
 
 def _spoiled(task: "Task", settings: "Settings", seeds: int | None) -> str:
     """How train was made worse."""
-    from lfl.training import spoiled_train
+    from lfl.training import corrupted_train
 
-    rows, _, wrong = spoiled_train(task, settings, settings.seed)
+    rows, _, wrong = corrupted_train(task, settings, settings.seed)
     what = "labels" if task.kind == "classification" else "targets"
     draws = f"drawn by seed {settings.seed}" if seeds is None else "drawn anew by each seed"
     left = "" if settings.imbalance is None else f"{len(rows)} of {len(task.train.y)} examples kept, "

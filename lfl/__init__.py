@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .data.arrays import Range, Scale, Split
-    from .data.augment import Augmentation
-    from .data.table import Column
+    from .data.augmentation import Augmentation
+    from .data.csv_table import Column
+    from .data.scaling import Range, Scale
+    from .data.splits import Split
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .handover import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
@@ -126,7 +127,17 @@ __all__ = [
 
 _MODULES = (
     *("errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
-    *("hypergradient", "step", "data.arrays", "data.augment", "data.table", "task", "task.encoding", "handover"),
+    *(
+        "hypergradient",
+        "step",
+        "data.scaling",
+        "data.splits",
+        "data.augmentation",
+        "data.csv_table",
+        "task",
+        "task.encoding",
+        "handover",
+    ),
 )
 """Where the names are; those that need fewest packages come first."""
 

@@ -23,44 +23,44 @@ outputs above them would have to guess about those later (docs/reproduction.md).
 TASKS: dict[str, TaskEntry] = {
     "digits": TaskEntry(
         "8x8 handwritten digits, 10 classes, inside scikit-learn (the default)",
-        "lfl.task.images:digits",
+        "lfl.task.digits:digits",
         defaults=Defaults(steps=1000, inner_lr=0.01, offline_steps=500, batch_size=64),
         downloads=False,
     ),
     "diabetes": TaskEntry(
         "disease progression of 442 patients, regression, inside scikit-learn",
-        "lfl.task.tabular:diabetes",
+        "lfl.task.diabetes:diabetes",
         defaults=REGRESSION,
         downloads=False,
     ),
     "crime": TaskEntry(
         "violent crimes per head of 1,994 communities, regression, downloaded on first use",
-        "lfl.task.tabular:crime",
+        "lfl.task.crime:crime",
         defaults=REGRESSION,
     ),
     "california": TaskEntry(
         "house values of 20,640 districts, regression, downloaded on first use",
-        "lfl.task.tabular:california",
+        "lfl.task.california:california",
         defaults=REGRESSION,
     ),
     "mnist": TaskEntry(
         "28x28 handwritten digits, 10 classes, downloaded on first use",
-        "lfl.task.images:mnist",
+        "lfl.task.mnist:mnist",
         defaults=Defaults(steps=25_000, inner_lr=0.01),
     ),
     "cifar10": TaskEntry(
         "32x32 photographs, 10 classes, downloaded on first use",
-        "lfl.task.images:cifar10",
+        "lfl.task.cifar_svhn:cifar10",
         defaults=colour_images(100_000),
     ),
     "cifar100": TaskEntry(
         "32x32 photographs, 100 classes, downloaded on first use",
-        "lfl.task.images:cifar100",
+        "lfl.task.cifar_svhn:cifar100",
         defaults=colour_images(150_000),
     ),
     "svhn": TaskEntry(
         "32x32 photographs of house numbers, 10 classes, downloaded on first use",
-        "lfl.task.images:svhn",
+        "lfl.task.cifar_svhn:svhn",
         defaults=colour_images(150_000),
     ),
 }
@@ -152,18 +152,17 @@ LEARNING = tuple(name for name, method in METHODS.items() if method.learns)
 LEARNED_LOSSES: dict[str, LossEntry] = {
     "network": LossEntry(
         "learned: the paper's network with smooth leaky ReLUs (the default of methods that learn one)",
-        "lfl.loss.network:loss_network",
+        "lfl.loss.network:network",
+        pointwise=True,
     ),
     "relu-softplus": LossEntry(
-        "learned: the network of ML3, ReLUs and softplus",
-        "lfl.loss.network:loss_network",
-        options={"activation": "relu", "output_activation": "softplus", "init": "kaiming_normal", "gain": 1.0},
+        "learned: the network of ML3, ReLUs and softplus", "lfl.loss.network:relu_softplus_network", pointwise=True
     ),
     "taylor-quadratic": LossEntry(
-        "learned: a polynomial of order 2, five parameters", "lfl.loss.taylor:taylor_loss", options={"order": 2}
+        "learned: a polynomial of order 2, five parameters", "lfl.loss.taylor:taylor_quadratic", pointwise=True
     ),
     "taylor-cubic": LossEntry(
-        "learned: a polynomial of order 3, eight parameters", "lfl.loss.taylor:taylor_loss", options={"order": 3}
+        "learned: a polynomial of order 3, eight parameters", "lfl.loss.taylor:taylor_cubic", pointwise=True
     ),
     "residual": LossEntry(
         "learned: a hand-made loss (--base) plus a small network of an example's confidence, or of the error",
@@ -172,9 +171,8 @@ LEARNED_LOSSES: dict[str, LossEntry] = {
     ),
     "residual-network": LossEntry(
         "learned: --base plus the paper's network of one output at a time",
-        "lfl.loss.residual:residual_loss",
+        "lfl.loss.residual:residual_network",
         from_base=True,
-        options={"correction": "network"},
     ),
     "weight-net": LossEntry(
         "learned: a weight of each example as a function of its hand-made loss (--base)",

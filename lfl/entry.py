@@ -74,12 +74,12 @@ class LossEntry(Entry):
     Args:
         kinds: the kinds of targets that it is for.
         from_base: whether a learned loss starts at a hand-made one, its base.
-        options: further arguments of what is imported.
+        pointwise: whether a learned loss is a function of one target and one output at a time.
     """
 
     kinds: tuple[str, ...] = ("classification", "regression")
     from_base: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
+    pointwise: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Raw data as tensors, how they are split and scaled, and how batches are drawn."""
+"""Data: splits, scaling, augmentation and batches, and readers of a user's own files."""

@@ -1,4 +1,4 @@
-"""Data that are fetched on first use: whole or not at all, and errors in words."""
+"""Downloads of data sets on first use: complete or not at all, with errors that say what to do."""
 
 import shutil
 import tempfile
@@ -15,12 +15,17 @@ from ..errors import Failure, reason
 
 @contextmanager
 def downloading(what: str, folder: Path, otherwise: str) -> Iterator[Path]:
-    """A scratch folder inside `folder`: what is fetched into it is then renamed, so that an interrupted download leaves
-    nothing behind.
+    """Opens a scratch folder inside `folder` for a download.
+
+    The caller downloads into it and then renames the files, so that an interrupted download leaves nothing behind.
+
+    Args:
+        what: name of the data set, for errors.
+        folder: where its files will be.
+        otherwise: what the user can do instead, for errors.
 
     Raises:
-        Failure: instead of whatever a fetcher raises for want of a network, of room, or of a sound file; it says that
-            the download failed, why, and what else can be done.
+        Failure: in place of whatever the download raised: no network, no room, a damaged file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,12 +39,12 @@ def downloading(what: str, folder: Path, otherwise: str) -> Iterator[Path]:
 
 
 def torchvision_datasets(task: str) -> Any:
-    """`torchvision.datasets`; `Failure` where it does not import."""
+    """Imports `torchvision.datasets`; raises `Failure` if it cannot be imported."""
     try:
         from torchvision import datasets
     except (ImportError, RuntimeError) as error:
         raise Failure(
-            f"{task} needs torchvision, which does not import beside torch {torch.__version__} ({error}). "
+            f"{task} needs torchvision, which cannot be imported with torch {torch.__version__} ({error}). "
             "Install the two together: pip install torch torchvision"
         ) from error
     return datasets

@@ -1,10 +1,8 @@
-"""Losses: learned and made by hand."""
+"""Losses, learned and hand-made."""
 
-from .base import base_loss
+from .base import HANDCRAFTED, OBJECTIVES, base_loss
 from .classes import IGNORE_INDEX, check_class_ids, class_logits
-from .example import AnyLearnedLoss, ExampleLoss
 from .handcrafted import (
-    HANDCRAFTED,
     absolute_cross_entropy,
     absolute_error,
     cross_entropy,
@@ -16,21 +14,21 @@ from .handcrafted import (
     sparse_label_smoothing,
     squared_error,
 )
-from .lift import LearnedLoss
+from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss
 from .network import loss_network
-from .objectives import OBJECTIVES, balanced_cross_entropy, brier, soft_f1
-from .representations import FROM_BASE, REPRESENTATIONS, draw_loss
-from .residual import residual_loss
+from .objectives import balanced_cross_entropy, brier, soft_f1
+from .representations import REPRESENTATIONS, draw_loss
+from .residual import POINTWISE, residual_loss
 from .taylor import taylor_loss
 from .true_class import true_class_loss
 from .vector_scaling import vector_scaling
 from .weight_net import weight_net
 
 __all__ = [
-    "FROM_BASE",
     "HANDCRAFTED",
     "IGNORE_INDEX",
     "OBJECTIVES",
+    "POINTWISE",
     "REPRESENTATIONS",
     "AnyLearnedLoss",
     "ExampleLoss",

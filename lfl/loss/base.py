@@ -1,25 +1,37 @@
-"""The hand-made loss that a learned one starts from: by name, a user's own by `"module:function"`, or a function."""
+"""The base: the hand-made loss that a learned one starts from, by name, by `"module:function"` or as a function."""
+
+from collections.abc import Mapping
 
 import torch
 
-from ..catalogue import BASES
+from ..catalogue import BASES, HANDMADE_LOSSES
+from ..catalogue import OBJECTIVES as OBJECTIVE_ENTRIES
+from ..entry import LossEntry
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss
 from ..user_code import called, imported, is_own
-from .handcrafted import HANDCRAFTED
+
+
+def _by_kind(entries: Mapping[str, LossEntry]) -> dict[Kind, dict[str, TaskLoss]]:
+    kinds: tuple[Kind, ...] = ("classification", "regression")
+    return {kind: {name: entry.load() for name, entry in entries.items() if kind in entry.kinds} for kind in kinds}
+
+
+HANDCRAFTED, OBJECTIVES = _by_kind(HANDMADE_LOSSES), _by_kind(OBJECTIVE_ENTRIES)
+"""Hand-made losses, and objectives for learning a loss, by name for each kind of target; the task's own comes first."""
 
 TAKES = "outputs and targets, which returns a loss for each example"
-"""What a user's own hand-made loss is a function of."""
+"""The arguments of a user's own hand-made loss, for errors."""
 
 
 def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | None = None) -> TaskLoss:
-    """A hand-made loss `base(outputs, targets) -> [batch]`.
+    """Finds a hand-made loss, `base(outputs, targets) -> [batch]`.
 
     Args:
-        kind: what targets are.
-        base: a name in `HANDCRAFTED[kind]`; `"module:function"`, a user's own, imported; a function, returned as it is;
-            None for the usual one.
-        num_outputs: classes, or width of the targets, on which a user's own is tried; not tried when omitted.
+        kind: kind of targets.
+        base: a name in `HANDCRAFTED[kind]`; `"module:function"`, a user's own, imported; a function, returned
+            unchanged; None for the default, `BASES[kind]`.
+        num_outputs: classes, or width of the targets, with which a user's own is tried once; not tried when omitted.
 
     Raises:
         UserError: an unknown name, or a function that does not return a loss for each example.
@@ -42,16 +54,16 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
 
 
 def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num_outputs: int) -> None:
-    """Call a user's own loss once, on two examples.
+    """Calls a user's own loss once, on two examples.
 
     Args:
         name: `"module:function"`.
         loss: called with `first`, outputs and targets.
         first: its arguments before them.
-        kind, num_outputs: what outputs and targets are made for.
+        kind, num_outputs: kind and width of the outputs and targets.
 
     Raises:
-        UserError: it raised something, or does not return a real number for each example.
+        UserError: it raised an error, or does not return a real number for each example.
     """
     outputs = torch.zeros(2, num_outputs)
     targets = torch.tensor([0, 1]) if kind == "classification" else torch.zeros(2, num_outputs)
@@ -59,4 +71,4 @@ def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num
     losses = called("loss", name, loss, *first, outputs, targets, shown=shown)  # type: ignore[arg-type]
     if not isinstance(losses, torch.Tensor) or losses.shape != (2,) or not losses.is_floating_point():
         got = f"{list(losses.shape)} of {losses.dtype}" if isinstance(losses, torch.Tensor) else type(losses).__name__
-        raise UserError(f"loss {name}, called with {shown}, must return a loss for each example, [2], but gave {got}.")
+        raise UserError(f"loss {name}, called with {shown}, must return a loss for each example, [2], got {got}.")

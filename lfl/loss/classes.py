@@ -1,4 +1,4 @@
-"""Logits and class ids: whether they fit, which examples count, and one logit as two."""
+"""Logits and class ids: checks that they fit, which examples count, and one logit as two."""
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
@@ -9,17 +9,17 @@ import torch
 from ..errors import UserError
 
 IGNORE_INDEX = -100
-"""The class id of an example that does not count, as in torch."""
+"""The class id of an example that is ignored, as in torch."""
 
 
 class Classes(NamedTuple):
-    """Logits and class ids that fit each other.
+    """Checked logits and class ids.
 
     Args:
         logits: `[batch, classes]`, at least two of them.
-        ids: class ids `[batch]`, int64, each in range: 0 where an example does not count.
-        counted: booleans `[batch]`, which examples count; None where it is known that all do.
-        weights: factors `[batch]` on the losses, so that their mean is that over the examples that count; None for 1.
+        ids: class ids `[batch]`, int64, all in range; 0 for ignored examples.
+        counted: booleans `[batch]`, false for ignored examples; None if no example is known to be ignored.
+        weights: factors `[batch]` on the losses that make their mean the mean over counted examples; None for 1.
     """
 
     logits: torch.Tensor
@@ -29,15 +29,15 @@ class Classes(NamedTuple):
 
     @property
     def one_hot(self) -> torch.Tensor:
-        """Booleans `[batch, classes]`; `F.one_hot` does not run under the transforms."""
+        """Targets as booleans `[batch, classes]`; `F.one_hot` does not run under the transforms."""
         return self.ids[:, None] == torch.arange(self.logits.shape[1], device=self.ids.device)
 
     def over_counted(self, losses: torch.Tensor) -> torch.Tensor:
-        """Losses `[batch]` with 0 for examples that do not count, scaled so that the mean is that over the others.
+        """Sets losses `[batch]` of ignored examples to 0, and scales the others so that the mean is the mean over them.
 
             batch / counted loss        so that        1/batch sum = 1/counted sum over those that count
 
-        Where all count the losses stay as they are. Where none does, the mean is not a number, as in torch.
+        If no example is ignored the losses are unchanged; if all are, the mean is NaN, as in torch.
         """
         if self.counted is None or self.weights is None:
             return losses
@@ -45,16 +45,16 @@ class Classes(NamedTuple):
 
 
 def as_classes(outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int = IGNORE_INDEX) -> Classes:
-    """Outputs and targets as logits and class ids.
+    """Converts outputs and targets to logits and class ids, and checks them.
 
     Args:
         outputs: logits `[batch, classes]`; or one logit `[batch]` or `[batch, 1]`, as in `class_logits`.
         targets: class ids `[batch]`, integers; 0 or 1 for one logit.
-        ignore_index: class id of an example that does not count.
+        ignore_index: class id of ignored examples.
 
     Returns:
-        The `Classes`. A class id out of range is an error where its value can be seen: in an eager program, and on a
-        GPU outside transforms. Elsewhere (vmapped, compiled) its loss is not a number.
+        The `Classes`. A class id out of range raises an error if its value can be read: in an eager program, and on a
+        GPU outside transforms. Elsewhere (vmapped, compiled) its loss is NaN.
 
     Raises:
         UserError: other shapes or dtypes, or a class id out of range.
@@ -62,7 +62,7 @@ def as_classes(outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int =
     logits = class_logits(outputs)
     if logits.dim() != 2 or targets.shape != logits.shape[:1] or not _integers(targets):
         raise UserError(
-            f"classification wants outputs [batch, classes] and class ids, integers [batch], but got "
+            f"classification needs outputs [batch, classes] and class ids, integers [batch], got "
             f"{list(outputs.shape)} and {list(targets.shape)} of {targets.dtype}; real-valued targets are for "
             "regression."
         )
@@ -79,13 +79,13 @@ def as_classes(outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int =
 
 
 def class_logits(outputs: torch.Tensor) -> torch.Tensor:
-    """One logit z as the two logits (0, z), whose softmax is (1 - p, p) with p = sigmoid(z); others as they are.
+    """Converts one logit z to the two logits (0, z), whose softmax is (1 - p, p) with p = sigmoid(z).
 
     Args:
         outputs: `[batch]`, `[batch, 1]` or `[batch, classes]`.
 
     Returns:
-        Logits `[batch, classes]`, at least two of them.
+        Logits `[batch, classes]`, at least two of them; two or more outputs are returned unchanged.
 
     Example:
         >>> class_logits(torch.tensor([[3.0], [-1.0]]))
@@ -100,12 +100,12 @@ def class_logits(outputs: torch.Tensor) -> torch.Tensor:
 
 
 def check_class_ids(targets: torch.Tensor, num_outputs: int, *, ignore_index: int = IGNORE_INDEX) -> None:
-    """Raise `UserError` unless each class id has an output; on a GPU this waits for the device.
+    """Raises `UserError` unless each class id has an output; on a GPU this waits for the device.
 
     Args:
         targets: class ids of any shape, integers.
         num_outputs: logits of an example; one logit has the classes 0 and 1.
-        ignore_index: class id of an example that does not count.
+        ignore_index: class id of ignored examples.
 
     Raises:
         UserError: targets that are not integers, or a class id out of range.
@@ -114,7 +114,7 @@ def check_class_ids(targets: torch.Tensor, num_outputs: int, *, ignore_index: in
         >>> check_class_ids(torch.tensor([0, 2, -100]), num_outputs=3)
     """
     if not _integers(targets):
-        raise UserError(f"class ids are integers, but got targets of {targets.dtype}.")
+        raise UserError(f"class ids are integers, got targets of {targets.dtype}; convert them.")
     num_classes = max(2, num_outputs)
     ids = targets.long()
     wrong = ((ids < 0) | (ids >= num_classes)) & (ids != ignore_index)
@@ -122,7 +122,7 @@ def check_class_ids(targets: torch.Tensor, num_outputs: int, *, ignore_index: in
         return
     logits = "one logit" if num_outputs == 1 else f"{num_outputs} outputs"
     raise UserError(
-        f"class ids of {logits} go from 0 to {num_classes - 1} ({ignore_index} does not count), but got "
+        f"class ids of {logits} go from 0 to {num_classes - 1} ({ignore_index} is ignored), got "
         f"{int(ids[wrong].flatten()[0])}; give the classes ids from 0 on, or the model as many outputs as classes."
     )
 
@@ -139,7 +139,7 @@ def _all_in_range(ids: torch.Tensor, num_classes: int) -> bool:
 
 
 def values_are_visible(targets: torch.Tensor) -> bool:
-    """Whether values can be looked at now, and on a GPU also without a wait in the midst of a step."""
+    """Whether values can be read now, and on a GPU without waiting in the middle of a step."""
     if torch.compiler.is_compiling() or type(targets) is not torch.Tensor or targets.is_meta:
         return False
     if torch._C._functorch.is_functorch_wrapped_tensor(targets):

@@ -1,27 +1,26 @@
-"""A learned loss as curves, for pictures: of one output, or of an example against its true class's probability."""
+"""Samples a learned loss as curves for plots: of one output, or of an example against its true class's probability."""
 
 from typing import Any
 
 import torch
 
-from .example import AnyLearnedLoss
-from .lift import LearnedLoss
+from .learned_loss import AnyLearnedLoss, LearnedLoss
 
 NUM_POINTS = 101
 REGRESSION_TARGET = 0.5
-"""Regression curves are drawn about this target, the middle of the scaled targets' range [0, 1]."""
+"""The target of regression curves: the middle of [0, 1], the range of scaled targets."""
 
 MARGIN = 0.01
-"""How far the probability of an example's true class stays from 0 and 1, where logarithms have no value."""
+"""Distance of the true class's probability from 0 and 1, where logarithms are infinite."""
 
 CLASSES = 10
-"""Classes of an example whose loss takes any number of them."""
+"""Classes of the sampled examples, for a loss that takes any number."""
 
 
 def axis(loss_fn: AnyLearnedLoss) -> torch.Tensor:
-    """Where a curve is sampled: the probability from 0 to 1, or the error f - y from -1 to 1.
+    """Returns the points of a curve: probabilities from 0 to 1, or errors f - y from -1 to 1.
 
-    The probability of one output; of an example's true class, where the loss is drawn against that.
+    The probability is that of one output; or of an example's true class, if the loss is sampled against that.
     """
     if loss_fn.kind == "regression":
         return torch.linspace(-1.0, 1.0, NUM_POINTS)
@@ -30,22 +29,23 @@ def axis(loss_fn: AnyLearnedLoss) -> torch.Tensor:
 
 
 def of_one_output(loss_fn: AnyLearnedLoss) -> bool:
-    """Whether a loss is a mean or sum over the outputs of a function of one, and nothing else."""
+    """Whether a loss is only a mean or sum over outputs of a function of one output."""
     return isinstance(loss_fn, LearnedLoss) and loss_fn.base is None
 
 
 def sample_curves(loss_fn: AnyLearnedLoss, phi: Any) -> torch.Tensor:
-    """The learned loss on its axis.
+    """Samples the learned loss at the points of `axis`.
 
     Args:
         loss_fn: the learned loss.
         phi: its parameters.
 
     Returns:
-        Classification: `[2, points]`, the loss of one output for y = 1 and for y = 0 against its probability. Where a
-        loss is not a function of one output, or has a base: `[1, points]`, that of an example against the probability
-        of its true class, the other classes sharing the rest evenly; a mean over true classes of a loss that is made
-        for so many, else of ten classes. Regression: `[1, points]`, against the error. On the CPU.
+        Values on the CPU. Classification: `[2, points]`, the loss of one output for y = 1 and for y = 0 against its
+        probability. If the loss is not a function of one output, or has a base: `[1, points]`, the loss of an example
+        against the probability of its true class, with the rest shared evenly by the other classes; of ten classes, or
+        the mean over true classes if the loss is for a fixed number of them. Regression: `[1, points]`, against the
+        error.
     """
     points = axis(loss_fn)
     phi = {name: tensor.detach().cpu() for name, tensor in phi.items()}

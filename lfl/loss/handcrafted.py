@@ -1,4 +1,4 @@
-"""Losses made by hand, one value an example, and the errors that results are quoted in."""
+"""Hand-made losses, one value for each example, and the error rate."""
 
 import math
 
@@ -6,32 +6,30 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import UserError
-from ..types import Kind, TaskLoss
 from .classes import IGNORE_INDEX, Classes, as_classes
 
 SMALLEST_REST = 1e-7
-"""The least probability of the other classes in sparse label smoothing."""
+"""The smallest probability of the other classes in sparse label smoothing."""
 
 
 def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
-    """Cross-entropy of logits against class ids.
+    """Computes the cross-entropy of logits against class ids.
 
         -log softmax(outputs)[targets]
 
     Args:
         outputs: logits `[batch, classes]`, floating point; or one logit z of class 1 against class 0, `[batch]` or
-            `[batch, 1]`, which is taken for the two logits (0, z): binary cross-entropy with logits.
+            `[batch, 1]`, which becomes the two logits (0, z): binary cross-entropy with logits.
         targets: class ids `[batch]`, integers; 0 or 1 for one logit.
-        ignore_index: class id of an example that does not count.
+        ignore_index: class id of ignored examples.
 
     Returns:
-        Losses `[batch]` in nats. Those of examples that do not count are 0, and then the others are scaled by
-        batch / counted, so that `.mean()` is the mean over those that count, as in torch; where none does it is not a
-        number.
+        Losses `[batch]` in nats. Those of ignored examples are 0 and the others are scaled by batch / counted, so that
+        `.mean()` is the mean over counted examples, as in torch; NaN if all are ignored.
 
     Raises:
-        UserError: shapes that do not fit; a class id out of range, where its value can be seen: in an eager program,
-            and on a GPU outside transforms. Elsewhere (vmapped, compiled) its loss is not a number.
+        UserError: shapes that do not fit; a class id out of range, if its value can be read: in an eager program, and
+            on a GPU outside transforms. Elsewhere (vmapped, compiled) its loss is NaN.
 
     Example:
         >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
@@ -44,7 +42,7 @@ def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index:
 
 
 def squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Squared error, mean over the outputs.
+    """Computes the squared error, a mean over the outputs.
 
         1/C sum_i (f_i - y_i)^2
 
@@ -67,7 +65,7 @@ def squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def absolute_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Absolute error, mean over the outputs.
+    """Computes the absolute error, a mean over the outputs.
 
         1/C sum_i |f_i - y_i|
 
@@ -78,13 +76,13 @@ def absolute_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
 
 
 def huber(outputs: torch.Tensor, targets: torch.Tensor, delta: float = 1.0) -> torch.Tensor:
-    """Squared near zero, linear beyond `delta`; mean over the outputs.
+    """Computes the Huber loss: squared near zero, linear beyond `delta`; a mean over the outputs.
 
         e^2 / 2  where |e| < delta,  else  delta (|e| - delta / 2)        e = f_i - y_i
 
     Args:
         outputs, targets: as in `squared_error`.
-        delta: where one passes into the other.
+        delta: the error at which squared becomes linear.
 
     Returns:
         Losses `[batch]`.
@@ -98,13 +96,13 @@ def huber(outputs: torch.Tensor, targets: torch.Tensor, delta: float = 1.0) -> t
 def focal(
     outputs: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0, *, ignore_index: int = IGNORE_INDEX
 ) -> torch.Tensor:
-    """Cross-entropy that turns away from examples that are right already.
+    """Computes the focal loss: cross-entropy with less weight on examples that are already right.
 
         -(1 - p_t)^gamma log p_t        p_t the probability of the true class
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
-        gamma: how far it turns away; 0 is cross-entropy.
+        gamma: strength of the weighting; 0 is cross-entropy.
 
     Returns, Raises: as `cross_entropy`.
 
@@ -113,7 +111,7 @@ def focal(
     classes = as_classes(outputs, targets, ignore_index)
     ce = _cross_entropy(classes)
     wrong = 1 - torch.exp(-ce)
-    # The derivative of a fractional power has no value at zero.
+    # A fractional power has no finite derivative at zero.
     safe = torch.where(wrong > 0, wrong, torch.ones_like(wrong))
     losses = torch.where(wrong > 0, safe**gamma, torch.zeros_like(wrong)) * ce if gamma else ce
     return classes.over_counted(losses)
@@ -122,7 +120,7 @@ def focal(
 def label_smoothing(
     outputs: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1, *, ignore_index: int = IGNORE_INDEX
 ) -> torch.Tensor:
-    """Cross-entropy with a share of the target spread evenly over all classes.
+    """Computes cross-entropy with label smoothing: a share of the target is spread evenly over all classes.
 
         -(1 - xi) log f_t - xi/C sum_i log f_i        xi = smoothing, t the true class
 
@@ -143,11 +141,12 @@ def label_smoothing(
 def generalised_cross_entropy(
     outputs: torch.Tensor, targets: torch.Tensor, q: float = 0.7, *, ignore_index: int = IGNORE_INDEX
 ) -> torch.Tensor:
-    """A loss between cross-entropy and absolute error, made for wrong labels.
+    """Computes the generalised cross-entropy, between cross-entropy and absolute error, for data with wrong labels.
 
         (1 - p_t^q) / q        p_t the probability of the true class
 
-    For q to 0 it is cross-entropy; for q = 1 it is 1 - p_t, half the absolute error, which wrong labels pull at least.
+    As q goes to 0 it becomes cross-entropy. At q = 1 it is 1 - p_t, half the absolute error, on which wrong labels
+    have the least influence.
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
@@ -169,11 +168,11 @@ def absolute_cross_entropy(
     *,
     ignore_index: int = IGNORE_INDEX,
 ) -> torch.Tensor:
-    """Cross-entropy folded up where the true class is more than likely enough.
+    """Computes absolute cross-entropy: cross-entropy with sharpened probabilities, folded up below zero.
 
         phi_0 |log(phi_1 f_t)|        phi_0 = scale, phi_1 = sharpness, t the true class
 
-    For phi_1 > 1 its minimum lies at f_t = 1 / phi_1 below 1, as in label smoothing.
+    For phi_1 > 1 the minimum is at f_t = 1 / phi_1, below 1, as in label smoothing.
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
@@ -190,12 +189,12 @@ def absolute_cross_entropy(
 def sparse_label_smoothing(
     outputs: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.1, *, ignore_index: int = IGNORE_INDEX
 ) -> torch.Tensor:
-    """Label smoothing that touches the true class's probability alone.
+    """Computes sparse label smoothing, which depends on the true class's probability alone.
 
         -(1 - xi + xi/C) log f_t - xi (C-1)/C log((1 - f_t) / (C-1))        xi = smoothing, t the true class
 
-    The other classes' probabilities are taken at their mean, so that nothing but the normaliser goes over all
-    classes. 1 - f_t is not taken below 1e-7.
+    The probabilities of the other classes are replaced by their mean, so that only the normaliser needs all classes.
+    1 - f_t is at least 1e-7.
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
@@ -214,7 +213,7 @@ def sparse_label_smoothing(
 
 
 def error_rate(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
-    """1 where the class of the largest logit is not the true class, else 0; one logit is of class 1 above 0.
+    """Computes 1 if the class of the largest logit is wrong, else 0; one logit means class 1 if above 0.
 
     Args, Returns, Raises: as `cross_entropy`.
     """
@@ -223,7 +222,7 @@ def error_rate(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: in
 
 
 def same_shape(outputs: torch.Tensor, targets: torch.Tensor) -> None:
-    """Raise `UserError` unless predictions and targets have one shape."""
+    """Raises `UserError` unless predictions and targets have one shape."""
     if outputs.shape != targets.shape:
         raise UserError(
             f"outputs {list(outputs.shape)} and targets {list(targets.shape)} differ in shape; reshape the "
@@ -236,19 +235,5 @@ def _cross_entropy(classes: Classes) -> torch.Tensor:
 
 
 def _over_outputs(errors: torch.Tensor) -> torch.Tensor:
-    """Mean over all dimensions but the batch's."""
+    """Mean over all dimensions but the first."""
     return errors.flatten(1).mean(1) if errors.dim() > 1 else errors
-
-
-HANDCRAFTED: dict[Kind, dict[str, TaskLoss]] = {
-    "classification": {
-        "cross-entropy": cross_entropy,
-        "focal": focal,
-        "generalised-cross-entropy": generalised_cross_entropy,
-        "label-smoothing": label_smoothing,
-        "absolute-cross-entropy": absolute_cross_entropy,
-        "sparse-label-smoothing": sparse_label_smoothing,
-    },
-    "regression": {"squared-error": squared_error, "absolute-error": absolute_error, "huber": huber},
-}
-"""Losses by name for each kind of target, the task's own first."""

@@ -1,31 +1,32 @@
-"""The loss network l_phi of the paper: a small network of two numbers, the target and the output."""
+"""The loss network l_phi of the paper: a small network of two numbers, target and output."""
 
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..errors import UserError, one_of
-from ..types import Kind, Tensors
-from .lift import LearnedLoss, Reduction
+from ..types import Kind, TaskLoss, Tensors
+from .learned_loss import LearnedLoss, Reduction
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 Initialiser = Callable[..., torch.Tensor]
 
 
 def slrelu(x: torch.Tensor, slope: float = 0.01, sharpness: float = 10.0) -> torch.Tensor:
-    """Smooth leaky ReLU.
+    """Computes the smooth leaky ReLU.
 
         (1 - g)/b log(1 + exp(b x)) + g x        g = slope, b = sharpness
 
     Args:
         x: any shape.
-        slope: g, the slope far to the left; it is 1 far to the right.
-        sharpness: b, how fast one passes into the other.
+        slope: g, the slope far left of zero; far right it is 1.
+        sharpness: b, how fast the slope changes at zero.
 
     Returns:
         The same shape.
@@ -40,7 +41,7 @@ def slrelu(x: torch.Tensor, slope: float = 0.01, sharpness: float = 10.0) -> tor
 
 
 def identity(x: torch.Tensor) -> torch.Tensor:
-    """What came."""
+    """Returns x unchanged."""
     return x
 
 
@@ -61,6 +62,14 @@ INITIALISERS: dict[str, Initialiser] = {
 }
 
 
+RELU_SOFTPLUS: dict[str, Any] = {
+    "activation": "relu",
+    "output_activation": "softplus",
+    "init": "kaiming_normal",
+    "gain": 1.0,
+}
+
+
 def loss_network(
     kind: Kind,
     *,
@@ -75,33 +84,33 @@ def loss_network(
     generator: torch.Generator,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensors, LearnedLoss]:
-    """Draw the learned loss of the paper.
+    """Draws the learned loss of the paper.
 
         M_phi(y, f) = 1/C sum_i l_phi(y_i, f_i)        l_phi: 2 -> width -> ... -> width -> 1
 
     For classification f_i is the softmax probability of class i and y_i its one-hot target; for regression
     both are raw values. The same l_phi serves every output, so phi fits any number of them.
 
-    Of C > 10 classes f_i is that probability to the power log 10 / log C, and the wrong classes together count as nine
-    (`LearnedLoss`, `many_classes`). As published, phi's first gradient falls as 1/C^3, a million times from ten to
-    1,000 classes, and is below the epsilon of Adam from some hundred on, so that nothing is learned. With these rules
-    it falls 75 times, and phi learns; at 10,000 classes it is below that epsilon again. `docs/own-loss.md` has the
-    measurements. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
+    With C > 10 classes f_i is that probability to the power log 10 / log C, and the wrong classes together count as
+    nine (`LearnedLoss`, `many_classes`). As published, phi's first gradient falls as 1/C^3, a million times from ten
+    to 1,000 classes, and from some hundred classes on it is below Adam's epsilon, so that nothing is learned. With
+    these rules it falls 75 times, and phi learns; at 10,000 classes it is below that epsilon again. The measurements
+    are in `docs/own-loss.md`. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
 
     Args:
         kind: `"classification"` or `"regression"`.
         width: units of each hidden layer.
         depth: number of hidden layers.
         activation: of the hidden layers: a name in `ACTIVATIONS`, or a function of a tensor.
-        output_activation: the same for the output.
+        output_activation: the same, of the output.
         bias: whether layers have biases; they start at zero.
-        init: how weights are drawn: a name in `INITIALISERS`, or a function like those of `torch.nn.init`
+        init: initialiser of the weights: a name in `INITIALISERS`, or a function like those of `torch.nn.init`
             that takes `(tensor, generator=...)`.
-        gain: factor on the drawn weights of each layer. Small, so that the first loss is nearly flat and what
-            it becomes is learned rather than drawn.
+        gain: factor on the drawn weights of each layer. Small, so that the first loss is nearly flat and its shape
+            is learned rather than drawn.
         reduction: `"mean"` or `"sum"` over the outputs.
-        generator: source of the draws; phi lives on its device.
-        dtype: of phi.
+        generator: source of the draws; phi is on its device.
+        dtype: dtype of phi.
 
     Returns:
         `phi`, weights by name; `loss_fn(phi, outputs, targets) -> [batch]`.
@@ -119,7 +128,7 @@ def loss_network(
     one_of("kind", kind, ["classification", "regression"])
     one_of("reduction", reduction, ["mean", "sum"])
     if width < 1 or depth < 1:
-        raise UserError(f"a loss network needs width and depth of at least 1, but {width} and {depth} came.")
+        raise UserError(f"a loss network needs width and depth of at least 1, got {width} and {depth}.")
     hidden, last = (_resolve("activation", name, ACTIVATIONS) for name in (activation, output_activation))
     draw = _resolve("init", init, INITIALISERS)
 
@@ -127,6 +136,25 @@ def loss_network(
 
     pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
     return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
+
+
+def network(
+    kind: Kind, *, num_outputs: int | None = None, base: str | TaskLoss | None = None, **options: Any
+) -> tuple[Tensors, LearnedLoss]:
+    """Draws `loss_network` with its options; it needs neither the number of outputs nor a base."""
+    del num_outputs, base
+    return loss_network(kind, **options)
+
+
+def relu_softplus_network(
+    kind: Kind, *, num_outputs: int | None = None, base: str | TaskLoss | None = None, **options: Any
+) -> tuple[Tensors, LearnedLoss]:
+    """Draws ML3's own network: ReLU hidden layers and a softplus output, initialised as in its code.
+
+    Source: Bechtle et al. (2021).
+    """
+    del num_outputs, base
+    return loss_network(kind, **RELU_SOFTPLUS | options)
 
 
 def draw_layers(
@@ -138,7 +166,7 @@ def draw_layers(
     generator: torch.Generator,
     dtype: torch.dtype = torch.float32,
 ) -> Tensors:
-    """Weights `"0.weight"`, ... of linear layers from each of `sizes` to the next; biases start at zero."""
+    """Draws weights `"0.weight"`, ... of linear layers from each of `sizes` to the next; biases are zero."""
     phi: Tensors = {}
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         weight = torch.empty(fan_out, fan_in, dtype=dtype, device=generator.device)
@@ -151,7 +179,7 @@ def draw_layers(
 def through_layers(
     phi: Tensors, x: torch.Tensor, *, depth: int, hidden: Activation = slrelu, last: Activation = identity
 ) -> torch.Tensor:
-    """The one output `[...]` of layers that `draw_layers` drew, for inputs `[..., n]`."""
+    """Computes the one output `[...]` of layers from `draw_layers`, for inputs `[..., n]`."""
     for i in range(depth + 1):
         x = F.linear(x, phi[f"{i}.weight"], phi.get(f"{i}.bias"))
         x = hidden(x) if i < depth else last(x)

@@ -1,22 +1,21 @@
-"""Losses by which a learned loss is judged on clean data, beside the task's own."""
+"""Objectives: the losses by which a learned loss is evaluated on clean data."""
 
 import torch
 import torch.nn.functional as F
 
-from ..types import Kind, TaskLoss
 from .classes import IGNORE_INDEX, Classes, as_classes
-from .handcrafted import absolute_error, cross_entropy, focal, huber, squared_error
+from .handcrafted import cross_entropy
 
 
 def balanced_cross_entropy(
     outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX
 ) -> torch.Tensor:
-    """Cross-entropy in which each class of the batch weighs the same, however rare it is.
+    """Computes cross-entropy in which all classes of the batch weigh the same, however rare.
 
         w_i ce_i        w_i = batch / (classes of the batch * examples of i's class in the batch)
 
-    The mean over the batch is the mean over its classes of their mean cross-entropies. A class that is not in the batch
-    has no part in it.
+    The mean over the batch is the mean of the mean cross-entropies of its classes. Classes that are not in the batch
+    have no influence.
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
@@ -43,7 +42,7 @@ def balanced_cross_entropy(
 
 
 def brier(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
-    """Squared distance between the probabilities and the true class: small where probabilities can be relied on.
+    """Computes the Brier score: the squared distance between the probabilities and the one-hot target.
 
         sum_i (p_i - y_i)^2        p = softmax(outputs), y the one-hot target; from 0 to 2
 
@@ -64,21 +63,21 @@ def brier(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = I
 
 
 def soft_f1(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
-    """One less macro F1 with probabilities in place of decisions, so that it has a gradient.
+    """Computes 1 - macro F1, with probabilities in place of decisions so that it has a gradient.
 
         1 - mean_c 2 TP_c / (2 TP_c + FP_c + FN_c)        TP_c = sum_i p_ic y_ic
                                                           2 TP_c + FP_c + FN_c = sum_i p_ic + y_ic
 
-    The mean is over the classes that are in the batch. Where each probability is 0 or 1 it is scikit-learn's
+    The mean is over the classes in the batch. If each probability is 0 or 1, macro F1 is scikit-learn's
     `f1_score(average="macro")` over these classes.
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
 
     Returns:
-        `[batch]`: the value of the batch as a whole, the same for each example, so that `.mean()` is the value. It is
-        no sum over examples: two halves of a batch do not have the mean of their values. Small batches of many classes
-        make it coarse.
+        `[batch]`: the value of the whole batch, repeated for each example, so that `.mean()` is the value. It is not a
+        sum over examples: the value of a batch is not the mean of those of its halves. It is coarse for small batches
+        of many classes.
 
     Raises:
         UserError: as `cross_entropy`.
@@ -98,19 +97,6 @@ def soft_f1(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int =
 
 
 def _counted(classes: Classes) -> torch.Tensor:
-    """`[batch, 1]`: 0 for an example that does not count, one number above 0 for all others."""
+    """Weights `[batch, 1]`: 0 for ignored examples, the same positive number for all others."""
     wide = torch.promote_types(classes.logits.dtype, torch.float32)
     return classes.over_counted(torch.ones_like(classes.logits[:, 0], dtype=wide))[:, None]
-
-
-OBJECTIVES: dict[Kind, dict[str, TaskLoss]] = {
-    "classification": {
-        "cross-entropy": cross_entropy,
-        "balanced": balanced_cross_entropy,
-        "brier": brier,
-        "focal": focal,
-        "soft-f1": soft_f1,
-    },
-    "regression": {"squared-error": squared_error, "absolute-error": absolute_error, "huber": huber},
-}
-"""What a learned loss can be judged by, by name for each kind of target, the task's own loss first."""

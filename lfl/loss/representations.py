@@ -1,74 +1,44 @@
-"""What a learned loss can be made of, by name."""
+"""Representations of a learned loss, by name: what M_phi is made of."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import torch
 
+from ..catalogue import LEARNED_LOSSES
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
 from ..user_code import called, imported, is_own
 from .base import try_loss
-from .example import AnyLearnedLoss, ExampleLoss
-from .lift import LearnedLoss
-from .pointwise import POINTWISE
-from .residual import residual_loss
-from .true_class import true_class_loss
-from .vector_scaling import vector_scaling
-from .weight_net import weight_net
+from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss
 
 Drawn = tuple[Tensors, AnyLearnedLoss]
 Representation = Callable[..., Drawn]
-"""`representation(kind, num_outputs=n, base=name, generator=g) -> (phi, loss_fn)`; what it does not need it ignores."""
+"""`representation(kind, num_outputs=n, base=name, generator=g) -> (phi, loss_fn)`; it ignores what it does not need."""
 
 TAKES = "the kind of targets, the number of outputs and a generator"
-"""What a user's own learned loss is a function of."""
+"""The arguments of a user's own learned loss, for errors."""
 
 
-def _of_kind(
-    draw: Callable[..., Drawn], kind: Kind, *, num_outputs: int = 0, base: str | None = None, **of: Any
-) -> Drawn:
-    del num_outputs, base
-    return draw(kind, **of)
-
-
-def _of_kind_and_size(draw: Callable[..., Drawn], kind: Kind, *, base: str | None = None, **of: Any) -> Drawn:
-    del base
-    return draw(kind, **of)
-
-
-FROM_BASE: dict[str, Representation] = {
-    "residual": residual_loss,
-    "residual-network": partial(residual_loss, correction="network"),
-    "weight-net": weight_net,
-    "true-class": true_class_loss,
-}
-"""Those that start at a hand-made loss, their base."""
-
-REPRESENTATIONS: dict[str, Representation] = {
-    **{name: partial(_of_kind, draw) for name, draw in POINTWISE.items()},
-    **FROM_BASE,
-    "vector-scaling": partial(_of_kind_and_size, vector_scaling),
-}
+REPRESENTATIONS: dict[str, Representation] = {name: entry.load() for name, entry in LEARNED_LOSSES.items()}
+"""All learned losses by name."""
 
 
 def draw_loss(
     name: str, kind: Kind, *, num_outputs: int, base: str | TaskLoss | None = None, generator: torch.Generator
 ) -> Drawn:
-    """Draw the learned loss of a name.
+    """Draws a learned loss by name.
 
     Args:
         name: in `REPRESENTATIONS`; or `"module:function"`, a user's own, imported and called as
             `function(kind, num_outputs, generator) -> (phi, loss_fn)`, with phi a flat dict of tensors and
             `loss_fn(phi, outputs, targets) -> [batch]`.
-        kind: what targets are.
+        kind: kind of targets.
         num_outputs: classes, or width of the targets.
-        base: the hand-made loss that those in `FROM_BASE` start from; the others ignore it.
+        base: the hand-made loss from which some start; ignored by the others.
         generator: source of the draws.
 
     Raises:
-        UserError: an unknown name, or a function of the user's that returns something else.
+        UserError: an unknown name, or a user's function that returns something else.
     """
     if is_own(name):
         return _own(name, kind, num_outputs, generator)
@@ -80,21 +50,21 @@ def _own(name: str, kind: Kind, num_outputs: int, generator: torch.Generator) ->
     function = imported("loss", name, TAKES)
     drawn = called("loss", name, function, kind, num_outputs, generator, shown=f"{kind!r}, {num_outputs}, a generator")
     if not isinstance(drawn, tuple) or len(drawn) != 2:
-        raise UserError(f"loss {name} must return a pair (phi, loss_fn), but returned {_described(drawn)}.")
+        raise UserError(f"loss {name} must return a pair (phi, loss_fn), got {_described(drawn)}.")
     phi, loss_fn = drawn
     if not isinstance(phi, dict) or not phi or not all(_learnable(key, t) for key, t in phi.items()):
         raise UserError(
-            f"loss {name} must return as phi a flat dict of floating-point tensors by name, all finite and none called "
-            f"inner_lr, but returned {_described(phi)}."
+            f"loss {name} must return a flat dict of floating-point tensors as phi, all finite and none called "
+            f"inner_lr, got {_described(phi)}."
         )
     if not callable(loss_fn):
-        raise UserError(f"loss {name} must return as loss_fn a function, but returned {_described(loss_fn)}.")
+        raise UserError(f"loss {name} must return a function as loss_fn, got {_described(loss_fn)}.")
     phi = {key: t.detach().clone() for key, t in phi.items()}
     if not isinstance(loss_fn, LearnedLoss | ExampleLoss):
         classes = max(2, num_outputs) if kind == "classification" else None
         loss_fn = ExampleLoss(loss_fn, kind, num_outputs=classes)
     if loss_fn.kind != kind:
-        raise UserError(f"loss {name} must return a loss for {kind}, but returned one for {loss_fn.kind}.")
+        raise UserError(f"loss {name} must return a loss for {kind}, got one for {loss_fn.kind}.")
     try_loss(name, loss_fn, (phi,), kind, num_outputs)
     return phi, loss_fn
 

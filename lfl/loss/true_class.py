@@ -1,4 +1,4 @@
-"""A learned function of the true class's probability, and a learned share of the other classes' mean."""
+"""The true-class loss: a learned function of the true class's probability, and a learned share of the others' mean."""
 
 from functools import partial
 
@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from ..errors import UserError
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
-from .example import ExampleLoss
-from .lift import Pointwise
+from .learned_loss import ExampleLoss, Pointwise
 from .network import loss_network
 from .residual import GAIN
 
@@ -25,14 +24,14 @@ def true_class_loss(
     num_outputs: int | None = None,
     generator: torch.Generator,
 ) -> tuple[Tensors, ExampleLoss]:
-    """Draw a learned loss that evaluates one small network an example, however many classes there are.
+    """Draws a learned loss that evaluates one small network for each example, however many classes there are.
 
         M_phi(y, f) = L(y, f) + g_phi(p, log p) + s/(C-1) sum_{i != t} log p_i        p = p_t, t the true class
 
-    L is the base and g_phi a network of two numbers, which starts near 0: the first gradient is the base's to a part in
-    a thousand, the first loss lies within 0.04 (1 - log p) of it, nearly by a constant. The network sees the logarithm
-    too, so that it can tell unlikely classes apart, and can cancel cross-entropy where a label is hardly believed. The
-    share s starts at 0; label smoothing by xi has s = -xi (C-1)/C.
+    L is the base, and g_phi a network of two numbers that starts near 0: the first gradient is that of the base to a
+    thousandth, the first loss within 0.04 (1 - log p) of it, with a nearly constant difference. With the logarithm as
+    an input the network can distinguish unlikely classes, and can cancel cross-entropy for labels that are hardly
+    believed. The share s starts at 0; label smoothing by xi has s = -xi (C-1)/C.
 
     Args:
         kind: `"classification"`.
@@ -52,7 +51,7 @@ def true_class_loss(
         tensor([7.])
     """
     if kind != "classification":
-        raise UserError(f"true-class is for classes, but the targets are of {kind}; choose another loss.")
+        raise UserError(f"true-class is for classes, but the targets are for {kind}; choose another loss.")
     own = base_loss(kind, base, num_outputs=num_outputs)
     phi, network = loss_network(kind, width=width, gain=gain, generator=generator)
     phi = phi | {SHARE: torch.zeros((), device=generator.device)}

@@ -1,4 +1,4 @@
-"""A learned weight of each example, as a function of its hand-made loss (Meta-Weight-Net)."""
+"""Meta-Weight-Net: a learned weight of each example, as a function of its hand-made loss."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from ..errors import UserError
 from ..types import Kind, TaskLoss, Tensors
 from .base import base_loss
-from .example import ExampleLoss
+from .learned_loss import ExampleLoss
 from .network import INITIALISERS
 
 WIDTH = 100
@@ -24,13 +24,13 @@ def weight_net(
     num_outputs: int | None = None,
     generator: torch.Generator,
 ) -> tuple[Tensors, ExampleLoss]:
-    """Draw a learned weight of each example.
+    """Draws a learned weight of each example.
 
         M_phi(y, f) = w_phi(l) l,    w_phi(l) = scale sigmoid(b_2 + W_2 relu(b_1 + W_1 l)),    l = L(y, f) the base
 
     The weight is a constant to the model, as in the published code: theta's gradient is `w_phi(l) grad l`. The
-    hypergradient through one step of theta is as exact as any. Through K > 1 steps it leaves out how the weights change
-    with theta, as the constant says, and `"finite-difference"` refuses.
+    hypergradient through one step of theta is exact. Through K > 1 steps it leaves out how weights change with theta,
+    and `"finite-difference"` refuses.
 
     As published, `scale` is 1 and weights and biases are drawn as `torch.nn.Linear` draws them (`gain` 1): the first
     weight is about sigmoid(0) = 1/2 (0.50 +- 0.08 over draws for a loss of 1). By default it is about 1: from 0.85 to
@@ -39,7 +39,7 @@ def weight_net(
     Args:
         kind, base, num_outputs, generator: as in `residual_loss`.
         width: units of the hidden layer.
-        scale: the greatest weight.
+        scale: the largest weight.
         gain: factor on the drawn weights and bias of the last layer.
 
     Returns:
@@ -57,7 +57,7 @@ def weight_net(
     """
     own = base_loss(kind, base, num_outputs=num_outputs)
     if width < 1:
-        raise UserError(f"a weight network needs a width of at least 1, but got {width}.")
+        raise UserError(f"a weight network needs a width of at least 1, got {width}.")
     sizes = {"0": (width, 1), "1": (1, width)}
     phi: Tensors = {}
     for (name, (fan_out, fan_in)), factor in zip(sizes.items(), (1.0, gain), strict=True):

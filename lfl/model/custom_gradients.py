@@ -1,4 +1,4 @@
-"""Find where a model's own code changes gradients: `torch.autograd.Function`s and hooks on tensors."""
+"""Finds where a model's own code changes gradients: by a `torch.autograd.Function`, or by hooks on tensors."""
 
 import types
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from torch.autograd import Function
 
 
 class CustomGradients(NamedTuple):
-    """What a model's code shows.
+    """Where a model's own code changes gradients.
 
     Args:
-        functions: names of the `torch.autograd.Function`s of its own.
+        functions: names of its own `torch.autograd.Function` classes.
         hooks: whether it calls `Tensor.register_hook`.
     """
 
@@ -25,10 +25,10 @@ NONE = CustomGradients()
 
 
 def custom_gradients(module: nn.Module) -> CustomGradients:
-    """What the code of a module refers to that changes gradients, torch's own code left out.
+    """Searches a module's code for what changes gradients; torch's own code is left out.
 
-    The code is searched, not run: the methods of the module and of its children, what they hold, and the functions that
-    these refer to. What is found only by its name at run time is not found here.
+    The code is not run. Searched are the methods of the module and its children, the attributes they hold, and the
+    functions that these refer to. Anything looked up by name at run time is not found.
 
     Example:
         >>> custom_gradients(nn.Linear(2, 2))
@@ -61,10 +61,10 @@ def custom_gradients(module: nn.Module) -> CustomGradients:
 
 
 def functions_that_ran(outputs: torch.Tensor) -> tuple[str, ...]:
-    """Names of the `torch.autograd.Function`s that outputs were computed with, those of torch itself left out.
+    """Lists the `torch.autograd.Function` classes that outputs were computed with; torch's own are left out.
 
     Args:
-        outputs: computed from parameters that require gradients, outside of `torch.func`.
+        outputs: tensor computed from parameters that require gradients, outside `torch.func`.
     """
     found: set[str] = set()
     seen: set[Any] = set()
@@ -82,7 +82,7 @@ def functions_that_ran(outputs: torch.Tensor) -> tuple[str, ...]:
 
 
 def _referred_to(function: types.FunctionType) -> Iterator[Any]:
-    """What a function's names stand for: globals, one attribute of each, and what it closes over."""
+    """Yields the objects that a function refers to: globals, one attribute of each module, and its closure."""
     names = function.__code__.co_names
     for name in names:
         value = function.__globals__.get(name)
@@ -92,7 +92,7 @@ def _referred_to(function: types.FunctionType) -> Iterator[Any]:
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
-        except ValueError:  # a name that has no value yet
+        except ValueError:  # no value is bound yet
             continue
     if isinstance(wrapped := getattr(function, "__wrapped__", None), types.FunctionType):
         yield wrapped

@@ -1,11 +1,12 @@
-"""Dropout whose masks are drawn outside the model and go in as tensors.
+"""Dropout with masks that are drawn outside the model and passed in as tensors.
 
-A generator inside a differentiated, vmapped or compiled function fails, and two passes over one batch must
-see the same masks. So calls of dropout inside a forward pass are answered with given masks, in call order: layers and
-functions of dropout, the dropout within attention, and `bernoulli_`, by which stochastic depth draws.
+A generator inside a differentiated, vmapped or compiled function fails, and two passes over one batch must use the same
+masks. So the dropout calls of a forward pass use given masks, in call order: dropout layers and functions, the dropout
+within attention, and `bernoulli_`, by which stochastic depth draws.
 """
 
 import math
+import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,19 +17,15 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
-from ..randomness import seeded
-from ..types import ApplyFn, Tensors
-from .attention import attend, multi_head_attention_forward
-from .call import call
 
 Masks = tuple[torch.Tensor, ...]
 
 _NEGATIVE_SATURATION = -1.7580993408473766
-"""The value that SELU tends to on the left; alpha dropout puts it where a unit is dropped."""
+"""The limit of SELU on the left; alpha dropout sets dropped units to it."""
 
 
 class MaskSpec(NamedTuple):
-    """What one dropout call wants: the shape of its mask, and the probability of dropping."""
+    """The mask of one dropout call: its shape, and the probability of dropping."""
 
     shape: tuple[int, ...]
     p: float
@@ -85,7 +82,7 @@ Take = Callable[[tuple[int, ...], float, torch.Tensor], torch.Tensor]
 
 
 class _Interpose(TorchFunctionMode):
-    """Answer dropout calls with masks from `take(noise_shape, p, like)`; `unused()` says how many are left."""
+    """Makes dropout calls use masks from `take(noise_shape, p, like)`; `unused()` counts those left over."""
 
     def __init__(self, take: Take, unused: Callable[[], int] = lambda: 0) -> None:
         super().__init__()
@@ -114,7 +111,7 @@ class _Interpose(TorchFunctionMode):
 def _arguments(
     kind: _Kind, input: Any, p: float = 0.5, training: bool | None = None, inplace: bool = False, **rest: Any
 ) -> tuple[Any, float, bool]:
-    """One reading of the slightly different signatures (`torch.dropout` says `train`)."""
+    """Reads the slightly different signatures in one way (`torch.dropout` has `train` for `training`)."""
     del inplace  # the result is a new tensor either way
     training = rest.get("train", kind.training) if training is None else training
     return input, p, training
@@ -130,7 +127,7 @@ def _attention(
     is_causal: bool = False,
     **rest: Any,
 ) -> Any:
-    """Fused attention, whose weights are dropped out."""
+    """Scaled dot-product attention with dropout of its weights."""
     if dropout_p == 0.0:
         return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, **rest)
 
@@ -141,7 +138,7 @@ def _attention(
 
 
 def _bernoulli(take: Take, x: torch.Tensor, p: Any = 0.5, **rest: Any) -> torch.Tensor:
-    """`x.bernoulli_(p)`: how stochastic depth draws; probabilities in a tensor are not a mask's."""
+    """`x.bernoulli_(p)`, by which stochastic depth draws; with a tensor of probabilities it is no dropout mask."""
     if isinstance(p, torch.Tensor) or rest.get("generator") is not None:
         return x.bernoulli_(p, **rest)
     if p in (0.0, 1.0):
@@ -149,18 +146,28 @@ def _bernoulli(take: Take, x: torch.Tensor, p: Any = 0.5, **rest: Any) -> torch.
     mask = take(_each_unit(x), 1.0 - p, x)
     try:
         return x.copy_(mask)
-    except RuntimeError:  # vmap: a mask for each copy does not fit into a tensor that all share
-        x.fill_(float("nan"))  # who reads it in place of the result must not find numbers
+    except RuntimeError:  # vmap: masks of several copies do not fit into a tensor that they share
+        x.fill_(float("nan"))  # whoever reads x in place of the result gets NaN
         return mask.to(x.dtype)
 
 
+def record_masks(specs: list[MaskSpec]) -> _Interpose:
+    """Opens a context in which each dropout call appends the `MaskSpec` of its mask to `specs`, and drops nothing."""
+
+    def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
+        specs.append(MaskSpec(shape, p))
+        return torch.ones(shape, dtype=torch.bool, device=x.device)
+
+    return _Interpose(take)
+
+
 def dropout_layers(module: nn.Module) -> tuple[str, ...]:
-    """Names of the layers of a module that want masks in training."""
+    """Lists the names of a module's layers that need masks in training."""
     return tuple(name for name, m in module.named_modules() if m.training and _drop_probability(m) > 0.0)
 
 
 def _drop_probability(module: nn.Module) -> float:
-    """Of a layer that drops by itself; 0 of others. Those of timm and torchvision are known by name."""
+    """Returns the drop probability of a dropout layer, 0 for others; timm's and torchvision's are known by name."""
     if isinstance(module, _DropoutNd):
         return float(module.p)
     if isinstance(module, nn.MultiheadAttention):
@@ -170,7 +177,7 @@ def _drop_probability(module: nn.Module) -> float:
 
 
 def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
-    """A context in which the n-th dropout call uses the n-th mask."""
+    """Opens a context in which the n-th dropout call uses the n-th mask."""
     used = 0
 
     def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
@@ -187,7 +194,7 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
         used += 1
         if tuple(mask.shape) != shape:
             raise UserError(
-                f"dropout mask {used} has shape {list(mask.shape)}, the layer wants {list(shape)}; "
+                f"dropout mask {used} has shape {list(mask.shape)}, the layer needs {list(shape)}; "
                 "draw the masks for inputs of this shape, or give the batch as (x, y, seed)."
             )
         return mask
@@ -195,53 +202,63 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
     return _Interpose(take, lambda: len(masks) - used)
 
 
-def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
-    """What dropout masks a model wants for inputs shaped like `x`, found by running it once.
-
-    Torch's random state is left as it was.
-
-    Args:
-        apply_fn: from `lfl.functional`.
-        theta: its parameters.
-        x: an input of the shape that is meant; the values do not matter.
-        buffers: its buffers; the module's own when omitted.
-
-    Returns:
-        One `MaskSpec(shape, p)` for each dropout call in the order of the calls; empty without dropout. Dropout calls
-        are those of dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
-        `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
-        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
-        the batch as `(x, y, seed)`.
-
-    Example:
-        >>> from lfl.model.functional import functional
-        >>> theta, _, apply_fn = functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2)))
-        >>> mask_specs(apply_fn, theta, torch.zeros(5, 3))
-        (MaskSpec(shape=(5, 4), p=0.2),)
-    """
-    specs: list[MaskSpec] = []
-
-    def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
-        specs.append(MaskSpec(shape, p))
-        return torch.ones(shape, dtype=torch.bool, device=x.device)
-
-    code = getattr(apply_fn, "training_code", None)
-    if code is None:
-        raise UserError(f"mask_specs needs an apply_fn made by lfl.functional, but {apply_fn!r} came.")
-    buffers = dict(getattr(apply_fn, "buffers", {})) if buffers is None else buffers
-    with torch.no_grad(), seeded(0, theta.values()), _Interpose(take):
-        call(code, theta, {name: tensor.clone() for name, tensor in buffers.items()}, x)
-    return tuple(specs)
-
-
 def draw_masks(specs: tuple[MaskSpec, ...], generator: torch.Generator) -> Masks:
-    """Draw one mask for each dropout call: True keeps a unit, with probability 1 - p.
+    """Draws one mask for each dropout call: True keeps a unit, with probability 1 - p.
 
     Args:
         specs: from `mask_specs`.
-        generator: source of the draws; the masks live on its device.
+        generator: source of the draws; the masks are on its device.
 
     Returns:
         Boolean tensors of the shapes in `specs`: the third entry of a batch.
     """
     return tuple(torch.rand(spec.shape, generator=generator, device=generator.device) >= spec.p for spec in specs)
+
+
+Drop = Callable[[torch.Tensor], torch.Tensor]
+
+
+def attend(
+    drop: Drop,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """Computes `torch.nn.functional.scaled_dot_product_attention`, with `drop` applied to its weights.
+
+        out = drop(softmax(q k^T scale + mask)) v
+
+    Args:
+        drop: function of the weights `[..., heads, queries, keys]`.
+        query, key, value, attn_mask, is_causal, scale, enable_gqa: as in torch.
+
+    Returns:
+        `[..., heads, queries, values]`.
+    """
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(~attn_mask, -torch.inf)
+    # The math form returns its weights too; one column of values keeps its outputs cheap.
+    weights = torch.ops.aten._scaled_dot_product_attention_math(
+        query, key, value[..., :1], attn_mask, 0.0, is_causal, None, scale=scale, enable_gqa=enable_gqa
+    )[1]
+    if enable_gqa:
+        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+    return drop(weights) @ value
+
+
+def _seen_through(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Copies a function of `torch.nn.functional` so that a function mode sees the calls inside it, not the whole."""
+    names = {**function.__globals__, "has_torch_function": lambda _: False}
+    code: Any = function.__code__
+    copy = types.FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+multi_head_attention_forward = _seen_through(F.multi_head_attention_forward)
+"""`torch.nn.functional.multi_head_attention_forward`, with its dropout visible to a function mode."""

@@ -1,4 +1,4 @@
-"""Any `nn.Module` as a pure function of its parameters and buffers."""
+"""Turns any `nn.Module` into a pure function of its parameters and buffers."""
 
 import copy
 from dataclasses import dataclass, field
@@ -6,25 +6,25 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from ..errors import UserError, reason
 from ..randomness import seeded
 from ..trees import map_tree
-from ..types import Tensors
-from .call import call
+from ..types import ApplyFn, Tensors
 from .custom_gradients import NONE, CustomGradients, custom_gradients
-from .dropout import apply_masks, dropout_layers
+from .dropout import MaskSpec, apply_masks, dropout_layers, record_masks
 from .random_draws import RefuseDraws
 
 
 @dataclass(frozen=True, eq=False)
 class PureModule:
-    """The `apply_fn` of a module: its code without its values.
+    """The `apply_fn` of a module: its code without its parameters.
 
     Args:
-        buffers: the module's own buffers and frozen parameters, where a fresh run starts.
-        training_code, evaluation_code: the module in its two modes, on the meta device (no storage).
-        dropouts: names of the layers that want masks in training.
+        buffers: the module's own buffers and frozen parameters, with which a fresh run starts.
+        training_code, evaluation_code: the module in its two modes, on the meta device (without storage).
+        dropouts: names of the layers that need masks in training.
         autocast: a lower precision for matrix products and convolutions; outputs keep the precision of theta.
         custom_gradients: where the module's own code changes gradients.
     """
@@ -39,7 +39,7 @@ class PureModule:
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
     ) -> tuple[Any, Tensors]:
-        """Outputs and new buffers; nothing that came in is written to.
+        """Computes outputs and new buffers; no argument is changed.
 
         Args:
             theta: trainable parameters by name.
@@ -47,21 +47,21 @@ class PureModule:
             x: the input: a tensor, a tuple of positional inputs, or a dict of named ones.
             training: training mode (batch statistics, dropout), or evaluation mode.
             masks: dropout masks in the order in which the layers run, from `lfl.draw_masks`; or a seed, an int, from
-                which the model then draws by itself. Torch's global random state is left as it was.
+                which the model's own draws are made. Torch's global random state is left unchanged.
 
         Returns:
             What the module returns, and its buffers after the pass.
 
         Raises:
-            UserError: a dropout layer finds no mask, or one of another shape; masks are left over; a seed in a
+            UserError: a dropout layer has no mask, or one of another shape; masks are left over; a seed in a
                 compiled or vmapped program.
         """
-        # Layers write running statistics in place: into copies that belong to this call.
+        # Layers write running statistics in place: give them copies.
         buffers = {name: tensor.clone() for name, tensor in buffers.items()}
         if self.autocast is None:
             return self._run(theta, buffers, x, training, masks), buffers
         weight = next(iter(theta.values()))
-        # The cache of cast weights does not know the transforms' levels.
+        # The cache of cast weights ignores the levels of the transforms.
         with torch.autocast(weight.device.type, self.autocast, cache_enabled=False):
             outputs = self._run(theta, buffers, x, training, masks)
         back = lambda t: t.to(weight.dtype) if isinstance(t, torch.Tensor) and t.is_floating_point() else t  # noqa: E731
@@ -69,10 +69,10 @@ class PureModule:
 
     def _run(self, theta: Tensors, buffers: Tensors, x: Any, training: bool, masks: Any) -> Any:
         if not training:
-            return call(self.evaluation_code, theta, buffers, x)
+            return _call(self.evaluation_code, theta, buffers, x)
         if is_seed(masks):
             with seeded(masks, (*theta.values(), *buffers.values())):
-                return call(self.training_code, theta, buffers, x)
+                return _call(self.training_code, theta, buffers, x)
         if not isinstance(masks, (tuple, list)):
             raise UserError(
                 "the third entry of a batch must be dropout masks (a tuple of tensors from lfl.draw_masks) or a seed "
@@ -80,11 +80,11 @@ class PureModule:
             )
         if torch.compiler.is_compiling():
             with RefuseDraws(), apply_masks(tuple(masks), self.dropouts):
-                return call(self.training_code, theta, buffers, x)
+                return _call(self.training_code, theta, buffers, x)
         if not (len(masks) or self.dropouts):
-            return call(self.training_code, theta, buffers, x)
+            return _call(self.training_code, theta, buffers, x)
         with (interposed := apply_masks(tuple(masks), self.dropouts)):
-            outputs = call(self.training_code, theta, buffers, x)
+            outputs = _call(self.training_code, theta, buffers, x)
         if interposed.unused():
             raise UserError(
                 f"the model used {len(masks) - interposed.unused()} of {len(masks)} dropout masks; draw them for this "
@@ -93,32 +93,37 @@ class PureModule:
         return outputs
 
 
+def _call(code: nn.Module, theta: Tensors, buffers: Tensors, x: Any) -> Any:
+    """Runs `code` on `x`: a tensor, a tuple of positional inputs, or a dict of named ones."""
+    args, kwargs = ((), x) if isinstance(x, dict) else (x if isinstance(x, tuple) else (x,), {})
+    return functional_call(code, (theta, buffers), args, kwargs)
+
+
 def is_seed(masks: Any) -> bool:
     """Whether the third entry of a batch is a seed rather than masks."""
     return isinstance(masks, int) and not isinstance(masks, bool)
 
 
 def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tuple[Tensors, Tensors, PureModule]:
-    """Take a module apart into parameters, buffers and a pure function.
+    """Splits a module into parameters, buffers and a pure function.
 
         outputs, buffers = apply_fn(theta, buffers, x, training=True, masks=())
 
-    Parameters that the module shares between layers stay shared, under their first name. Frozen parameters
-    (`requires_grad=False`) travel with the buffers. Submodules that are in evaluation mode while the module is
-    in training mode (frozen batch norm) stay so.
+    Parameters that layers share stay shared, under their first name. Frozen parameters (`requires_grad=False`) are
+    among the buffers. Submodules in evaluation mode (frozen batch norm) stay in it if the module is in training mode.
 
     Args:
-        module: any module; it is copied, and never changed.
+        module: any module; it is copied, not changed.
         autocast: a lower precision for matrix products and convolutions, such as `torch.bfloat16`; parameters and
-            outputs keep theirs.
+            outputs keep their own.
 
     Returns:
         `theta`, trainable parameters by name; `buffers`; `apply_fn`, which also holds these buffers as
         `apply_fn.buffers`. Tensors keep their dtypes and devices.
 
     Raises:
-        UserError: the module has lazy parameters that have no shape yet, is or holds a compiled, scripted or parallel
-            one, or cannot be copied.
+        UserError: the module has lazy parameters without a shape; is, or contains, a compiled, scripted or parallel
+            module; or cannot be copied.
 
     Example:
         >>> theta, buffers, apply_fn = functional(nn.Linear(3, 2))
@@ -133,7 +138,7 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
     theta = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
     frozen = {name: p.detach().clone() for name, p in module.named_parameters() if not p.requires_grad}
     buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
-    # Copied with stand-ins without storage, one for each tensor, so that what was tied stays tied.
+    # One stand-in without storage for each tensor, so that tied tensors stay tied in the copy.
     stand_ins: dict[int, object] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
     stand_ins |= {id(b): b.to("meta") for b in module.buffers()}
     code = copied(module, stand_ins)
@@ -150,8 +155,41 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
     return theta, frozen | buffers, apply_fn
 
 
+def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
+    """Finds the dropout masks that a model needs for inputs shaped like `x`, by running it once.
+
+    Torch's random state is left unchanged.
+
+    Args:
+        apply_fn: from `lfl.functional`.
+        theta: its parameters.
+        x: an input of that shape; its values do not matter.
+        buffers: its buffers; the module's own when omitted.
+
+    Returns:
+        One `MaskSpec(shape, p)` for each dropout call, in call order; empty without dropout. Dropout calls are those of
+        dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
+        `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
+        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
+        the batch as `(x, y, seed)`.
+
+    Example:
+        >>> theta, _, apply_fn = functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2)))
+        >>> mask_specs(apply_fn, theta, torch.zeros(5, 3))
+        (MaskSpec(shape=(5, 4), p=0.2),)
+    """
+    code = getattr(apply_fn, "training_code", None)
+    if code is None:
+        raise UserError(f"mask_specs needs an apply_fn made by lfl.functional, got {apply_fn!r}.")
+    buffers = dict(getattr(apply_fn, "buffers", {})) if buffers is None else buffers
+    specs: list[MaskSpec] = []
+    with torch.no_grad(), seeded(0, theta.values()), record_masks(specs):
+        _call(code, theta, {name: tensor.clone() for name, tensor in buffers.items()}, x)
+    return tuple(specs)
+
+
 def _refuse_wrapped(module: nn.Module) -> None:
-    """Raise `UserError` for what `torch.func` cannot call with other parameters."""
+    """Raises `UserError` for modules that `torch.func` cannot call with other parameters."""
     if not isinstance(module, nn.Module):
         raise UserError(f"functional takes a torch.nn.Module, got {type(module).__name__}.")
     for name, part in module.named_modules():
@@ -167,16 +205,16 @@ def _refuse_wrapped(module: nn.Module) -> None:
 
 
 def copied(module: nn.Module, stand_ins: dict[int, object] | None = None) -> nn.Module:
-    """A deep copy of a module, without the tensors that a forward pass or its hooks left in it.
+    """Deep-copies a module without the tensors that a forward pass or a hook left in it.
 
-    Such are the weight of `torch.nn.utils.weight_norm`, and activations that a module keeps.
+    Examples are the weight of `torch.nn.utils.weight_norm`, and activations that a module stores.
 
     Args:
-        module: any.
-        stand_ins: what takes the place of objects, by their ids.
+        module: any module.
+        stand_ins: replacements of objects, by their ids.
 
     Raises:
-        UserError: it holds something that cannot be copied.
+        UserError: the module holds something that cannot be copied.
     """
     nothing = torch.empty(0, device="meta")
     held = [value for part in module.modules() for value in vars(part).values()]
@@ -185,6 +223,6 @@ def copied(module: nn.Module, stand_ins: dict[int, object] | None = None) -> nn.
         return copy.deepcopy(module, {id(tensor): nothing for tensor in computed} | (stand_ins or {}))
     except (RuntimeError, TypeError) as error:
         raise UserError(
-            f"the module cannot be copied ({reason(error)}); take out of it what it keeps of a pass, such as a list of "
-            "activations, or build it afresh."
+            f"the module cannot be copied ({reason(error)}); remove what it stores of a pass, such as a list of "
+            "activations, or build the module anew."
         ) from error

@@ -6,7 +6,7 @@ from .requirements import needs_images
 
 
 def lenet5(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """Two convolutions with average pooling, then 120, 84 and `num_outputs` units.
+    """Builds two convolutions with average pooling, then layers of 120, 84 and `num_outputs` units.
 
     Raises:
         UserError: the input is not an image of at least 16x16 pixels.

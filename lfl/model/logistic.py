@@ -6,5 +6,5 @@ from torch import nn
 
 
 def logistic(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """A linear layer on the flattened input."""
+    """Builds one linear layer on the flattened input."""
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), num_outputs))

@@ -6,7 +6,7 @@ from torch import nn
 
 
 def mlp(input_shape: tuple[int, ...], num_outputs: int, width: int = 1000) -> nn.Module:
-    """Flattened input, two hidden layers of `width` ReLU units, one output layer."""
+    """Builds two hidden layers of `width` ReLU units on the flattened input, and a linear output layer."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(math.prod(input_shape), width),

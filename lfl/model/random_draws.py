@@ -1,4 +1,4 @@
-"""Refuse random draws where a program is compiled: its passes would see other numbers, and nothing would tell."""
+"""Refuses random draws inside a compiled program: each of its passes would draw other numbers, unnoticed."""
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
@@ -36,7 +36,7 @@ DRAWS = frozenset(
         F.gumbel_softmax,
     }
 )
-"""Functions that draw from torch's global generators, beside dropout, which takes masks."""
+"""Functions that draw from torch's global generators; without dropout, which takes masks."""
 
 REFUSED = (
     "the model draws random numbers inside its forward pass, and a compiled step would draw others in each of its "
@@ -45,10 +45,10 @@ REFUSED = (
 
 
 class RefuseDraws(TorchFunctionMode):
-    """A context in which a random draw is an error.
+    """A context in which a random draw raises an error.
 
-    torch 2.14 traces `torch.rand_like` and `torch.randn_like` past such contexts: these two go unnoticed in a step that
-    a user compiles. A run makes an eager step first, which notices them.
+    torch 2.14 traces `torch.rand_like` and `torch.randn_like` past such contexts, so these two go unnoticed in a step
+    that a user compiles. A run makes an eager step first, which notices them.
 
     Raises:
         UserError: a function of `DRAWS` is called.
@@ -58,6 +58,6 @@ class RefuseDraws(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func in DRAWS:
-            torch._dynamo.graph_break(msg=REFUSED)  # a whole graph fails with these words
+            torch._dynamo.graph_break(msg=REFUSED)  # with fullgraph=True compilation fails with this message
             raise UserError(REFUSED)
         return func(*args, **kwargs or {})

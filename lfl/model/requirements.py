@@ -1,4 +1,4 @@
-"""What architectures ask of their input and of the installation."""
+"""Requirements of architectures: images as inputs, and torchvision."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ from ..errors import UserError
 
 
 def needs_images(model: str, input_shape: tuple[int, ...], *, least: int = 1) -> None:
-    """Raise `UserError` unless inputs are `[channels, height, width]` of at least `least` pixels each way."""
+    """Raises `UserError` unless inputs are images `[channels, height, width]` of at least `least` x `least` pixels."""
     if len(input_shape) != 3 or min(input_shape[1:]) < least:
         raise UserError(
-            f"{model} needs images [channels, height, width] of at least {least}x{least} pixels, but inputs here are "
+            f"{model} needs images [channels, height, width] of at least {least}x{least} pixels, got inputs "
             f"{list(input_shape)}; choose --model mlp or logistic."
         )
 
 
 def torchvision_models(model: str) -> Any:
-    """`torchvision.models`; `UserError` where it does not import."""
+    """Imports `torchvision.models`; raises `UserError` if it cannot be imported."""
     try:
         from torchvision import models
     except (ImportError, RuntimeError) as error:
-        raise UserError(f"{model} needs torchvision, which does not import ({error}); install it.") from error
+        raise UserError(f"{model} needs torchvision, which cannot be imported ({error}); install it.") from error
     return models

@@ -6,10 +6,10 @@ from .requirements import needs_images, torchvision_models
 
 
 def resnet18(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """Four stages of two residual blocks of 64, 128, 256 and 512 channels; 11,173,962 parameters for 10 classes.
+    """Builds four stages of two residual blocks, of 64 to 512 channels; 11,173,962 parameters for 10 classes.
 
     Raises:
-        UserError: the input is not an image, or torchvision does not import.
+        UserError: the input is not an image, or torchvision cannot be imported.
     """
     needs_images("resnet18", input_shape)
     network: nn.Module = torchvision_models("resnet18").resnet18(num_classes=num_outputs)

@@ -6,12 +6,13 @@ from .requirements import needs_images, torchvision_models
 
 
 def squeezenet(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """Eight fire modules between two convolutions, dropout before the last; 729,034 parameters for 10 colour classes.
+    """Builds eight fire modules between two convolutions, with dropout before the last.
 
-    A fire module squeezes channels by 1x1 convolutions, then expands them by 1x1 and 3x3 ones side by side.
+    A fire module squeezes channels by 1x1 convolutions, then expands them by 1x1 and 3x3 ones in parallel. It has
+    729,034 parameters for colour images of 10 classes.
 
     Raises:
-        UserError: the input is not an image of at least 16x16 pixels, or torchvision does not import.
+        UserError: the input is not an image of at least 16x16 pixels, or torchvision cannot be imported.
     """
     needs_images("squeezenet", input_shape, least=16)
     network: nn.Module = torchvision_models("squeezenet").squeezenet1_0(num_classes=num_outputs)

@@ -1,4 +1,4 @@
-"""Name the module behind an operation that the transforms cannot differentiate twice, and the way out."""
+"""Explains operations that torch.func cannot differentiate: which module uses them, and what to do instead."""
 
 import re
 import traceback
@@ -25,7 +25,7 @@ _WAYS_OUT = {
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether torch has no derivative of the kind that a form of the hypergradient takes; another form may work."""
+    """Whether an error says that torch lacks a derivative; another form of the hypergradient may not need it."""
     message = str(error)
     return bool(_NO_DERIVATIVE.search(message) or _NO_FORWARD_MODE.search(message)) or _NO_JVP in message
 
@@ -39,15 +39,15 @@ def explain(
     *,
     tried_all: bool = True,
 ) -> UserError | None:
-    """Put torch's refusal to differentiate into words.
+    """Explains an error with which torch refuses to differentiate.
 
     Args:
-        error: what a step raised.
+        error: the error that a step raised.
         apply_fn, theta, buffers, batches: the model, and the train batches of the step.
-        tried_all: whether no exact form of the hypergradient is left to try.
+        tried_all: whether all exact forms of the hypergradient were tried.
 
     Returns:
-        An error that names the module and the ways out; None where `error` is about something else.
+        An error that names the module and what to do; None if `error` is about something else.
     """
     if not isinstance(apply_fn, PureModule):
         return None
@@ -65,8 +65,8 @@ def explain(
         )
     if "mutate a captured Tensor" in message:
         return UserError(
-            f"{_raised_in(error, apply_fn)} writes to its parameters or its input in place; a step must leave what it "
-            "is given as it is. Compute a new tensor there instead (inplace=False)."
+            f"{_raised_in(error, apply_fn)} writes to its parameters or its input in place, and a step must not "
+            "change its arguments. Compute a new tensor there instead (inplace=False)."
         )
     if _NO_JVP in message:
         other = (
@@ -94,7 +94,7 @@ def explain(
 
 
 def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
-    """The innermost of the model's modules on the error's traceback."""
+    """Describes the innermost module of the model on the error's traceback."""
     names = {id(module): name for name, module in apply_fn.training_code.named_modules()}
     found = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -103,7 +103,7 @@ def _raised_in(error: BaseException, apply_fn: PureModule) -> str:
 
 
 def _calls(operation: str, apply_fn: PureModule, theta: Tensors, buffers: Tensors, batch: Batch) -> str:
-    """The first module in which a forward pass reaches `operation`."""
+    """Describes the first module in which a forward pass reaches `operation`."""
     code = copied(apply_fn.training_code)
     inside: list[str] = []
     for name, module in code.named_modules():

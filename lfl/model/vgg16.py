@@ -5,14 +5,14 @@ from torch import nn
 from .requirements import needs_images
 
 STAGES = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)]
-"""Output channels and number of 3x3 convolutions, each stage followed by 2x2 max pooling."""
+"""Output channels and number of 3x3 convolutions of each stage; 2x2 max pooling follows each."""
 
 
 def vgg16(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """Thirteen 3x3 convolutions with batch norm and ReLU, then the classes.
+    """Builds thirteen 3x3 convolutions with batch norm and ReLU, then a linear layer.
 
-    On 32x32 pixels the last stage leaves one position, so that the three large linear layers of the ImageNet form
-    shrink to one: 14,728,266 parameters for colour images of 10 classes.
+    On 32x32 pixels the last stage leaves one position, so that one linear layer replaces the three large ones of the
+    ImageNet form: 14,728,266 parameters for colour images of 10 classes.
 
     Raises:
         UserError: the input is not an image of at least 32x32 pixels.

@@ -8,7 +8,7 @@ from .requirements import needs_images
 
 
 class Block(nn.Module):
-    """BN-ReLU-conv twice, added to the input; where the width or the size changes, to a 1x1 convolution of it."""
+    """Batch norm, ReLU and 3x3 convolution, twice; added to the input, or to its 1x1 convolution if shapes differ."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -27,9 +27,9 @@ class Block(nn.Module):
 def wide_resnet(
     input_shape: tuple[int, ...], num_outputs: int, *, depth: int, widen: int, name: str = "wide_resnet"
 ) -> nn.Module:
-    """WRN-depth-widen: three groups of (depth - 4) / 6 blocks of 16, 32 and 64 channels times `widen`.
+    """Builds WRN-depth-widen: three groups of (depth - 4) / 6 blocks, of 16, 32 and 64 channels times `widen`.
 
-    36.5 million parameters for WRN-28-10, 11.0 million for WRN-16-8. Without the paper's optional dropout.
+    WRN-28-10 has 36.5 million parameters, WRN-16-8 11.0 million. Without the paper's optional dropout.
 
     Raises:
         UserError: the input is not an image of at least 8x8 pixels.
@@ -46,10 +46,10 @@ def wide_resnet(
 
 
 def wrn28_10(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """28 layers, ten times as wide: the paper's network for CIFAR-100."""
+    """Builds WRN-28-10, 28 layers and ten times as wide: the network of Raymond et al. (2025) for CIFAR-100."""
     return wide_resnet(input_shape, num_outputs, depth=28, widen=10, name="wrn28-10")
 
 
 def wrn16_8(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """16 layers, eight times as wide: the paper's network for SVHN."""
+    """Builds WRN-16-8, 16 layers and eight times as wide: the network of Raymond et al. (2025) for SVHN."""
     return wide_resnet(input_shape, num_outputs, depth=16, widen=8, name="wrn16-8")

@@ -7,8 +7,7 @@ import torch
 
 from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
 from ..errors import UserError
-from ..loss import REPRESENTATIONS, AnyLearnedLoss, draw_loss
-from ..loss.pointwise import POINTWISE
+from ..loss import POINTWISE, REPRESENTATIONS, AnyLearnedLoss, draw_loss
 from ..task import Encoding
 from ..training.losses import RATE
 from ..types import Kind, Tensors

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..method import State
 from ..model import PureModule
 from ..schedules import schedule_factor

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.files import read_arrays
-from ..data.table import encode, read_table
+from ..data.csv_table import encode, read_table
+from ..data.npz import read_arrays
 from ..errors import UserError
 from ..loss.classes import class_logits
 from ..task import Encoding

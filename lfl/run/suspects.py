@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..data.arrays import Split
-from ..task import TASKS, Task
-from ..task.files import Places, is_file_task, places_of
+from ..catalogue import TASKS
+from ..data.splits import Split
+from ..task import Task
+from ..task.load import Places, is_file_task, places_of
 from ..text import to_cell
-from ..training import Suspects, is_spoiled, spoiled_train, suspects
+from ..training import Suspects, corrupted_train, is_corrupted, suspects
 from .load import Run
 
 AT = 100
@@ -60,8 +61,8 @@ def rank_suspects(run: Run) -> Ranked:
     """
     task, settings = run.task, run.settings
     rows, y, wrong = torch.arange(len(task.train.y)), task.train.y.cpu(), None
-    if is_spoiled(settings):
-        rows, y, changed = spoiled_train(task, settings, settings.seed)
+    if is_corrupted(settings):
+        rows, y, changed = corrupted_train(task, settings, settings.seed)
         wrong = changed if bool(changed.any()) else None
     split = Split(task.train.x[rows.to(task.device)], y)
     return Ranked(task, rows, y, wrong, suspects(run.apply_fn, run.theta, run.buffers, split, task.kind))

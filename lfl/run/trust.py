@@ -16,9 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..catalogue import TASKS
 from ..errors import UserError
 from ..places import own_cache, state_folder
-from ..task import TASKS, WITHOUT_DATA_DIR, is_file_task
+from ..task import WITHOUT_DATA_DIR, is_file_task
 from ..training import Settings
 from ..user_code import is_own
 

@@ -1,4 +1,4 @@
-"""Estimators that learn their loss while they train."""
+"""scikit-learn estimators that learn their loss while they train."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError
 from ..loss.classes import class_logits
-from ..task.build import FEWEST_VALID
 from ..task.targets import refuse_long_whole
+from ..task.task import FEWEST_VALID
 from ..types import Kind
 from .fit import Fitted, fit, outputs_of
 
 
 class _AdaLFL(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: the parameters, and how they reach a run of training."""
+    """The parameters that both estimators share, and how they are passed to training."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         return self._fitted
 
     def _valid(self, x: Any, y: Any, **wanted: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        """Clean data as numbers and labels of the same columns as `fit`'s own; None where there are none."""
+        """Checks clean data against the columns of `fit`; returns None if there are none."""
         if (x is None) != (y is None):
             raise UserError("X_valid and y_valid belong together, got only one; give both or neither.")
         if x is None:
@@ -80,40 +80,40 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
 
 
 def _refuse_long_whole(x: Any, name: str = "X") -> None:
-    """Raise `UserError` where scikit-learn would round whole numbers to double precision."""
+    """Raises `UserError` if scikit-learn would round whole numbers to double precision."""
     if isinstance(x, np.ndarray):
         refuse_long_whole(x, f"{name} holds")
 
 
 def _columns(x: np.ndarray, y: np.ndarray) -> Split:
-    """Inputs, and targets `[n, width]` in double precision."""
+    """Converts inputs, and targets to `[n, width]`, in double precision."""
     return Split(torch.tensor(x), torch.tensor(np.asarray(y, dtype=np.float64).reshape(len(y), -1)))
 
 
 class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
     """A classifier that learns its loss while it trains.
 
-    Inputs are standardised. The learned loss is judged on clean data that the model does not train on: those that `fit`
-    is given, or else a part of its rows, held out by a shuffle that is the same for every `random_state`. With the same
-    `random_state` a fit repeats exactly.
+    Inputs are standardised. The learned loss is evaluated on clean data that the model does not train on: those given
+    to `fit`, or else a part of its rows, held out by a shuffle that is the same for every `random_state`. With the
+    same `random_state` a fit repeats exactly.
 
     Args:
-        method: `"adalfl"`, `"ml3"`, `"meta-lr"`, `"adalfl+lr"` or `"baseline"`: what is learned beside the model; or
-            `"residual"`, which learns a correction of a loss made by hand: for wrong labels or targets in train, with
-            `X_valid` clean.
+        method: `"adalfl"`, `"ml3"`, `"meta-lr"`, `"adalfl+lr"` or `"baseline"`: how the loss or rate is learned; or
+            `"residual"`, which learns a correction of a hand-made loss: for wrong labels or targets in train, with a
+            clean `X_valid`.
         model: `"mlp-WIDTH"` (two hidden layers), `"mlp"`, `"logistic"`, or `"module:function"`.
         steps: steps of the model.
         offline_steps: offline steps of the loss before them; 250 when omitted, of `"residual"` none.
         batch_size: rows a batch, drawn with replacement.
         inner_lr, offline_lr, outer_lr: learning rate of the model (0.1 when omitted, of `"residual"` 0.03), and of the
             loss offline and while the model trains (3e-3 when omitted, of `"residual"` as in `lfl train`).
-        objective: the loss by which the learned loss or rate is judged on the rows that are held out: `"cross-entropy"`
+        objective: the loss by which the learned loss or rate is evaluated on clean data: `"cross-entropy"`
             (the default), `"balanced"`, `"brier"`, `"focal"`, `"soft-f1"` or `"module:function"`.
         schedule: of the model's rate: `"constant"`, `"cosine"` or `"step"`.
-        clip_norm: greatest norm of the model's gradient, so that a loss that is learned from few rows cannot make the
-            model diverge; None for any.
-        validation_fraction: of the rows, held out where `fit` gets no `X_valid`; where that is fewer than ten rows none
-            are, and the loss is judged on those that the model trains on.
+        clip_norm: largest norm of the model's gradient, so that a loss learned from few rows cannot make the model
+            diverge; None for no limit.
+        validation_fraction: share of the rows that is held out if `fit` gets no `X_valid`. If that is fewer than ten
+            rows none are, and the loss is evaluated on the rows that the model trains on.
         random_state: an int, a `numpy.random.RandomState`, or None for another fit each time.
 
     Attributes:
@@ -121,7 +121,7 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         n_features_in_, feature_names_in_: columns of the inputs.
         n_iter_: steps of the model.
         model_: the trained `nn.Module`, of standardised inputs.
-        loss_: the learned loss as `lfl.load_loss` would give it; None where none is learned.
+        loss_: the learned loss, as from `lfl.load_loss`; None if none is learned.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -131,13 +131,13 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
     """
 
     def fit(self, X: Any, y: Any, *, X_valid: Any = None, y_valid: Any = None) -> "AdaLFLClassifier":
-        """Train.
+        """Trains the model and its loss.
 
         Args:
             X: inputs `[n, columns]`, real numbers.
             y: labels `[n]`, at least two different ones.
-            X_valid, y_valid: clean data, on which the loss is judged: inputs `[m, columns]` and labels `[m]`. None of
-                `X` is held out then.
+            X_valid, y_valid: clean data, on which the loss is evaluated: inputs `[m, columns]` and labels `[m]`. None
+                of `X` is held out then.
 
         Returns:
             The estimator itself.
@@ -152,7 +152,7 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, ids = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise UserError(f"y has one class alone, {self.classes_[0]!r}; classification needs two.")
+            raise UserError(f"y has only one class, {self.classes_[0]!r}; classification needs two.")
         rows = Split(torch.tensor(X), torch.from_numpy(ids))
         self._fit("classification", rows, self._clean(X_valid, y_valid), len(self.classes_))
         return self
@@ -165,15 +165,15 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
         check_classification_targets(y)
         for label in np.unique(y).tolist():
             if label not in self.classes_.tolist():
-                raise UserError(f"y_valid has the class {label!r}, which y lacks.")
+                raise UserError(f"y_valid has the class {label!r}, which y lacks; remove those rows.")
         return Split(torch.tensor(x), torch.from_numpy(np.searchsorted(self.classes_, y)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities `[n, classes]`, in the order of `classes_`."""
+        """Predicts probabilities `[n, classes]`, in the order of `classes_`."""
         return np.asarray(torch.softmax(class_logits(self._outputs(X)), -1))
 
     def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of each row, `[n]`."""
+        """Predicts the most likely class of each row, `[n]`."""
         best = class_logits(self._outputs(X)).argmax(-1).numpy()
         return np.asarray(self.classes_[best])
 
@@ -181,7 +181,7 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
 class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignore[misc]
     """A regressor that learns its loss while it trains; of one or several values.
 
-    As `AdaLFLClassifier`. Targets are standardised inside, column by column, and `loss_` is a loss of standardised
+    It works like `AdaLFLClassifier`. Targets are standardised inside, column by column, and `loss_` takes standardised
     targets: `(y - target_mean_) / target_deviation_`.
 
     Args:
@@ -192,7 +192,7 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
 
     Attributes:
         n_features_in_, feature_names_in_, n_iter_, model_, loss_: as in `AdaLFLClassifier`.
-        target_mean_, target_deviation_: of each column of the targets, in the rows that are not held out.
+        target_mean_, target_deviation_: mean and deviation of each target column, over the rows that are not held out.
 
     Example:
         >>> from sklearn.datasets import load_diabetes
@@ -202,13 +202,13 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
     """
 
     def fit(self, X: Any, y: Any, *, X_valid: Any = None, y_valid: Any = None) -> "AdaLFLRegressor":
-        """Train.
+        """Trains the model and its loss.
 
         Args:
             X: inputs `[n, columns]`, real numbers.
             y: real targets `[n]` or `[n, width]`.
-            X_valid, y_valid: clean data, on which the loss is judged: inputs `[m, columns]` and targets of the shape of
-                `y`. None of `X` is held out then.
+            X_valid, y_valid: clean data, on which the loss is evaluated: inputs `[m, columns]` and targets of the shape
+                of `y`. None of `X` is held out then.
 
         Returns:
             The estimator itself.
@@ -235,7 +235,7 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Values of each row, of the shape of the targets of `fit`."""
+        """Predicts the values of each row, in the shape of the targets of `fit`."""
         outputs = self._outputs(X).numpy()
         values = outputs * self.target_deviation_ + self.target_mean_
         return np.asarray(values.reshape(len(outputs), *self._shape))

@@ -1,4 +1,4 @@
-"""From arrays to a trained model: lfl's own training, in memory."""
+"""Trains a model on arrays in memory, with lfl's own training."""
 
 import math
 import re
@@ -10,37 +10,38 @@ import torch
 from torch import nn
 
 from ..catalogue import METHODS
-from ..data.arrays import Scale, Split, hold_out, scale_of
+from ..data.scaling import Scale, scale_of
+from ..data.splits import Split, hold_out
 from ..errors import LflError, UserError, one_of
 from ..handover import FixedLoss
 from ..method import plan
 from ..model import build_model
 from ..task import Defaults, Encoding, Task
 from ..training import build_problem, learned, resolve, train
-from ..training.losses import RATE
+from ..training.learned import RATE
 from ..types import Kind
 
 NAME = "arrays"
 GIVEN = "fixed"
-"""The method that wants the loss of a run folder."""
+"""The method that needs the loss of a run folder."""
 
 
 PUBLISHED = {"offline_steps": 250, "inner_lr": 0.1, "outer_lr": 3e-3}
 IN_FEW_STEPS: dict[str, dict[str, float]] = dict.fromkeys(METHODS, PUBLISHED) | {"residual": {"inner_lr": 0.03}}
-"""What is not asked for, chosen for some hundred steps; `residual` brings the rest itself."""
+"""Defaults for a few hundred steps; `residual` has the rest itself."""
 
 FEWEST_HELD = 10
-"""On fewer rows a loss of regression can learn to push all outputs one way."""
+"""The fewest rows to hold out: on fewer, a learned loss for regression can push all outputs in one direction."""
 
 
 class Fitted(NamedTuple):
-    """What a fit leaves.
+    """The result of a fit.
 
     Args:
-        model: the trained model of standardised inputs (and targets), in evaluation mode.
-        scale: what standardises inputs.
-        target_scale: what standardises targets; None for classes.
-        loss: the learned loss; None where the method learns none.
+        model: the trained model, on standardised inputs (and targets), in evaluation mode.
+        scale: standardisation of inputs.
+        target_scale: standardisation of targets; None for classes.
+        loss: the learned loss; None if the method learns none.
     """
 
     model: nn.Module
@@ -58,14 +59,14 @@ def fit(
     validation_fraction: float,
     **asked: Any,
 ) -> Fitted:
-    """Hold rows out where none are given for valid, scale, and train.
+    """Holds out rows for valid unless they are given, scales, and trains.
 
     Args:
-        kind: what targets are.
+        kind: kind of targets.
         rows: inputs `[n, columns]`, and class ids `[n]` or real values `[n, width]`; numbers in double precision.
         num_outputs: classes, or width of the targets.
-        valid: other such rows, of clean data; None where some are to be held out.
-        validation_fraction: of the rows, for valid; of so few that it is less than ten rows, none are held out.
+        valid: other such rows, of clean data; None to hold some out.
+        validation_fraction: share of the rows for valid; if that is fewer than ten rows, none are held out.
         asked: fields of `Settings`.
 
     Raises:
@@ -73,9 +74,9 @@ def fit(
         Failure: training diverged.
     """
     if not 0.0 < validation_fraction < 1.0:
-        raise UserError(f"validation_fraction must lie between 0 and 1, but {validation_fraction!r} came.")
+        raise UserError(f"validation_fraction must lie between 0 and 1, got {validation_fraction!r}.")
     if asked["steps"] is None:
-        raise UserError("steps must be a number, but got None.")
+        raise UserError("steps must be a number, got None.")
     one_of("method", asked["method"], [name for name in METHODS if name != GIVEN])
     asked |= {name: value for name, value in IN_FEW_STEPS[asked["method"]].items() if asked[name] is None}
     with _parameters_named():
@@ -89,13 +90,15 @@ def fit(
         settings = resolve(own, task=NAME, compile="off", **asked)
         for progress in train(
             plan(settings.method, build_problem(task, settings)),
-            measure=lambda state, step: [{}],
+            look=lambda state, step: [{}],
             log_every=settings.log_every,
             eval_every=settings.steps,
         ):
             state = progress.state
     model = build_model(settings.model, task.input_shape, num_outputs)
-    model.load_state_dict(state.theta | state.carry.buffers, strict=False)  # what is tied has one name of several
+    model.load_state_dict(
+        state.theta | state.carry.buffers, strict=False
+    )  # tied parameters have only one of their names
     loss_fn = learned(task, settings, settings.seed).learned_loss
     loss = None
     if loss_fn is not None:
@@ -105,14 +108,14 @@ def fit(
 
 @torch.no_grad()
 def outputs_of(fitted: Fitted, x: torch.Tensor) -> torch.Tensor:
-    """Logits or scaled values in double precision, so that an example's do not depend on those beside it."""
+    """Computes logits or scaled values in double precision, so that no example's depend on the others in its batch."""
     wide = {name: t.double() if t.is_floating_point() else t for name, t in fitted.model.state_dict().items()}
     outputs: torch.Tensor = torch.func.functional_call(fitted.model, wide, (fitted.scale(x).double(),))
     return outputs
 
 
 def _splits(kind: Kind, rows: Split, fraction: float) -> tuple[Split, Split]:
-    """Train and valid: apart, or the same rows where valid would be too small to judge by."""
+    """Splits rows into train and valid; both are all rows if valid would be too small."""
     held = math.ceil(fraction * len(rows.y))
     if held < FEWEST_HELD:
         return rows, rows
@@ -125,7 +128,7 @@ def _splits(kind: Kind, rows: Split, fraction: float) -> tuple[Split, Split]:
 
 @contextmanager
 def _parameters_named() -> Iterator[None]:
-    """Errors name parameters of an estimator where they would name flags of the command line."""
+    """Makes errors name parameters of an estimator in place of flags of the command line."""
     try:
         yield
     except LflError as error:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..model.functional import is_seed
+from ..model import is_seed
 from ..randomness import refuse_seed_in_programs
 from ..trees import map_tree
 from ..types import Batch

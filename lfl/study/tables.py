@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..catalogue import MODELS, TASKS
 from ..errors import UserError, one_of
-from ..model import MODELS
 from ..report.published import paper_results
-from ..task import DEFAULTS, TASKS, Defaults, load_task
-from ..task.files import is_file_task
+from ..task import DEFAULTS, Defaults, load_task
+from ..task.load import is_file_task
 from .line import TUNED, Line, candidates_of
 
 Row = tuple[str, str]

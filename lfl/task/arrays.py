@@ -1,4 +1,4 @@
-"""A task from a user's own arrays: what kind of target they have is inferred, and can be said."""
+"""A task from a user's own arrays: the kind of target is inferred unless it is given."""
 
 from dataclasses import replace
 from typing import Any, Unpack
@@ -6,20 +6,17 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from ..catalogue import colour_images
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError, one_of
-from .build import FEWEST_VALID, Held, build_task
-from .defaults import for_regression
-from .images import PAD
+from .defaults import PAD, Defaults, colour_images, for_regression
 from .targets import classes_of, infer_kind, refuse_long_whole, to_array, values_of
-from .task import Defaults, Task
+from .task import FEWEST_VALID, Held, Task, build_task
 
 STEPS = 10_000
-"""What is trained for unless more or less is asked for."""
+"""Default training steps."""
 
 FEWEST_TRAIN = 20
-"""Rows of train before any are held out."""
+"""The fewest train rows, before any are held out."""
 
 
 def task_from_arrays(
@@ -34,7 +31,7 @@ def task_from_arrays(
     kind: str | None = None,
     **held: Unpack[Held],
 ) -> Task:
-    """A `Task` from arrays: valid and test are held out of train where they are not given; inputs are standardised.
+    """Builds a `Task` from arrays: valid and test are held out of train unless given; inputs are standardised.
 
     Args:
         x_train: inputs, numbers `[n, columns]` or images `[n, height, width]`, `[n, channels, height, width]` or
@@ -42,12 +39,12 @@ def task_from_arrays(
         y_train: targets: class names or ids `[n]` or `[n, 1]`, one-hot rows `[n, classes]`, or real values `[n]` or
             `[n, width]`.
         x_test, y_test: the test partition; 20 % of the rows by a fixed shuffle when omitted.
-        x_valid, y_valid: clean data of your own, by which a learned loss is judged: encoded by train, as the test
+        x_valid, y_valid: your own clean data, on which a learned loss is evaluated: encoded by train, as the test
             partition is, and kept out of training. Held out of train when omitted.
-        name: what the task is called.
-        kind: `"classification"` or `"regression"`. When omitted, targets that are words, one-hot rows, or whole
-            numbers of few different values, are classes.
-        held: `valid_size`, how many rows of train become valid (10 % when omitted), and `eval_split`, whether a fourth
+        name: name of the task.
+        kind: `"classification"` or `"regression"`. When omitted, targets are classes if they are words, one-hot
+            rows, or whole numbers with few distinct values.
+        held: `valid_size`, the rows of train that become valid (10 % when omitted), and `eval_split`, whether a fourth
             split is held out of train.
 
     Returns:
@@ -55,7 +52,7 @@ def task_from_arrays(
 
     Raises:
         UserError: shapes that do not fit, values that are neither numbers nor words, missing or infinite targets,
-            classes in valid or test that train lacks, too few rows, a `valid_size` that cannot be had.
+            classes in valid or test that train lacks, too few rows, or a `valid_size` that is too large.
 
     Example:
         >>> import numpy as np
@@ -107,7 +104,7 @@ def _where(name: str, part: str) -> str:
 
 
 def _check_rows(inputs: dict[str, torch.Tensor], labels: dict[str, np.ndarray], name: str) -> None:
-    """Raise `UserError` unless each input has a target, all are of one shape, and there are rows enough."""
+    """Raises `UserError` unless each input has a target, all have one shape, and there are enough rows."""
     train = inputs["train"]
     for part, x in inputs.items():
         if len(x) != _count(labels[part]):
@@ -121,13 +118,11 @@ def _check_rows(inputs: dict[str, torch.Tensor], labels: dict[str, np.ndarray], 
                 "the same shape."
             )
     if len(train) < FEWEST_TRAIN:
-        raise UserError(
-            f"{name} has {len(train)} train rows; at least {FEWEST_TRAIN} are needed, to hold some of them out."
-        )
+        raise UserError(f"{name} has {len(train)} train rows; give at least {FEWEST_TRAIN}, since some are held out.")
     if "valid" in inputs and len(inputs["valid"]) < FEWEST_VALID:
         raise UserError(
-            f"{name}: the clean data (valid) have {len(inputs['valid'])} rows; give at least {FEWEST_VALID}, or none, "
-            "and some are split off train."
+            f"{name}: the clean data (valid) have {len(inputs['valid'])} rows; give at least {FEWEST_VALID}, or "
+            "none, and some are split off train."
         )
     if "test" in inputs and not len(inputs["test"]):
         raise UserError(f"{name}: the test part has no rows; give some, or leave x_test and y_test out.")
@@ -138,14 +133,18 @@ def _count(array: np.ndarray) -> int:
 
 
 def to_inputs(x: Any, name: str) -> torch.Tensor:
-    """Numbers `[n, columns]` or `[n, channels, height, width]`, as `task_from_arrays` takes them.
+    """Converts inputs to a tensor `[n, columns]` or `[n, channels, height, width]`.
+
+    Args:
+        x: as `task_from_arrays` takes them.
+        name: of the data, for errors.
 
     Returns:
-        In single precision where that holds every value of the type, else in double: inputs far from zero keep their
-        digits until they are scaled.
+        In single precision if that holds every value of their type, else in double, so that inputs far from zero keep
+        their digits until they are scaled.
 
     Raises:
-        UserError: neither numbers in rows nor images, none at all, infinite ones, or whole ones beyond 2**53.
+        UserError: neither rows of numbers nor images, no columns, infinite values, or whole numbers beyond 2**53.
     """
     x = to_array(x, f"{name}: inputs")
     if x.dtype.kind not in "fiub" or x.ndim not in (2, 3, 4):

@@ -1,4 +1,4 @@
-"""How raw inputs become a model's, and its outputs what was asked for: all that predicting needs beside the model."""
+"""The encoding of inputs and targets: all that a prediction needs besides the model."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -7,27 +7,27 @@ import torch
 from msgspec import Meta, Struct
 
 from ..boundary import converted
-from ..data.arrays import Range, Scale
-from ..data.table import Column
+from ..data.csv_table import Column
+from ..data.scaling import Range, Scale
 from ..errors import UserError, reason
 from ..types import Kind
 
 LARGEST = 2**31
-"""Of a dimension."""
+"""The largest dimension that is read from a file."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What a task learned from its train split about its inputs and targets.
+    """The encoding of a task's inputs and targets, learned from its train split.
 
     Args:
         kind: `"classification"` or `"regression"`.
         input_shape: shape of one input.
         num_outputs: classes, or width of the targets.
-        scale: of inputs.
-        range: of real targets; None for classes.
+        scale: standardisation of inputs.
+        range: scaling of real targets; None for classes.
         classes: the names of the classes in the order of their ids; None for real targets.
-        columns: of a table, and how they become inputs; None for arrays.
+        columns: columns of a table and how they become inputs; None for arrays.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class Encoding:
     columns: list[Column] | None = None
 
     def content(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Returns the encoding as JSON values."""
         return {
             "kind": self.kind,
             "input_shape": list(self.input_shape),
@@ -52,7 +52,7 @@ class Encoding:
 
     @classmethod
     def of(cls, content: dict[str, Any], where: str) -> "Encoding":
-        """The encoding that has such a content; `UserError` naming `where` if there is none."""
+        """Builds an encoding from JSON values; raises `UserError` naming `where` if they do not make one."""
         found = converted(content, _Content, where)
         try:
             mean, deviation = (torch.tensor(t, dtype=torch.float64) for t in found.scale)
@@ -65,7 +65,7 @@ class Encoding:
         fits = fits and all(t.shape == width for t in span or ())
         fits = fits and (found.classes is None or len(found.classes) == found.num_outputs)
         if not fits or not all(bool(t.isfinite().all()) for t in (mean, deviation, *(span or ()))):
-            raise UserError(f"{where} is damaged (its parts do not fit each other); the run cannot be used.")
+            raise UserError(f"{where} is damaged (its parts do not fit together); the run cannot be used.")
         return cls(
             found.kind,
             shape,
@@ -78,7 +78,7 @@ class Encoding:
 
 
 class _Content(Struct, frozen=True):
-    """`encoding.json`."""
+    """The content of `encoding.json`."""
 
     kind: Kind
     input_shape: list[Annotated[int, Meta(ge=1, le=LARGEST)]]
@@ -90,7 +90,7 @@ class _Content(Struct, frozen=True):
 
 
 def _spreads_over(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether a tensor has a value, or one to share, for each place of a shape."""
+    """Whether a tensor can be expanded to a shape."""
     try:
         return tensor.expand(shape).shape == shape
     except RuntimeError:

@@ -8,9 +8,8 @@ from typing import Any, Protocol
 import torch
 
 from ..catalogue import METHODS
-from ..data.arrays import Split
-from ..data.augment import Augmentation, Draws, crop_and_flip, draw_crops
-from ..data.batches import draw_rows
+from ..data.augmentation import Augmentation, Draws, crop_and_flip, draw_crops
+from ..data.splits import Split, draw_rows
 from ..errors import UserError
 from ..hypergradient import Hypergradient, finite_difference, mixed
 from ..loss import error_rate, squared_error
@@ -22,7 +21,7 @@ from ..randomness import generator
 from ..schedules import outer_schedule_factor, schedule_factor
 from ..settings import Settings
 from ..task import Task
-from ..task.spoil import Spoiled, spoil
+from ..task.corruption import Corrupted, corrupt
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
 from .check import working_hypergradient
@@ -171,7 +170,7 @@ def build_problem(
         cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
         return cut.view(*rows.shape, *task.input_shape)
 
-    spoiled = each_seed(lambda seed: spoiled_train(task, settings, seed)) if is_spoiled(settings) else None
+    spoiled = each_seed(lambda seed: corrupted_train(task, settings, seed)) if is_corrupted(settings) else None
 
     def of_seed(tensor: torch.Tensor, picked: torch.Tensor) -> torch.Tensor:
         """Picks entries from each seed's own tensor."""
@@ -233,14 +232,14 @@ def build_problem(
     )
 
 
-def is_spoiled(settings: Settings) -> bool:
+def is_corrupted(settings: Settings) -> bool:
     """Says whether a run spoils its train split on purpose."""
     return any(value is not None for value in (settings.label_noise, settings.outliers, settings.imbalance))
 
 
-def spoiled_train(task: Task, settings: Settings, seed: int) -> Spoiled:
+def corrupted_train(task: Task, settings: Settings, seed: int) -> Corrupted:
     """Returns the spoiled train split of a seed, on the CPU."""
-    return spoil(
+    return corrupt(
         task,
         label_noise=settings.label_noise,
         outliers=settings.outliers,

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError
 from ..loss import IGNORE_INDEX, class_logits, cross_entropy
 from ..trees import leaves

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..data.arrays import Split
+from ..data.splits import Split
 from ..errors import UserError
 from ..loss import class_logits
 from ..types import ApplyFn, Kind, Tensors

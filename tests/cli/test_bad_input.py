@@ -250,7 +250,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], list[str], int, str]] = {
     "table of bytes": (lambda f: (f / "own.csv").write_bytes(b"a,b\n\xff,1\n") and None, TABLE, 2, "cannot read"),
     "table with a short row": (text("own.csv", "a,b\n1,2\n3\n"), TABLE, 2, "line 3: 1 values for 2 columns"),
     "table without the target": (text("own.csv", "a,c\n1,2\n"), TABLE, 2, "no column 'b'"),
-    "pictures that are none": (broken_picture, ["train", *QUICK, "--task", "photos/"], 2, "is no picture"),
+    "pictures that are none": (broken_picture, ["train", *QUICK, "--task", "photos/"], 2, "is not a picture"),
     "data of another data set": (
         false_mnist,
         ["train", *QUICK, "--task", "mnist", "--data-dir", "data"],

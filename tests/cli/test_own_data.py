@@ -72,13 +72,13 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "a mask": (
         lambda p: arrays(p / "t.npz", y_train=np.ones((40, 2, 2), int)),
         ["t.npz", "--kind", "classification"],
-        "t.npz: classification wants one class a row",
+        "t.npz: classification needs one class in each row",
     ),
-    "a damaged picture": (lambda p: picture(p / "t"), ["t/"], "t/0/0.png is no picture"),
+    "a damaged picture": (lambda p: picture(p / "t"), ["t/"], "t/0/0.png is not a picture"),
     "clean data of another kind": (
         lambda p: (arrays(p / "t.npz"), table(p / "c.csv")),
         ["t.npz", "--valid", "c.csv"],
-        "--valid wants a .npz, like the task t.npz, but got c.csv",
+        "--valid needs a .npz, like the task t.npz, got c.csv",
     ),
     "clean data of a named task": (
         lambda p: arrays(p / "c.npz"),
@@ -105,11 +105,11 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
         ["t.npz", "--valid-size", "30"],
         "--valid-size is 30, but train has 32 rows, of which at most 22 can be split off",
     ),
-    "no clean data at all": (lambda p: arrays(p / "t.npz"), ["t.npz", "--valid-size", "0"], "at least 1, but got 0"),
+    "no clean data at all": (lambda p: arrays(p / "t.npz"), ["t.npz", "--valid-size", "0"], "at least 1, got 0"),
     "clean data twice over": (
         lambda p: arrays(p / "t.npz", x_valid=X, y_valid=Y),
         ["t.npz", "--valid-size", "9"],
-        "t.npz: --valid-size is for clean data split off train, but you give your own",
+        "t.npz: --valid-size is for clean data split off train, and you give your own",
     ),
     "a long name": (lambda p: None, ["x" * 300 + ".csv", *TARGET], "File name too long"),
 }

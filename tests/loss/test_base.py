@@ -50,7 +50,7 @@ def test_a_user_s_own(own: None) -> None:
         ("nowhere_at_all:f", "cannot be imported"),
         ("own_bases:missing", "cannot be imported"),
         ("own_bases:number", "must be a function of outputs and targets"),
-        ("own_bases:mean", r"must return a loss for each example, \[2\], but gave \[\] of torch.float32"),
+        ("own_bases:mean", r"must return a loss for each example, \[2\], got \[\] of torch.float32"),
         ("own_bases:fails", "raised KeyError: 'no such thing'"),
         ("unknown", "choose one of: cross-entropy.*MODULE:FUNCTION"),
     ],

@@ -1,14 +1,14 @@
 """Every representation is a loss that a step can learn."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 
 import lfl
-from lfl.loss import REPRESENTATIONS, draw_loss
+from lfl.loss import POINTWISE, REPRESENTATIONS, draw_loss
 from lfl.loss.curve import sample_curves
-from lfl.loss.pointwise import POINTWISE
 
 OF_CLASSES = {"true-class", "vector-scaling"}
 CASES = [(name, kind) for name in REPRESENTATIONS for kind in ("classification", "regression")]
@@ -38,6 +38,16 @@ def test_phi_moves_theta_and_is_moved(name: str, kind: str) -> None:
     curves = sample_curves(loss_fn, phi)
     assert curves.shape == (2 if kind == "classification" and name in POINTWISE else 1, 101)
     assert curves.isfinite().all()
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_all_are_drawn_in_one_way(name: str) -> None:
+    """By the name of a module and of one function in it, with the same arguments."""
+    draw = REPRESENTATIONS[name]
+    assert getattr(import_module(draw.__module__), draw.__name__) is draw
+    g = torch.Generator().manual_seed(0)
+    phi, loss_fn = draw("classification", num_outputs=4, base=None, generator=g)
+    assert loss_fn(phi, torch.zeros(3, 4), torch.tensor([0, 1, 2])).shape == (3,)
 
 
 def test_the_network_of_ml3_is_never_negative() -> None:
@@ -116,14 +126,14 @@ def test_a_user_s_own(own: None) -> None:
     ("name", "words"),
     [
         ("missing", "cannot be imported"),
-        ("alone", r"must return a pair \(phi, loss_fn\), but returned {'t': Tensor}"),
+        ("alone", r"must return a pair \(phi, loss_fn\), got {'t': Tensor}"),
         ("nested", "a flat dict of floating-point tensors"),
         ("infinite", "all finite"),
         ("taken", "none called inner_lr"),
-        ("no_function", "must return as loss_fn a function, but returned int"),
+        ("no_function", "must return a function as loss_fn, got int"),
         ("mean", r"must return a loss for each example, \[2\]"),
         ("fails", "raised KeyError: 'no such thing'"),
-        ("other", "must return a loss for classification, but returned one for regression"),
+        ("other", "must return a loss for classification, got one for regression"),
     ],
 )
 def test_what_an_own_loss_cannot_be_is_told(name: str, words: str, own: None) -> None:

@@ -54,7 +54,7 @@ def test_of_one_logit_there_are_two_classes() -> None:
 
 def test_it_is_for_so_many_classes() -> None:
     phi, loss_fn = drawn(4)
-    with pytest.raises(lfl.UserError, match=r"made for 4 outputs, but got \[2, 5\]"):
+    with pytest.raises(lfl.UserError, match=r"made for 4 outputs, got \[2, 5\]"):
         loss_fn(phi, torch.zeros(2, 5), torch.tensor([0, 1]))
     with pytest.raises(lfl.UserError, match="vector-scaling is for classes"):
         lfl.vector_scaling("regression", num_outputs=1, generator=generator(0, "phi"))

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.errors import Failure
 from lfl.randomness import generator
 from lfl.run import execute, load_run
 from lfl.run import test_error as error_on_test
 from lfl.task import DEFAULTS, Task, load_task
-from lfl.task.build import build_task
-from lfl.task.images import PAD
+from lfl.task.defaults import PAD
+from lfl.task.task import build_task
 from lfl.training import evaluate, resolve
 from lfl.training.build import ERRORS
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 import lfl
 from lfl.catalogue import METHODS
-from lfl.data.batches import draw_rows
+from lfl.data.splits import draw_rows
 from lfl.loss import REPRESENTATIONS
 from lfl.method import plan
 from lfl.run import execute, learned_loss_of

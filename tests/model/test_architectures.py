@@ -96,7 +96,7 @@ def test_a_users_own_model_is_imported_from_the_working_directory(tmp_path: Path
     )
     monkeypatch.chdir(tmp_path)
     assert build_model("my_networks:small", (5,), 2)[1].weight.shape == (2, 5)
-    with pytest.raises(lfl.UserError, match=r"must return a torch\.nn\.Module, but returned int"):
+    with pytest.raises(lfl.UserError, match=r"must return a torch\.nn\.Module, got int"):
         build_model("my_networks:wrong", (5,), 2)
     for name in ("my_networks:absent", "no_such_module:f", "my_networks:"):
         with pytest.raises(lfl.UserError, match=f"model {name} cannot be imported"):

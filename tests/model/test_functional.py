@@ -167,7 +167,7 @@ def test_missing_and_misshapen_masks_are_named() -> None:
     ):
         apply_fn(theta, buffers, X)
     masks = tuple(torch.ones(5, 5, dtype=torch.bool) for _ in range(3))
-    with pytest.raises(lfl.UserError, match=r"mask 1 has shape \[5, 5\], the layer wants \[6, 5\]"):
+    with pytest.raises(lfl.UserError, match=r"mask 1 has shape \[5, 5\], the layer needs \[6, 5\]"):
         apply_fn(theta, buffers, X, masks=masks)
 
 

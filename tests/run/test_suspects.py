@@ -13,12 +13,12 @@ from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.run import Ranked, agreement, execute, load_run, rank_suspects
 from lfl.run.suspects import to_csv
 from lfl.task import load_task
 from lfl.text import from_cell
-from lfl.training import Suspects, resolve, spoiled_train
+from lfl.training import Suspects, corrupted_train, resolve
 
 
 def trained(task: lfl.Task, out: Path, **asked) -> Ranked:
@@ -64,7 +64,7 @@ def test_a_spoiled_run_names_the_wrong_rows_of_its_seed(seed: int, tmp_path: Pat
     task = load_task("digits", tmp_path)
     asked = {"label_noise": "pair:0.3", "imbalance": 5.0, "steps": 1, "seed": seed}
     ranked = trained(task, tmp_path / "run", **asked)
-    spoiled = spoiled_train(task, resolve(task.defaults, task="digits", **asked), seed)
+    spoiled = corrupted_train(task, resolve(task.defaults, task="digits", **asked), seed)
     rows = read(to_csv(ranked))
     wrong = {int(row["row"]) for row in rows if row["wrong"] == "1"}
     assert wrong == set(task.rows[spoiled.rows[spoiled.wrong]].tolist())

@@ -76,13 +76,13 @@ Y = np.repeat([0, 1], 50)
         ((X[:, 0], Y), "inputs must be numbers"),
         ((X.astype(str), Y), "inputs must be numbers"),
         ((X * np.inf, Y), "infinite values"),
-        ((X, np.zeros(100)), "one class alone"),
+        ((X, np.zeros(100)), "only one class"),
         ((X, Y, X[:5], np.full(5, 9)), "test has the class 9, which train lacks"),
         ((X, Y, X[:5, :2], Y[:5]), r"train inputs are \[3\] and test inputs \[2\]"),
         ((X, Y, X[:5], None), "belong together"),
         ((X, np.full(100, np.nan)), "missing or infinite"),
         ((X, np.where(Y, Y, np.nan), None, None, "classification"), "missing or infinite"),
-        ((X[:10], Y[45:55]), "10 train rows; at least 20"),
+        ((X[:10], Y[45:55]), "10 train rows; give at least 20"),
     ],
 )
 def test_arrays_that_cannot_be_used_are_named(arrays: tuple, words: str) -> None:
@@ -95,7 +95,7 @@ def test_a_kind_can_be_said_and_must_be_known() -> None:
     assert task_from_arrays(X, Y, kind="regression").kind == "regression"
     with pytest.raises(lfl.UserError, match="unknown kind 'ranking'"):
         task_from_arrays(X, Y, kind="ranking")
-    with pytest.raises(lfl.UserError, match="regression wants real targets"):
+    with pytest.raises(lfl.UserError, match="regression needs real targets"):
         task_from_arrays(X, np.repeat(["a", "b"], 50), kind="regression")
 
 
@@ -120,7 +120,7 @@ def test_files_become_tasks_by_their_names(tmp_path: Path) -> None:
         load_task(str(tmp_path / "own.npz"), tmp_path, target="a")
     with pytest.raises(lfl.UserError, match="cannot read"):
         load_task(str(tmp_path / "absent.npz"), tmp_path)
-    with pytest.raises(lfl.UserError, match="is no folder"):
+    with pytest.raises(lfl.UserError, match="is not a folder"):
         load_task(str(tmp_path / "absent") + "/", tmp_path)
     with pytest.raises(lfl.UserError, match="--kind is for your own data"):
         load_task("digits", tmp_path, kind="regression")
@@ -192,7 +192,7 @@ def test_what_is_handed_in_is_neither_shared_nor_warned_about() -> None:
         ((X, np.zeros(100, "i4,f8")), "targets must be numbers or words"),
         ((X, ["a", 1] * 50, None, None), None),
         ((X, np.array(["a", 1] * 50, object)), "got both"),
-        ((X, np.array([[0, 1, 1]] * 100), None, None, "classification"), "one class a row"),
+        ((X, np.array([[0, 1, 1]] * 100), None, None, "classification"), "one class in each row"),
         ((X, np.ones(100), None, None, "regression"), r"targets \(column 0\) go from 1.0 to 1.0"),
         ((np.where(np.arange(100)[:, None] == 50, np.inf, X), Y), r"infinite values \(row 50\)"),
     ],

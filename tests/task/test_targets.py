@@ -79,7 +79,7 @@ def test_a_column_is_its_values() -> None:
     ],
 )
 def test_other_targets_of_several_columns_are_no_classes(targets: np.ndarray) -> None:
-    with pytest.raises(lfl.UserError, match=r"classification wants one class a row.*, got targets \[100, "):
+    with pytest.raises(lfl.UserError, match=r"classification needs one class in each row.*, got targets \[100, "):
         task_from_arrays(X, targets, kind="classification")
 
 

@@ -6,8 +6,12 @@ import pytest
 import torch
 
 import lfl
-from lfl.data import scikit
-from lfl.task import TASKS, load_task
+from lfl.catalogue import TASKS
+from lfl.task import load_task
+from lfl.task.diabetes import read_diabetes
+from lfl.task.digits import read_digits
+
+READERS = {"digits": read_digits, "diabetes": read_diabetes}
 
 
 @pytest.mark.parametrize(
@@ -22,7 +26,7 @@ def test_splits_part_the_data(name: str, eval_split: bool, sizes: tuple[int, ...
     task = load_task(name, tmp_path, eval_split=eval_split)
     assert tuple(len(split.y) for split in task.splits.values()) == sizes
     everything = torch.cat([split.x.flatten(1) for split in task.splits.values()])
-    original = getattr(scikit, name)().x.flatten(1)
+    original = READERS[name]().x.flatten(1)
     assert len(everything) == len(original)
     assert len(torch.unique(everything, dim=0)) == len(torch.unique(original, dim=0))
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ import lfl
 from lfl.catalogue import METHODS
 from lfl.method import plan
 from lfl.task import load_task, task_from_arrays
-from lfl.training import build_problem, build_programs, resolve, spoiled_train, train
+from lfl.training import build_problem, build_programs, corrupted_train, resolve, train
 from lfl.trees import leaves
 
 DIGITS = load_task("digits", Path("unused"))
@@ -91,7 +91,7 @@ def test_batches_of_spoiled_train_data(name: str, asked: dict[str, Any]) -> None
     together = build_problem(task, chosen[0], seeds=[3, 4], steps=steps)
     for i, one in enumerate(chosen):
         x, y = build_problem(task, one).batch("train", "train", 7)
-        left = spoiled_train(task, one, one.seed)
+        left = corrupted_train(task, one, one.seed)
         known = {tuple(row.flatten().tolist()): j for j, row in enumerate(task.train.x[left.rows])}
         rows = torch.tensor([known[tuple(row.flatten().tolist())] for row in x])
         assert torch.equal(y, left.y[rows])

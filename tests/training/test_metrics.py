@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, mean_absolute_error, r2_score
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.training import ERRORS, effective_rate, evaluate, metrics_of
 from lfl.training.metrics import WORDS, calibration_error
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lfl
-from lfl.data.arrays import Split
+from lfl.data.splits import Split
 from lfl.training import Suspects, suspects
 
 

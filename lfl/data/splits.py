@@ -1,0 +1,81 @@
+"""Splits of a data set: which rows are held out, a digest of the rows, and which rows a batch draws."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..randomness import generator
+
+SPLIT_SEED = 0
+"""Seed of all splits: runs of different seeds differ in theta_0 and batches, not in data."""
+
+DIGEST_BYTES = 16
+
+
+class Split(NamedTuple):
+    """Inputs `[n, ...]`, and targets: class ids `[n]` or real values `[n, width]`."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def to(self, device: torch.device) -> "Split":
+        """Moves the split to `device`."""
+        return Split(self.x.to(device), self.y.to(device))
+
+
+def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Chooses rows to hold out by a fixed shuffle.
+
+    Args:
+        y: targets `[n, ...]` of the rows.
+        size: rows to hold out: an int is their number, a float their share.
+        stratified: whether each class keeps its share in both parts; needs two rows of each class, and as many rows in
+            each part as there are classes.
+
+    Returns:
+        Indices of the rows that stay, and of those held out; both ascending.
+    """
+    from sklearn.model_selection import train_test_split  # a slow import
+
+    labels = y.numpy() if stratified else None
+    kept, held = train_test_split(np.arange(len(y)), test_size=size, random_state=SPLIT_SEED, stratify=labels)
+    return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(held))
+
+
+def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
+    """Splits rows into those that stay and those that `held_out` chooses; both in their original order."""
+    kept, held = held_out(split.y, size, stratified=stratified)
+    return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
+
+
+def digest_of(*splits: Split | None) -> str:
+    """Computes a digest of raw rows, before scaling, so that it is the same on every machine (blake2b, about 1 GB/s).
+
+    Args:
+        splits: inputs and targets of each partition; None for a missing one.
+    """
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for split in splits:
+        for tensor in split or ():
+            digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().reshape(-1).view("uint8").data)
+        digest.update(b"end")
+    return digest.hexdigest()
+
+
+def draw_rows(num_rows: int, size: int, *, seed: int, stream: str, step: int) -> torch.Tensor:
+    """Draws the rows of one step's batch; any step's batch can be drawn without those before it.
+
+    Args:
+        num_rows: rows of the split.
+        size: examples in the batch.
+        seed: the run's seed.
+        stream: name of what the batch is for; streams are independent.
+        step: the step.
+
+    Returns:
+        Row indices `[size]`, uniform with replacement, on the CPU.
+    """
+    return torch.randint(num_rows, (size,), generator=generator(seed, stream, step))

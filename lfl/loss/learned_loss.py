@@ -1,0 +1,249 @@
+"""Learned losses of a batch: a function of one output at a time, or of all outputs of an example."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import UserError
+from ..trees import leaves, map_tree
+from ..types import Kind, TaskLoss
+from .classes import IGNORE_INDEX, as_classes
+from .handcrafted import same_shape
+
+MANY = 10
+"""Above this number of classes the rules for many classes apply."""
+
+CLASSES_AT_ONCE = 64
+"""Classes whose expected loss is evaluated at once; memory grows with it."""
+
+Reduction = Literal["mean", "sum"]
+Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
+"""`pointwise(phi, target, output) -> loss`, all three scalar tensors; for `lfl export` also all three of one shape."""
+
+OfExamples = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
+"""`function(phi, outputs, targets) -> [batch]`."""
+
+
+class Many(NamedTuple):
+    """The rules that make many classes like ten: power of f, weight of a wrong class, divisor of a mean."""
+
+    power: float | torch.Tensor
+    weight: float | torch.Tensor
+    divisor: float | torch.Tensor
+
+
+@dataclass(frozen=True)
+class LearnedLoss:
+    """M_phi as a function of one output at a time: `pointwise` at each output, reduced over the outputs.
+
+    Args:
+        pointwise: the loss l_phi(y_i, f_i) of two numbers, evaluated with `torch.func.vmap`.
+        kind: kind of targets: class ids (outputs are logits), or real values.
+        reduction: over the outputs of an example.
+        ignore_index: class id of ignored examples.
+        many_classes: whether C > 10 classes are made like ten. If true, f_i is the probability to the power
+            log 10 / log C, which is 1/10 at even chances for any C, and the C - 1 wrong classes weigh as much as nine:
+
+                1/10 (l_phi(1, f_t) + 9/(C-1) sum_{i != t} l_phi(0, f_i))        t the true class
+
+            so that a loss starts as with ten classes. If false, f_i is the probability and every class weighs 1/C.
+        base: a hand-made loss `base(outputs, targets) -> [batch]` that is added: M_phi = base + the above. It is given
+            logits of at least two classes and class ids in range, or real values; None for none.
+    """
+
+    pointwise: Pointwise
+    kind: Kind
+    reduction: Reduction = "mean"
+    ignore_index: int = IGNORE_INDEX
+    many_classes: bool = False
+    base: TaskLoss | None = None
+
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Computes the loss of each example.
+
+        Args:
+            phi: parameters of `pointwise`.
+            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`. One logit z, `[batch]` or
+                `[batch, 1]`, becomes the two logits (0, z) of classes 0 and 1: with p = sigmoid(z), f = (1 - p, p).
+            targets: class ids `[batch]`, or real values of the outputs' shape.
+
+        Returns:
+            Losses `[batch]`; with ignored examples scaled as in `cross_entropy`.
+
+        Raises:
+            UserError: outputs and targets do not fit each other; a class id out of range, as in `cross_entropy`.
+        """
+        phi, outputs = in_one_precision(phi, outputs)
+        if self.kind == "classification":
+            classes = as_classes(outputs, targets, self.ignore_index)
+            y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
+            return classes.over_counted(self._on_base(self.of_classes(phi, y, f), classes.logits, classes.ids))
+        same_shape(outputs, targets)
+        y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
+        return self._on_base(self.over_outputs(self.elementwise(phi, y, f)), outputs, targets.to(outputs.dtype))
+
+    def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Computes losses `[batch]` of logits `[batch, classes]`, at least two, and class ids `[batch]` in range."""
+        f = self.probabilities(logits)
+        one_hot = torch.zeros_like(f).scatter(1, ids[:, None], 1.0)  # unlike a comparison, fails on ids out of range
+        return self._on_base(self.of_classes(phi, one_hot, f), logits, ids)
+
+    def expected(self, phi: Any, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Computes expected losses `[batch]`, sum_k p_k M_phi(class k), for class probabilities `[batch, classes]`."""
+        f = self.probabilities(logits)
+        true, false = (self.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+        losses = self.over_classes(shares * true, (1 - shares) * false)
+        return losses if self.base is None else losses + expected_over_classes(self.base, logits, shares)
+
+    def of_values(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Computes losses of real values of any shape, each an example with one output; targets have the same shape."""
+        y, f = (t.to(outputs.dtype).reshape(-1, 1) for t in (targets, outputs))
+        losses = self.elementwise(phi, y, f).reshape(-1)
+        return self._on_base(losses, f.reshape(-1), y.reshape(-1)).reshape(outputs.shape)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Computes f of logits `[batch, classes]`: their softmax, or a power of it for many classes."""
+        many = self._many(logits)
+        if many is None:
+            return F.softmax(logits, -1)
+        return (F.log_softmax(logits, -1) * many.power).exp()
+
+    def elementwise(self, phi: Any, y: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+        """Computes l_phi(y, f) elementwise; for classes y is 1 or 0, and f are `probabilities`.
+
+        Args:
+            phi: parameters of `pointwise`.
+            y, f: `[batch, outputs]`.
+
+        Returns:
+            Losses `[batch, outputs]`.
+        """
+        if torch.compiler.is_exporting():  # before torch 2.12 the exporter fails on vmap
+            return self.pointwise(phi, y, f)
+        over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
+        return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
+
+    def of_classes(self, phi: Any, one_hot: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+        """Computes losses `[batch]` of one-hot targets and `probabilities`, both `[batch, classes]`."""
+        losses = self.elementwise(phi, one_hot, f)
+        if self._many(f) is None:
+            return self.over_outputs(losses)
+        return self.over_classes(one_hot * losses, (1 - one_hot) * losses)
+
+    def over_classes(self, true: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+        """Reduces losses of true and of wrong classes, `[batch, classes]`, to `[batch]`."""
+        many = self._many(true)
+        if many is None:
+            return self.over_outputs(true + wrong)
+        total = (true + many.weight * wrong).sum(-1)
+        return total / many.divisor if self.reduction == "mean" else total
+
+    def over_outputs(self, losses: torch.Tensor) -> torch.Tensor:
+        """Reduces losses `[batch, outputs]` to `[batch]`."""
+        return losses.mean(-1) if self.reduction == "mean" else losses.sum(-1)
+
+    def _on_base(self, losses: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return losses if self.base is None else self.base(outputs, targets) + losses
+
+    def _many(self, outputs: torch.Tensor) -> Many | None:
+        """The rules for many classes, for outputs `[batch, classes]`; None if they do not apply."""
+        classes = outputs.shape[-1]
+        if not self.many_classes:
+            return None
+        if torch.compiler.is_exporting():  # the program is for any number of classes
+            count = torch.full((), classes, dtype=outputs.dtype, device=outputs.device)
+            return Many(
+                (math.log(MANY) / count.log()).clamp(max=1.0),
+                ((MANY - 1) / (count - 1)).clamp(max=1.0),
+                count.clamp(max=MANY),
+            )
+        if classes <= MANY:
+            return None
+        return Many(math.log(MANY) / math.log(classes), (MANY - 1) / (classes - 1), MANY)
+
+
+@dataclass(frozen=True)
+class ExampleLoss:
+    """M_phi as a function of all outputs of an example together.
+
+    Args:
+        function: `function(phi, outputs, targets) -> [batch]`. Outputs are logits `[batch, classes]`, at least two of
+            them, and targets class ids `[batch]` in range; or both are real values of one shape, with the batch first.
+        kind: kind of targets.
+        num_outputs: the number of outputs that the loss is for; None for any.
+        ignore_index: class id of ignored examples.
+    """
+
+    function: OfExamples
+    kind: Kind
+    num_outputs: int | None = None
+    ignore_index: int = IGNORE_INDEX
+
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Computes the loss of each example; arguments, result and errors as in `LearnedLoss`."""
+        phi, outputs = in_one_precision(phi, outputs)
+        if self.kind == "classification":
+            classes = as_classes(outputs, targets, self.ignore_index)
+            return classes.over_counted(self.of_ids(phi, classes.logits, classes.ids))
+        same_shape(outputs, targets)
+        return self._checked(phi, outputs, targets.to(outputs.dtype))
+
+    def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Computes losses `[batch]` of logits `[batch, classes]`, at least two, and class ids `[batch]` in range."""
+        return self._checked(phi, logits, ids)
+
+    def expected(self, phi: Any, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Computes expected losses `[batch]`, sum_k p_k M_phi(class k), for class probabilities `[batch, classes]`."""
+        return expected_over_classes(partial(self._checked, phi), logits, shares)
+
+    def of_values(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Computes losses of real values of any shape, each an example with one output; targets have the same shape."""
+        flat = (t.to(outputs.dtype).reshape(-1) for t in (outputs, targets))
+        return self._checked(phi, *flat).reshape(outputs.shape)
+
+    def _checked(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        width = outputs.shape[1] if outputs.dim() > 1 else 1
+        if self.num_outputs is not None and self.num_outputs != width:
+            raise UserError(
+                f"this loss was made for {self.num_outputs} outputs, got {list(outputs.shape)}; draw one for that many."
+            )
+        losses = self.function(phi, outputs, targets)
+        if losses.shape != outputs.shape[:1]:
+            raise UserError(
+                f"a learned loss must return a loss for each example, {list(outputs.shape[:1])}, got "
+                f"{list(losses.shape)}."
+            )
+        return losses
+
+
+AnyLearnedLoss = LearnedLoss | ExampleLoss
+"""A learned loss, of one output at a time or of all outputs of an example."""
+
+
+def expected_over_classes(loss: TaskLoss, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Computes expected losses `[batch]` of a loss of class ids, which is evaluated once for each class.
+
+    Args:
+        loss: `loss(logits, ids) -> [batch]`.
+        logits, shares: `[batch, classes]`, outputs and class probabilities.
+    """
+
+    def of_class(k: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        return share * loss(logits, k.expand(logits.shape[0]))
+
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return torch.func.vmap(of_class, (0, 1), chunk_size=CLASSES_AT_ONCE)(classes, shares).sum(0)
+
+
+def in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    """Converts phi and outputs to the wider of their precisions, such as a float32 phi and float64 outputs."""
+    dtypes = {t.dtype for t in leaves(phi) if t.is_floating_point()} | {outputs.dtype}
+    if len(dtypes) == 1:
+        return phi, outputs
+    wide = reduce(torch.promote_types, dtypes)
+    return map_tree(lambda t: t.to(wide) if t.is_floating_point() else t, phi), outputs.to(wide)

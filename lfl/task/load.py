@@ -1,0 +1,128 @@
+"""Loads a task by name, or from a user's own file: arrays in a `.npz`, a table in a `.csv`, a folder of pictures."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Unpack
+
+from ..catalogue import OWN_TASKS, TASKS
+from ..data.csv_table import encode, inputs_of, read_table, targets_of
+from ..data.image_folder import read_folder, train_files
+from ..data.npz import read_npz
+from ..errors import UserError, one_of
+from .arrays import task_from_arrays
+from .task import Held, Task
+
+WITHOUT_DATA_DIR = {name for name, entry in TASKS.items() if not entry.downloads}
+"""Tasks whose data are inside scikit-learn."""
+
+
+def load_task(
+    name: str,
+    data_dir: Path,
+    *,
+    target: str | None = None,
+    kind: str | None = None,
+    valid: str | None = None,
+    **held: Unpack[Held],
+) -> Task:
+    """Loads the task called `name`, or the user's own in a file or folder of that name.
+
+    Args:
+        name: name of a task; or path of a `.npz`, a `.csv`, or a folder of pictures.
+        data_dir: folder with the data of named tasks, or to download them to.
+        target: the column of a `.csv` to be predicted.
+        kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
+        valid: path of the user's own clean data: a file or folder of the same kind as `name`.
+        held: `valid_size`, the rows of train that become valid (10 % when omitted), and `eval_split`, whether a fourth
+            split is held out of train.
+
+    Raises:
+        UserError: an unknown name, data that cannot be used, or an option that does not apply to the task.
+        Failure: a download failed.
+    """
+    if name not in TASKS and is_file_task(name):
+        own = None if valid is None else Path(valid)
+        return task_from_files(Path(name), target=target, kind=kind, valid=own, **held)
+    one_of("task", name, [*TASKS, *OWN_TASKS])
+    for flag, given in (("--target", target), ("--kind", kind), ("--valid", valid)):
+        if given is not None:
+            raise UserError(f"{flag} is for your own data, but the task is {name}; leave it out.")
+    task: Task = TASKS[name].load()(data_dir, **held)
+    return task
+
+
+def is_file_task(name: str) -> bool:
+    """Whether a task's name is the path of a user's own data."""
+    return Path(name).suffix in {".npz", ".csv"} or name.endswith("/") or os.path.isdir(name)
+
+
+def task_from_files(
+    path: Path, *, target: str | None, kind: str | None, valid: Path | None = None, **held: Unpack[Held]
+) -> Task:
+    """Loads the task in a file or folder.
+
+    What these hold is described in `lfl.data.npz`, `lfl.data.csv_table` and `lfl.data.image_folder`.
+
+    Args:
+        path: the data.
+        target, kind: as in `load_task`.
+        valid: the user's own clean data, in the same form as `path`.
+        held: as in `task_from_arrays`.
+
+    Raises:
+        UserError: the data cannot be read or used; `target` is missing, or given where it does not apply.
+    """
+    if valid is not None and _form(valid) != _form(path):
+        raise UserError(f"--valid needs {_form(path)}, like the task {path}, got {valid}.")
+    if path.suffix == ".csv":
+        return _from_table(path, valid, target, kind, **held)
+    if target is not None:
+        raise UserError(f"--target is for a .csv table, got {path}; leave it out.")
+    read, inside = (read_npz, f"x_valid of {path}") if path.suffix == ".npz" else (read_folder, str(path / "valid"))
+    arrays = read(path, valid)
+    task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
+    return replace(task, valid_from=(inside if valid is None else str(valid)) if "x_valid" in arrays else None)
+
+
+class Places(NamedTuple):
+    """Where the rows of a user's own data are: the `kind` of place, `"line"` or `"file"`, and the place of each row."""
+
+    kind: str
+    of_rows: list[int] | list[str]
+
+
+def places_of(path: Path) -> Places | None:
+    """Finds the place in the file of each row that `task_from_files` reads, in the order of the rows.
+
+    Returns:
+        Lines of a table, or paths of pictures within their folder; None for arrays, which only have row numbers.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    if path.suffix == ".csv":
+        return Places("line", read_table(path).lines)
+    if path.suffix == ".npz":
+        return None
+    return Places("file", [file.relative_to(path).as_posix() for file in train_files(path)])
+
+
+def _form(path: Path) -> str:
+    return {".npz": "a .npz", ".csv": "a .csv table"}.get(path.suffix, "a folder of pictures")
+
+
+def _from_table(path: Path, valid: Path | None, target: str | None, kind: str | None, **held: Unpack[Held]) -> Task:
+    if target is None:
+        raise UserError(f"{path} is a table; name the column to predict with --target COLUMN.")
+    table = read_table(path)
+    columns = inputs_of(table, target)
+    arrays = {"x_train": encode(table, columns), "y_train": targets_of(table, target)}
+    if valid is not None:
+        clean = read_table(valid)
+        words = arrays["y_train"].dtype.kind == "U"
+        arrays |= {"x_valid": encode(clean, columns), "y_valid": targets_of(clean, target, words=words)}
+    task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
+    return replace(
+        task, encoding=replace(task.encoding, columns=columns), valid_from=None if valid is None else str(valid)
+    )
