@@ -68,7 +68,7 @@ def train(
         asked = made._asdict() | asked
     settings = resolve(data.defaults, **asked)
     if is_corrupted(settings):
-        say(_spoiled(data, settings, seeds))
+        say(_corrupted(data, settings, seeds))
     set_precision(settings.precision, where)
     keep_freed_memory()
 
@@ -86,7 +86,7 @@ def train(
     tell(results)
 
 
-def _spoiled(task: "Task", settings: "Settings", seeds: int | None) -> str:
+def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:
     """How train was made worse."""
     from lfl.training import corrupted_train
 
@@ -94,7 +94,7 @@ def _spoiled(task: "Task", settings: "Settings", seeds: int | None) -> str:
     what = "labels" if task.kind == "classification" else "targets"
     draws = f"drawn by seed {settings.seed}" if seeds is None else "drawn anew by each seed"
     left = "" if settings.imbalance is None else f"{len(rows)} of {len(task.train.y)} examples kept, "
-    return f"train is spoiled: {left}{int(wrong.sum())} {what} of {len(rows)} wrong, {draws}"
+    return f"train is corrupted on purpose: {left}{int(wrong.sum())} {what} of {len(rows)} wrong, {draws}"
 
 
 def _shown(task: "Task") -> str:

@@ -18,7 +18,7 @@ from ..method import plan
 from ..model import build_model
 from ..task import Defaults, Encoding, Task
 from ..training import build_problem, learned, resolve, train
-from ..training.learned import RATE
+from ..training.losses import RATE
 from ..types import Kind
 
 NAME = "arrays"
@@ -90,7 +90,7 @@ def fit(
         settings = resolve(own, task=NAME, compile="off", **asked)
         for progress in train(
             plan(settings.method, build_problem(task, settings)),
-            look=lambda state, step: [{}],
+            measure=lambda state, step: [{}],
             log_every=settings.log_every,
             eval_every=settings.steps,
         ):

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import torch
 
-from ..errors import UserError, one_of
+from ..errors import UserError
 from ..randomness import generator
+from ..setting import parse_share
 from .task import Task
 
 
@@ -54,28 +55,6 @@ OUTLIERS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Ge
     "uniform": uniform,
     "shift": shift,
 }
-
-
-def parse_corruption(flag: str, text: str, known: list[str]) -> tuple[str, float]:
-    """Parses `KIND:SHARE`, such as `symmetric:0.4`: a kind of corruption, and the share of rows that it changes.
-
-    Args:
-        flag: the option, for errors.
-        text: its value.
-        known: kinds that there are.
-
-    Raises:
-        UserError: an unknown kind, or a share that is not from 0 to 1.
-    """
-    kind, _, share = text.partition(":")
-    one_of(flag, kind, known)
-    try:
-        value = float(share)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise UserError(f"{flag} must name a share of the rows from 0 to 1, such as {kind}:0.4, got {text!r}.")
-    return kind, value
 
 
 def corrupt(
@@ -134,12 +113,12 @@ def corrupt(
     y = clean[rows]
     wrong = torch.zeros(len(rows), dtype=torch.bool)
     if label_noise is not None:
-        kind, share = parse_corruption("--label-noise", label_noise, list(LABEL_NOISE))
+        kind, share = parse_share("--label-noise", label_noise, list(LABEL_NOISE))
         source = generator(seed, "label noise")
         wrong = _chosen(len(rows), share, source)
         y = y.masked_scatter(wrong, LABEL_NOISE[kind](y[wrong], task.num_outputs, source))
     if outliers is not None:
-        kind, share = parse_corruption("--outliers", outliers, list(OUTLIERS))
+        kind, share = parse_share("--outliers", outliers, list(OUTLIERS))
         source = generator(seed, "outliers")
         wrong = _chosen(len(rows), share, source)
         changed = OUTLIERS[kind](y[wrong], clean.amin(0), clean.amax(0), source)

@@ -170,7 +170,7 @@ def build_problem(
         cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
         return cut.view(*rows.shape, *task.input_shape)
 
-    spoiled = each_seed(lambda seed: corrupted_train(task, settings, seed)) if is_corrupted(settings) else None
+    corrupted = each_seed(lambda seed: corrupted_train(task, settings, seed)) if is_corrupted(settings) else None
 
     def of_seed(tensor: torch.Tensor, picked: torch.Tensor) -> torch.Tensor:
         """Picks entries from each seed's own tensor."""
@@ -180,7 +180,7 @@ def build_problem(
 
     def batch(split: str, stream: str, step: int) -> Batch:
         data: Split = splits[split]
-        changed = spoiled if split == "train" else None
+        changed = corrupted if split == "train" else None
         count = len(data.y) if changed is None else changed.rows.shape[-1]
         picked = each_seed(lambda seed: draw_rows(count, settings.batch_size, seed=seed, stream=stream, step=step))
         rows = picked if changed is None else of_seed(changed.rows, picked)
@@ -233,12 +233,12 @@ def build_problem(
 
 
 def is_corrupted(settings: Settings) -> bool:
-    """Says whether a run spoils its train split on purpose."""
+    """Says whether a run corrupts its train split on purpose."""
     return any(value is not None for value in (settings.label_noise, settings.outliers, settings.imbalance))
 
 
 def corrupted_train(task: Task, settings: Settings, seed: int) -> Corrupted:
-    """Returns the spoiled train split of a seed, on the CPU."""
+    """Returns the corrupted train split of a seed, on the CPU."""
     return corrupt(
         task,
         label_noise=settings.label_noise,

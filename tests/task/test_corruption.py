@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lfl
+from lfl.setting import parse_share
 from lfl.task import load_task, task_from_arrays
-from lfl.task.corruption import corrupt, parse_corruption
+from lfl.task.corruption import corrupt
 
 DIGITS = load_task("digits", Path("unused"))
 VALUES = load_task("diabetes", Path("unused"))
@@ -102,7 +103,7 @@ def test_label_noise_is_refused_for_real_values() -> None:
 
 
 def test_parse() -> None:
-    assert parse_corruption("--outliers", "shift:0.25", ["shift"]) == ("shift", 0.25)
+    assert parse_share("--outliers", "shift:0.25", ["shift"]) == ("shift", 0.25)
 
 
 def test_several_columns_of_targets_are_wrong_together() -> None:
