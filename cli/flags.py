@@ -62,7 +62,7 @@ def _parameter(name: str, setting: Setting) -> inspect.Parameter:
     more = {"rich_help_panel": setting.panel, "show_default": default_words(setting)}
     choices = {**setting.choices, **setting.own}
     option = choice(choices, setting.help, spelled, **more) if choices else _plain(setting, spelled, more)
-    annotation = Annotated[kind | None, option]
+    annotation: Any = Annotated[TYPES[name] | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

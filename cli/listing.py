@@ -1,11 +1,13 @@
 """`lfl list`: everything that can be chosen by name, and every setting."""
 
+from collections.abc import Mapping
 from textwrap import fill
 from typing import Annotated
 
 import typer
 
 from lfl import catalogue
+from lfl.entry import Entry, MethodEntry
 from lfl.setting import flag
 from lfl.settings import PANELS, SETTINGS
 
@@ -40,7 +42,7 @@ def listing(
                 print(fill(" ".join(flags), 100, initial_indent=INDENT + "by default ", subsequent_indent=INDENT))
 
 
-def _about(table: "dict[str, catalogue.Entry] | dict[str, catalogue.MethodEntry]") -> dict[str, str]:
+def _about(table: Mapping[str, Entry | MethodEntry]) -> dict[str, str]:
     return {name: entry.about for name, entry in table.items()}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .data.csv_table import Column
     from .data.scaling import Range, Scale
     from .data.splits import Split
+    from .entry import Defaults
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .handover import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
     from .task import Task, task_from_arrays
     from .task.encoding import Encoding
-    from .task.task import Defaults
     from .types import ApplyFn, LossFn, TaskLoss
 
 __version__ = VERSION
@@ -126,7 +126,7 @@ __all__ = [
 ]
 
 _MODULES = (
-    *("errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
+    *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *(
         "hypergradient",
         "step",
