@@ -221,7 +221,7 @@ def test_devices_that_are_not_there_are_named(lfl_command) -> None:
     for name in absent:
         status, _, err = lfl_command("train", "--device", name)
         assert (status, err.count("\n")) == (2, 1)
-        assert f"device {name} is not there" in err
+        assert f"device {name} is not available" in err
 
 
 def test_no_network_is_put_into_words(lfl_command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
