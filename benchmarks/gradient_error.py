@@ -30,7 +30,7 @@ def measure(threads: int, device_name: str) -> None:
     import lfl
     from lfl.hypergradient import along, finite_difference
     from lfl.randomness import generator
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
     from lfl.trees import leaves, map_tree
 
     torch.set_num_threads(threads)

@@ -10,7 +10,7 @@ def add_row(
     path: Path, key: dict[str, Any], measure: Callable[[], dict[str, Any]], device: Any
 ) -> dict[str, Any] | None:
     """Add `key | measure()` to the rows at `path`, with the machine and versions; None where `key` is there already."""
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     rows = json.loads(path.read_text())["rows"] if path.is_file() else []
     if any(key.items() <= row.items() for row in rows):

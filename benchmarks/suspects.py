@@ -62,10 +62,10 @@ def logits_of(run: Any, x: Any) -> Any:
 
 
 def trained(task: Any, settings: Any) -> tuple[Any, Any, float]:
-    """The run of settings, without its folder, what it learned beside the model (None without), and its CPU seconds."""
+    """The model that settings train, what it learned beside the model (None without), and its CPU seconds."""
     from safetensors.torch import load_file
 
-    from lfl.run import Run, execute, load_model
+    from lfl.run import execute, load_model
 
     with tempfile.TemporaryDirectory() as scratch:
         start = time.process_time()
@@ -74,7 +74,7 @@ def trained(task: Any, settings: Any) -> tuple[Any, Any, float]:
         found = load_model(Path(scratch) / "run")
         kept = Path(scratch) / "run" / "phi.safetensors"
         phi = load_file(kept) if kept.is_file() else None
-    return Run(settings, task, found.theta, found.buffers, found.apply_fn, True), phi, seconds
+    return found, phi, seconds
 
 
 def log_odds(logits: Any, labels: Any) -> Any:
@@ -133,14 +133,14 @@ def measure(task: Any, way: str, noise: str, seed: int) -> dict[str, Any]:
         row: dict[str, Any] = {"seconds": round(seconds, 1)}
     else:
         run, phi, seconds = trained(task, settings)
-        ranked = rank_suspects(run)
+        ranked = rank_suspects(run, task)
         labels, wrong, rows = ranked.y, ranked.wrong, ranked.rows
         logits = logits_of(run, task.train.x[rows])
         likely = torch.softmax(logits, -1)
         right = ranked.found.rather == task.train.y[rows]
         row = {
             "seconds": round(seconds, 1),
-            "test_error": round(test_error(run), 4),
+            "test_error": round(test_error(run, task), 4),
             "rather_right": round(float(right[wrong].double().mean()), 4),
         }
         row["log odds"] = shown(agreement(wrong, log_odds(logits, labels)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import names, options
-from .ground import prepare, tell
+from .common import prepare, print_results
 from .text import say
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def train(
     from lfl.task import load_task
     from lfl.training import is_spoiled, resolve, trains_together
 
-    from .live import watching
+    from .progress import watching
 
     found = {} if config is None else read_allowed(config, flags, trust=trust)
     if "loss" in flags:
@@ -145,7 +145,7 @@ def train(
         how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
         with watching(title(f"{seeds} seeds from {settings.seed} {how}")) as watch:
             results = execute_seeds(data, settings, chosen, out, watch, data_dir=folder)
-    tell(results)
+    print_results(results)
 
 
 def _spoiled(task: "Task", settings: "Settings", seeds: int | None) -> str:

@@ -1,7 +1,7 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
 from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradientWarning
-from .handover import AdaptiveLoss, load_loss
+from .export import AdaptiveLoss, load_loss
 from .hypergradient import implicit
 from .loss import (
     ExampleLoss,

@@ -20,7 +20,7 @@ LAYERS = [
     "training",
     "run",
     "report",
-    "handover",
+    "export",
     "sklearn",
     "study",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from ..run.curves import Curves
+from ..run.history import Curves
 from .gather import Comparison, Group
 from .losses import TITLES, horizontal, learned_phases, measure, targets
 from .panel import Panel

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from ..loss.curve import REGRESSION_TARGET
 from ..method import METHODS, offline_only
 from ..run import read_settings
-from ..run.curves import Curves, read_curves
 from ..run.folder import write_bytes
+from ..run.history import Curves, read_curves
 from ..text import for_picture
 from .style import STEP_COLOURS, new_figure, rendered
 

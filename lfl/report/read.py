@@ -8,8 +8,8 @@ from msgspec import to_builtins
 
 from ..errors import UserError
 from ..loss import HANDCRAFTED
-from ..run.curves import Curves, read_curves
 from ..run.folder import check_plain
+from ..run.history import Curves, read_curves
 from ..run.schema import ADDED, read_ended, read_known, read_lines
 from ..training import Settings
 from ..types import Kind

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..data.arrays import Scale, Split, hold_out, scale_of
 from ..errors import LflError, UserError, one_of
-from ..handover import FixedLoss
+from ..export import FixedLoss
 from ..method import METHODS, plan
 from ..model import build_model
 from ..task import Defaults, Encoding, Task

@@ -7,7 +7,7 @@ import pytest
 
 from lfl.report import draw_losses
 from lfl.report.losses import losses_figure
-from lfl.run.curves import read_curves
+from lfl.run.history import read_curves
 
 from .folders import write_run
 

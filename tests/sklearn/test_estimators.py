@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lfl
-from lfl.handover import FixedLoss
+from lfl.export import FixedLoss
 from lfl.method import METHODS
 from lfl.sklearn import AdaLFLClassifier, AdaLFLRegressor
 

@@ -18,11 +18,11 @@ TERMS = {
     "f": "f, f**2, f**3, log(f + 1/100), log(f + 1/10), log(11/10 - f), exp(-5*f), exp(-20*f)",
     "e": "e, Abs(e), e**2, e**3, log(cosh(e)), log(cosh(3*e)), log(cosh(10*e)), tanh(3*e), tanh(10*e)",
 }
-"""What a formula is made of, in the probability f or the error e; a constant comes with each."""
+"""Terms of a formula, in the probability f or the error e; a constant is fitted beside them."""
 
 MOST_TERMS = 4
 FINE = 0.005
-"""Of the curve's span: a fit with a smaller RMS error than this needs no further term."""
+"""A fit whose RMS error is below this share of the curve's span needs no further term."""
 
 DIGITS = 5
 OTHER_TARGETS = (0.0, 0.25, 0.75, 1.0)
@@ -32,9 +32,9 @@ class Formula(NamedTuple):
     """A formula for l_phi at one target.
 
     Args:
-        title: of which target it is, in words.
+        title: the target that it is for, in words.
         expression: a sympy expression in `f` or `e`, without a constant.
-        constant: what the fit adds to it; training does not see it.
+        constant: added to it by the fit; it does not change training.
         span: largest less smallest value of the curve.
         rms, largest: root mean square and largest distance between curve and formula with its constant.
         elsewhere: regression: the largest distance at other targets from 0 to 1, the best constant for each; else None.
@@ -50,7 +50,7 @@ class Formula(NamedTuple):
 
 
 def fit_formulas(loss_fn: AnyLearnedLoss, phi: Tensors) -> list[Formula]:
-    """Formulas for a learned loss, or for its correction of a base: in f for y = 1 and for y = 0, or in e = f - y.
+    """Fits formulas to a learned loss, or to its correction of a base: in f for y = 1 and y = 0, or in e = f - y.
 
     Least squares over every choice of at most four terms of a fixed list; the fewest terms whose RMS error is within
     0.5 % of the curve's span, else the best four. Coefficients are rounded to five digits before errors are taken.
@@ -63,7 +63,7 @@ def fit_formulas(loss_fn: AnyLearnedLoss, phi: Tensors) -> list[Formula]:
         1 about the target 0.5.
 
     Raises:
-        UserError: the loss is no function of one target and one output.
+        UserError: the loss is not a function of one target and one output.
     """
     if not isinstance(loss_fn, LearnedLoss):
         raise UserError(
@@ -82,7 +82,7 @@ def fit_formulas(loss_fn: AnyLearnedLoss, phi: Tensors) -> list[Formula]:
 
 
 def fit_curve(points: np.ndarray, curve: np.ndarray, variable: str, title: str) -> Formula:
-    """The formula of one curve `[points]`, in the terms of `variable`."""
+    """Fits a formula to one curve `[points]`, in the terms of `variable`."""
     terms = sympy.sympify(f"[{TERMS[variable]}]")
     columns = np.stack([_numeric(term, variable)(points) for term in terms], 1)
     span = float(np.ptp(curve))
@@ -101,7 +101,7 @@ def fit_curve(points: np.ndarray, curve: np.ndarray, variable: str, title: str) 
 
 
 def curve_about(loss_fn: LearnedLoss, phi: Tensors, target: float) -> np.ndarray:
-    """l_phi(y, y + e) of a regression loss on its axis, `[points]`, for a target y."""
+    """Computes l_phi(y, y + e) of a regression loss on its axis, `[points]`, for a target y."""
     errors = axis(loss_fn)
     y = torch.full_like(errors, target)
     with torch.no_grad():
@@ -109,12 +109,12 @@ def curve_about(loss_fn: LearnedLoss, phi: Tensors, target: float) -> np.ndarray
 
 
 def render(formulas: list[Formula], name: str, base: str | None = None) -> str:
-    """Formulas as text: for each its sympy, LaTeX and Python forms, and its error.
+    """Writes formulas as text: for each its sympy, LaTeX and Python forms, and its error.
 
     Args:
         formulas: of one loss.
-        name: of where the loss comes from.
-        base: the name of the hand-made loss that the formulas are added to; None where there is none.
+        name: the run folder of the loss.
+        base: name of the handcrafted loss that the formulas are added to; None without one.
     """
     classes = len(formulas) == 2
     many = "of C > 10 classes: f_i its power log 10 / log C, the wrong classes' mean counts nine times, 1/10 for 1/C"
@@ -148,7 +148,7 @@ def _numeric(expression: sympy.Expr, variable: str) -> Callable[[np.ndarray], np
 
 
 def _fit(columns: np.ndarray, curve: np.ndarray, chosen: tuple[int, ...]) -> tuple[float, list[int], np.ndarray]:
-    """RMS error, terms and coefficients of a least-squares fit with a constant."""
+    """Returns the RMS error, terms and coefficients of a least-squares fit with a constant."""
     table = np.column_stack([columns[:, chosen], np.ones(len(curve))])
     coefficients = np.linalg.lstsq(table, curve, rcond=None)[0]
     rms = float(np.sqrt(np.mean((curve - table @ coefficients) ** 2)))

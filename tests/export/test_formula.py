@@ -9,7 +9,7 @@ import sympy
 import torch
 
 import lfl
-from lfl.handover.formula import curve_about, fit_curve, fit_formulas, render
+from lfl.export.formula import curve_about, fit_curve, fit_formulas, render
 from lfl.loss.curve import sample_curves
 from lfl.randomness import generator
 

@@ -1,4 +1,4 @@
-"""What commands share: where to compute, and how results are told."""
+"""Shared by the commands: device and threads, and how results are printed."""
 
 import logging
 import warnings
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import torch
 
     from lfl.run import Result
-    from lfl.run.schema import Look
+    from lfl.run.schema import StepErrors
 
 
 def prepare(device: str | None, threads: int | None) -> "torch.device":
-    """Set the number of threads, and find the device.
+    """Sets the number of threads, and returns the device.
 
-    Two messages of torch's about itself are kept from the user: the compiler looks for CUDA's tools also where it
-    compiles for the CPU, and forward mode scripts its decompositions.
+    Silences two messages of torch about itself: the compiler searches for CUDA's tools also where it compiles for the
+    CPU, and forward mode scripts its decompositions.
     """
     warnings.filterwarnings("ignore", r".*torch\.jit\..* is deprecated")
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
@@ -36,22 +36,22 @@ def prepare(device: str | None, threads: int | None) -> "torch.device":
     return resolve_device(device or "auto")
 
 
-def tell(results: "list[Result]") -> None:
-    """Print how runs ended, and draw their learned losses; a picture that cannot be drawn is a line, and no failure.
+def print_results(results: "list[Result]") -> None:
+    """Prints how runs ended, and draws their learned losses; a picture that cannot be drawn is a line, not a failure.
 
     Raises:
-        typer.Exit: a run was told to stop; with the status that a shell gives for its signal.
+        typer.Exit: a run was interrupted; with the status that a shell gives for its signal.
     """
     for result in results:
-        say(f"{measure(result.kind)} {_errors(result)} in {result.seconds:.1f} s")
+        say(f"{error_name(result.kind)} {_errors(result)} in {result.seconds:.1f} s")
         if result.test:
-            say(metrics_words(result.test))
+            say(metrics_line(result.test))
         if result.last is not None and result.best is not None and result.last.step != result.best.step:
-            say(f"last step: {_errors(result.last)}; best look, step {result.best.step:,}: {_errors(result.best)}")
+            say(f"last step: {_errors(result.last)}; best step {result.best.step:,}: {_errors(result.best)}")
         say(f"run folder {result.folder}")
         try:
             _draw(result.folder)
-        except Exception as error:  # the run has ended well
+        except Exception as error:  # the run itself has succeeded
             words = " ".join(str(error).split())[:200] or type(error).__name__
             say(f"no picture of {result.folder}: {words}", error=True)
     if len(results) > 1:
@@ -60,31 +60,32 @@ def tell(results: "list[Result]") -> None:
         say(f"over {len(results)} seeds {spread_words(spread([result.test_error for result in results]))}")
     last = results[-1]
     if last.signal is not None and not last.completed:
-        say(f"interrupted at step {last.step} of phase {last.phase}; lfl resume goes on from there.", error=True)
+        say(f"interrupted at step {last.step} of phase {last.phase}; lfl resume continues from there.", error=True)
         raise typer.Exit(128 + last.signal)
 
 
 def _draw(folder: "Path") -> None:
     from lfl.report import draw_losses
-    from lfl.run.board import FOLDER, Board
+    from lfl.run.tensorboard import FOLDER, TensorBoard
 
     picture = draw_losses(folder)
     if picture is not None and (folder / FOLDER).is_dir():
-        board = Board(folder)
-        board.picture("learned loss", picture)
-        board.close()
+        tensorboard = TensorBoard(folder)
+        tensorboard.image("learned loss", picture)
+        tensorboard.close()
 
 
-def _errors(of: "Result | Look") -> str:
-    return f"{of.test_error:.4f} (validation {of.valid_error:.4f})"
+def _errors(errors: "Result | StepErrors") -> str:
+    return f"{errors.test_error:.4f} (validation {errors.valid_error:.4f})"
 
 
-def metrics_words(numbers: "Mapping[str, float]") -> str:
-    """Metrics of a test split in a line."""
+def metrics_line(numbers: "Mapping[str, float]") -> str:
+    """Returns the metrics of a test split as a line."""
     from lfl.training.metrics import WORDS
 
     return ", ".join(f"{words} {numbers[name]:.4f}" for name, words in WORDS.items() if name in numbers)
 
 
-def measure(kind: str) -> str:
+def error_name(kind: str) -> str:
+    """Returns the name of the test error for a kind of target."""
     return "test error" if kind == "classification" else "test mean squared error"

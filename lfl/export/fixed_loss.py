@@ -1,4 +1,4 @@
-"""A learned loss as it stands, in place of `nn.CrossEntropyLoss` or `nn.MSELoss`."""
+"""A learned loss as an `nn.Module`, in place of `nn.CrossEntropyLoss` or `nn.MSELoss`."""
 
 from pathlib import Path
 
@@ -7,10 +7,9 @@ from torch import nn
 
 from ..errors import one_of
 from ..loss import IGNORE_INDEX, AnyLearnedLoss
+from ..run import load_learned_loss
 from ..types import Tensors
-from .buffers import as_buffers, tensors_of
-from .read import read_loss
-from .reduce import REDUCTIONS, reduced_loss
+from .reduction import REDUCTIONS, reduced_loss
 
 
 class FixedLoss(nn.Module):
@@ -24,7 +23,7 @@ class FixedLoss(nn.Module):
         phi: its parameters.
         reduction: `"mean"`, over examples, which is what lfl's own training descends; `"sum"`; or `"none"`: a loss
             for each class id, or for each real value as an example with one output.
-        ignore_index: class id of what does not count.
+        ignore_index: class id of targets that do not count.
 
     Raises:
         UserError: an unknown reduction; in a call, outputs and targets that do not fit each other.
@@ -46,7 +45,7 @@ class FixedLoss(nn.Module):
         self.phi = as_buffers(phi)
 
     def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss.
+        """Computes the loss.
 
         Args:
             outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape. One logit, `[batch, 1,
@@ -63,7 +62,7 @@ class FixedLoss(nn.Module):
         )
 
     def current_phi(self) -> Tensors:
-        """phi as it is."""
+        """Returns phi, by name."""
         return tensors_of(self.phi)
 
     def __repr__(self) -> str:
@@ -79,18 +78,18 @@ def load_loss(
     base: str | None = None,
     trust: bool = False,
 ) -> FixedLoss:
-    """The loss that a run has learned, as it stood at the end.
+    """Loads the loss that a run has learned, with its phi after the last step.
 
     In place of `nn.CrossEntropyLoss()` it takes logits and class ids, in place of `nn.MSELoss()` predictions and real
     values. The real-valued targets of a run were scaled so that its train split spans [0, 1]: scale yours in the same
-    way, or the loss is asked about errors that it has never seen.
+    way, or the loss is evaluated at errors that it has never seen.
 
     Args:
         run: a run folder of `lfl train`, by a method that learns or is given a loss.
         reduction, ignore_index: as in `FixedLoss`.
         loss, base: the run's own loss and base `"module:function"`, whose code may run; a run that was made here needs
             no naming.
-        trust: whether all is allowed that the folder asks for.
+        trust: whether everything is allowed that the folder asks for.
 
     Returns:
         A module on the CPU in float32; `.to()` moves it.
@@ -99,5 +98,24 @@ def load_loss(
         UserError: the run learned no loss, a file of it is missing or damaged, it asks for code that was not named, or
             a bad argument.
     """
-    loss_fn, phi = read_loss(Path(run), loss=loss, base=base, trust=trust)
+    phi, loss_fn = load_learned_loss(Path(run), loss=loss, base=base, trust=trust)
     return FixedLoss(loss_fn, phi, reduction=reduction, ignore_index=ignore_index)
+
+
+def as_buffers(tensors: Tensors) -> nn.Module:
+    """Copies tensors into the buffers of a bare module: `"0.weight"` is the buffer `weight` of its child `0`."""
+    root = nn.Module()
+    for name, tensor in tensors.items():
+        *path, last = name.split(".")
+        owner = root
+        for part in path:
+            if part not in dict(owner.named_children()):
+                owner.add_module(part, nn.Module())
+            owner = owner.get_submodule(part)
+        owner.register_buffer(last, tensor.detach().clone())
+    return root
+
+
+def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Returns the tensors that `as_buffers` was given, by name, with their present values."""
+    return dict(module.named_buffers())

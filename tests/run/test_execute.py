@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lfl
-from lfl.run import execute, execute_seeds, load_run
+from lfl.run import execute, execute_seeds, load_model_and_data
 from lfl.run import test_error as error_on_test
 from lfl.task import load_task
 from lfl.training import Progress, resolve
@@ -44,7 +44,7 @@ def test_a_run_leaves_a_whole_folder_and_loads_back(task: str, method: str, tmp_
     lines = [json.loads(line) for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["phase"] == "train"] == list(range(1, 9))
     assert all(np.isfinite([v for v in line.values() if isinstance(v, float)]).all() for line in lines)
-    assert error_on_test(load_run(result.folder, tmp_path)) == result.test_error
+    assert error_on_test(*load_model_and_data(result.folder, tmp_path)) == result.test_error
     if learned:
         curves = np.load(result.folder / "loss_curves.npz")
         assert curves["curves"].shape[1:] == ((2 if task == "digits" else 1), 101)
@@ -107,9 +107,9 @@ def test_an_interrupt_saves_what_was_learned(tmp_path: Path) -> None:
     assert (result.completed, result.phase, result.step) == (False, "train", 5)
     saved = load_file(tmp_path / "run" / "theta.safetensors")
     assert all(torch.equal(saved[name], kept[name]) for name in kept)
-    loaded = load_run(tmp_path / "run", tmp_path)
-    assert not loaded.completed
-    assert error_on_test(loaded) == result.test_error
+    model, task = load_model_and_data(tmp_path / "run", tmp_path)
+    assert not model.completed
+    assert error_on_test(model, task) == result.test_error
 
 
 def test_a_failed_run_leaves_nothing(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ DAMAGE = {
     "theta empty": (lambda f: (f / "theta.safetensors").write_bytes(b""), "is corrupt"),
     "theta of another model": (
         lambda f: save_file({"1.weight": torch.zeros(2, 2)}, f / "theta.safetensors"),
-        r"does not fit the model.*1\.bias should be \[10\] of float32, but is absent",
+        r"does not fit the model.*1\.bias must be \[10\] of float32, got absent",
     ),
 }
 
@@ -152,4 +152,4 @@ def test_damaged_folders_are_named(damage: str, tmp_path: Path) -> None:
     spoil, words = DAMAGE[damage]
     spoil(folder)
     with pytest.raises(lfl.UserError, match=words):
-        load_run(folder, tmp_path)
+        load_model_and_data(folder, tmp_path)

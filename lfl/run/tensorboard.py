@@ -1,4 +1,4 @@
-"""Metrics as TensorBoard's event files."""
+"""Writes metrics as TensorBoard's event files."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,12 @@ from ..errors import UserError
 FOLDER = "tensorboard"
 
 
-class Board:
+class TensorBoard:
     """The event files of one run, in its folder.
 
     Args:
         folder: the run folder.
-        done: steps of all phases that are done already, where a run goes on; what was written later is taken back.
+        done: steps of all phases that are done already, where a run is resumed; later events are discarded.
 
     Raises:
         UserError: TensorBoard is not installed.
@@ -26,14 +26,14 @@ class Board:
             raise UserError("--log tensorboard needs TensorBoard: pip install 'lfl[tensorboard]'") from error
         self.writer: Any = SummaryWriter(str(folder / FOLDER), purge_step=done + 1 if done else None)
 
-    def look(self, phase: str, done: int, numbers: dict[str, float]) -> None:
-        """Write a step's numbers as `PHASE/NAME`, over the steps of all phases."""
+    def scalars(self, phase: str, done: int, numbers: dict[str, float]) -> None:
+        """Writes a step's numbers as `PHASE/NAME`; steps are counted over all phases."""
         for name, value in numbers.items():
             self.writer.add_scalar(f"{phase}/{name}", value, done)
         self.writer.flush()
 
-    def picture(self, name: str, path: Path) -> None:
-        """Write a PNG."""
+    def image(self, name: str, path: Path) -> None:
+        """Writes a PNG."""
         import numpy as np
         from PIL import Image  # slow to import
 
@@ -41,5 +41,5 @@ class Board:
             self.writer.add_image(name, np.asarray(image.convert("RGB")), dataformats="HWC")
 
     def close(self) -> None:
-        """No more comes."""
+        """Closes the writer."""
         self.writer.close()

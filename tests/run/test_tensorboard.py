@@ -1,4 +1,4 @@
-"""Event files hold what metrics.jsonl holds, also of a run that was gone on with."""
+"""Event files hold what metrics.jsonl holds, also of a run that was resumed."""
 
 import json
 from pathlib import Path

@@ -20,7 +20,7 @@ def reduced_loss(
     reduction: str = "mean",
     ignore_index: int = IGNORE_INDEX,
 ) -> torch.Tensor:
-    """A learned loss of whatever `nn.CrossEntropyLoss` or `nn.MSELoss` would take.
+    """Computes a learned loss of anything that `nn.CrossEntropyLoss` or `nn.MSELoss` would take.
 
     It is computed and returned in the wider precision of the outputs and phi, under autocast too.
 
@@ -32,7 +32,7 @@ def reduced_loss(
             loss sum_k p_k M_phi(class k), for one logit that of class 1; or real values of the outputs' shape.
         reduction: `"none"` gives a loss for each class id, or for each real value as an example with one output;
             `"sum"` is their sum; `"mean"` the mean over examples of M_phi, which is what training descends.
-        ignore_index: class id of what does not count, in `"mean"` neither above nor below the line.
+        ignore_index: class id of targets that do not count; `"mean"` leaves them out of sum and number.
 
     Returns:
         A scalar; with `"none"` the shape of the class ids or of the values.
@@ -67,9 +67,9 @@ def reduced_loss(
 def _of_classes(
     loss_fn: AnyLearnedLoss, phi: Tensors, outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Losses `[batch, ...]`, and which of them count; None for all."""
+    """Returns losses `[batch, ...]`, and a mask of those that count; None where all do."""
     if outputs.dim() == 0:
-        raise UserError("classification wants logits [batch, classes, ...] or [classes], but got a scalar.")
+        raise UserError("classification needs logits [batch, classes, ...] or [classes], got a scalar.")
     if outputs.dim() == 1 and targets.shape == outputs.shape and not targets.is_floating_point():
         outputs = outputs[:, None]
     class_dim = min(1, outputs.dim() - 1)
@@ -85,8 +85,8 @@ def _of_classes(
         return loss_fn.expected(phi, rows, share).reshape(shape), None
     if targets.is_floating_point() or targets.shape != shape:
         raise UserError(
-            f"logits {list(outputs.shape)} want class ids, integers {list(shape)}, or class probabilities "
-            f"{list(outputs.shape)}, but got targets {list(targets.shape)} of {targets.dtype}."
+            f"logits {list(outputs.shape)} need class ids, integers {list(shape)}, or class probabilities "
+            f"{list(outputs.shape)}, got targets {list(targets.shape)} of {targets.dtype}."
         )
     if values_are_visible(targets):
         check_class_ids(targets, outputs.shape[class_dim], ignore_index=ignore_index)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lfl
-from lfl.handover.reduce import REDUCTIONS, reduced_loss
+from lfl.export.reduction import REDUCTIONS, reduced_loss
 from lfl.randomness import generator
 
 
@@ -113,11 +113,11 @@ def test_the_wider_precision_counts_under_autocast_too() -> None:
             CROSS_ENTROPY,
             torch.zeros(3, 4),
             torch.zeros(2, dtype=torch.long),
-            r"want class ids, integers \[3\]",
+            r"need class ids, integers \[3\]",
         ),
-        (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3), r"but got targets \[3\] of torch.float32"),
-        (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3, 4, dtype=torch.long), "want class ids"),
-        (CROSS_ENTROPY, torch.zeros(()), torch.tensor(0), "but got a scalar"),
+        (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3), r", got targets \[3\] of torch.float32"),
+        (CROSS_ENTROPY, torch.zeros(3, 4), torch.zeros(3, 4, dtype=torch.long), "need class ids"),
+        (CROSS_ENTROPY, torch.zeros(()), torch.tensor(0), ", got a scalar"),
         (SQUARED_ERROR, torch.zeros(3, 1), torch.zeros(3), "differ in shape"),
     ],
 )
