@@ -1,5 +1,6 @@
 """Loss function learning: a small network learns the loss while the model trains."""
 
+from .api import Run, load_run, train
 from .errors import Failure, LflError, NotDifferentiable, UserError, ZeroGradientWarning
 from .export import AdaptiveLoss, load_loss
 from .hypergradient import implicit
@@ -44,6 +45,7 @@ __all__ = [
     "LflError",
     "NotDifferentiable",
     "Optimiser",
+    "Run",
     "Task",
     "UserError",
     "ZeroGradientWarning",
@@ -66,6 +68,7 @@ __all__ = [
     "implicit",
     "label_smoothing",
     "load_loss",
+    "load_run",
     "loss_network",
     "mask_specs",
     "meta_step",
@@ -77,6 +80,7 @@ __all__ = [
     "squared_error",
     "task_from_arrays",
     "taylor_loss",
+    "train",
     "true_class_loss",
     "vector_scaling",
     "weight_net",

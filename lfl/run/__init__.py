@@ -2,8 +2,8 @@
 
 from .execute import execute, execute_seeds, resume
 from .history import History
-from .learned import allowed_loss_of, learned_loss_of, load_history, load_learned_loss
-from .load import Model, data_folder, load_data, load_model, load_model_and_data, measure_test, test_error
+from .learned import allowed_loss_of, learned_loss_of, load_all_phi, load_history, load_learned_loss
+from .load import Model, data_folder, load_data, load_model, load_model_and_data, measure_test, read_result, test_error
 from .predict import predict
 from .record import Result
 from .schema import environment, read_facts, read_settings
@@ -23,6 +23,7 @@ __all__ = [
     "execute",
     "execute_seeds",
     "learned_loss_of",
+    "load_all_phi",
     "load_data",
     "load_history",
     "load_learned_loss",
@@ -32,6 +33,7 @@ __all__ = [
     "predict",
     "rank_suspects",
     "read_facts",
+    "read_result",
     "read_settings",
     "resume",
     "test_error",

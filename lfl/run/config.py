@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,16 +50,22 @@ def read_config(path: Path) -> dict[str, Any]:
     if isinstance(named.get("seeds"), list):  # in the config.json of a run
         named["seeds"] = len(named["seeds"])
     known = [*NAMES, *MACHINE]
+    check_names(named.keys() - NOTED, known, f"{path}: ")
     for name in sorted(named.keys() - NOTED):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise UserError(f"{path}: {name!r} is not a setting{f'; did you mean {near[0]!r}?' if near else '.'}")
         if name in NAMES:
             check_setting(name, named[name])
         elif isinstance(named[name], str):
             check_text(name, named[name])
     converted({name: named[name] for name in MACHINE if name in named}, _Machine, str(path))
     return {name: value for name, value in named.items() if name in known}
+
+
+def check_names(names: Iterable[str], known: Collection[str], where: str = "") -> None:
+    """Raises `UserError` for the first name that is not a setting, with the one that it resembles."""
+    for name in sorted(names):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UserError(f"{where}{name!r} is not a setting{f'; did you mean {near[0]!r}?' if near else '.'}")
 
 
 def _json(path: Path) -> Any:

@@ -9,14 +9,15 @@ from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
 from ..errors import UserError
 from ..loss import REPRESENTATIONS, AnyLearnedLoss, draw_loss
 from ..loss.pointwise import POINTWISE
+from ..method import METHODS
 from ..task import Encoding
 from ..training.learned import RATE
 from ..types import Kind, Tensors
 from ..user_code import is_own
 from .folder import check_plain
 from .history import MOST_KEPT, History, read_curves
-from .load import check_tensors, read_tensors
-from .schema import read_known
+from .load import check_tensors, read_tensors, require_ended
+from .schema import read_known, read_settings
 from .trust import Named, allow, asked_for
 
 MOST_HISTORY = 1024 * MEBIBYTE
@@ -133,6 +134,28 @@ def load_phi(folder: Path, made: Made, kind: Kind, like: Tensors) -> Tensors:
             f"the loss of {folder} was learned for {learned_for}, got a task of {kind}; choose another run."
         )
     return read_tensors(folder / "phi.safetensors", like, ignored={RATE}, finite=True)
+
+
+def load_all_phi(folder: Path) -> Tensors | None:
+    """Loads everything that a run learned beside its model: its loss's phi, and the learning rate as `inner_lr`.
+
+    No code of the run is used, so that shapes are not compared with its loss.
+
+    Returns:
+        Tensors by name; None where its method learns nothing.
+
+    Raises:
+        UserError: the run has not ended, or the file is missing or damaged.
+    """
+    check_plain(folder)
+    method = METHODS[read_settings(folder).method]
+    if not (method.learns_loss or method.learns_rate):
+        return None
+    require_ended(folder)
+    path = folder / "phi.safetensors"
+    phi = parse_tensors(read_bytes(path, MOST_HISTORY), path)
+    check_tensors(phi, phi, path, finite=True)
+    return dict(sorted(phi.items()))
 
 
 def load_history(folder: Path, like: Tensors | None = None) -> History:

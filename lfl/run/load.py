@@ -17,7 +17,7 @@ from ..training import ERRORS, Settings, build_functional, mean_error, metrics_o
 from ..types import Tensors
 from .folder import check_plain
 from .record import Result
-from .schema import last_seconds, read_ended, read_facts, read_settings
+from .schema import Ended, last_seconds, read_ended, read_facts, read_settings
 from .trust import Named, allow, asked_for
 
 
@@ -95,21 +95,34 @@ def load_model(
     check_plain(folder)
     settings = read_settings(folder)
     allow(folder, asked_for(asdict(settings), read_facts(folder).data_dir), Named(model=model, trust=trust), ["model"])
-    ended = read_ended(folder)
-    if ended is None:
-        raise UserError(f"{folder} has no result.json: its run has not ended; lfl resume {folder} continues it.")
-    path = folder / "encoding.json"
-    encoding = Encoding.of(read_json(path, dict[str, object]), str(path))
+    ended = require_ended(folder)
+    encoding = read_encoding(folder)
     sizes = _Sizes(encoding.input_shape, encoding.num_outputs, torch.device(device))
     if ":" in settings.model:
         shapes, apply_fn = build_functional(sizes, settings)
         theta = read_tensors(folder / "theta.safetensors", shapes, finite=True)
     else:
-        theta = read_tensors(folder / "theta.safetensors", _named_shapes(settings, sizes, path), finite=True)
+        theta = read_tensors(
+            folder / "theta.safetensors", _named_shapes(settings, sizes, folder / "encoding.json"), finite=True
+        )
         _, apply_fn = build_functional(sizes, settings)
     buffers = read_tensors(folder / "buffers.safetensors", apply_fn.buffers)
     theta, buffers = ({name: t.to(device) for name, t in tensors.items()} for tensors in (theta, buffers))
     return Model(settings, encoding, theta, buffers, apply_fn, ended.completed)
+
+
+def require_ended(folder: Path) -> Ended:
+    """Reads how a run ended; raises `UserError` where it has not."""
+    ended = read_ended(folder)
+    if ended is None:
+        raise UserError(f"{folder} has no result.json: its run has not ended; lfl resume {folder} continues it.")
+    return ended
+
+
+def read_encoding(folder: Path) -> Encoding:
+    """Reads how raw inputs and targets are encoded for a run's model, `encoding.json`."""
+    path = folder / "encoding.json"
+    return Encoding.of(read_json(path, dict[str, object]), str(path))
 
 
 class _Sizes(NamedTuple):
@@ -135,18 +148,30 @@ def load_data(
     folder: Path,
     data_dir: Path | None = None,
     *,
-    task: str | None = None,
+    task: str | Task | None = None,
     valid: str | None = None,
     trust: bool = False,
 ) -> Task:
     """Loads the task of a run, from `data_dir` or from where the run had it.
 
     Args:
-        folder, data_dir, task, valid, trust: as in `load_model_and_data`.
+        folder, data_dir, valid, trust: as in `load_model_and_data`.
+        task: where the run's own data are now, or the `Task` itself; read from where the run had them when omitted.
 
     Raises:
         UserError: the folder asks for data that were not named, or they have changed since.
     """
+    facts = read_facts(folder)
+    data = task if isinstance(task, Task) else _read_data(folder, data_dir, task, valid, trust=trust)
+    if facts.data is not None and data.digest != facts.data:
+        raise UserError(
+            f"the data of {data.name} are not those that {folder} was trained on; put the old ones back, or train "
+            "again."
+        )
+    return data
+
+
+def _read_data(folder: Path, data_dir: Path | None, task: str | None, valid: str | None, *, trust: bool) -> Task:
     settings, facts = read_settings(folder), read_facts(folder)
     asked = asked_for(asdict(settings), facts.data_dir)
     if task is not None and "task" not in asked and task != settings.task:
@@ -156,7 +181,7 @@ def load_data(
     named = Named(task=task, valid=valid, data_dir=data_dir, trust=trust)
     allow(folder, asked, named, ["task", "valid", "data_dir"])
     name = task or settings.task
-    data = load_task(
+    return load_task(
         name,
         data_folder(name, data_dir, facts.data_dir),
         target=settings.target,
@@ -165,11 +190,6 @@ def load_data(
         valid_size=settings.valid_size,
         eval_split=settings.eval_split,
     )
-    if facts.data is not None and data.digest != facts.data:
-        raise UserError(
-            f"the data of {name} are not those that {folder} was trained on; put the old ones back, or train again."
-        )
-    return data
 
 
 def data_folder(task: str, given: Path | None, noted: str | None = None) -> Path:
@@ -188,14 +208,15 @@ def data_folder(task: str, given: Path | None, noted: str | None = None) -> Path
     return Path() if task in WITHOUT_DATA_DIR or is_file_task(task) else own_cache()
 
 
-def read_result(folder: Path) -> Result | None:
-    """Reads how a run ended; None where it has not ended, or was interrupted."""
+def read_result(folder: Path, *, interrupted: bool = False) -> Result | None:
+    """Reads how a run ended; None before that. An interrupted run counts as ended only with `interrupted`."""
     ended = read_ended(folder)
-    if ended is None or not ended.completed:
+    if ended is None or not (ended.completed or interrupted):
         return None
     if ended.kind is None:
         raise UserError(f"{folder / 'result.json'} lacks kind: it was written by an older version; make the run again.")
-    return Result(folder, **structs.asdict(ended) | {"seconds": last_seconds(folder)})
+    early = not ended.completed and not read_bytes(folder / "timing.jsonl")  # interrupted before its first line
+    return Result(folder, **structs.asdict(ended) | {"seconds": 0.0 if early else last_seconds(folder)})
 
 
 def test_error(model: Model, task: Task) -> float:
