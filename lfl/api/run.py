@@ -24,7 +24,7 @@ class Run:
     """A run folder: its settings, metrics, errors, trained model and learned loss.
 
     `lfl.train` and `lfl.load_run` return it. Files are read when they are asked for, model, data and phi only once.
-    Nothing in the folder can run code: a model or a loss of one's own is imported only where `lfl.load_run` allows it.
+    Nothing in the folder can run code: a user's own model or loss is imported only where `lfl.load_run` allows it.
 
     Attributes:
         folder: the path of the run folder.

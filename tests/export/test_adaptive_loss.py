@@ -78,7 +78,7 @@ def test_a_schedule_that_is_none_is_named(steps: list[int]) -> None:
 
 
 def test_bad_arguments_are_named(runs: dict[str, Path]) -> None:
-    for bad in (0, 2.5):
+    for bad in (0, 2.5, True):
         with pytest.raises(lfl.UserError, match="num_steps must be a whole number of at least 1"):
             lfl.AdaptiveLoss(runs["regression"], num_steps=bad)
     with pytest.raises(lfl.UserError, match="choose one of: mean"):
