@@ -61,7 +61,7 @@ def train(
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     run = train("digits", "logistic", out=f"{folder}/run", steps=4, init_steps=2, device="cpu")
+        ...     run = train("digits", "logistic", out=f"{folder}/run", steps=4, offline_steps=2, device="cpu")
         ...     run.result.completed, [row["step"] for row in run.metrics() if row["phase"] == "train"]
         (True, [1, 2, 3, 4])
     """

@@ -44,6 +44,6 @@ def _read(cell: Cell, seed: int | None) -> Running:
     if not lines:
         return Running(name, None, 0, 0, None)
     last = lines[-1]
-    totals = {"init": cell.settings.init_steps, "train": cell.settings.steps}
+    totals = {"init": cell.settings.offline_steps, "train": cell.settings.steps}
     errors = [line["valid_error"] for line in lines if "valid_error" in line]
     return Running(name, last["phase"], last["step"], totals[last["phase"]], errors[-1] if errors else None)

@@ -17,7 +17,7 @@ from lfl.api import train_seeds
 from lfl.run import predict
 from lfl.training import Progress
 
-SMALL = {"model": "logistic", "steps": 20, "init_steps": 4, "batch_size": 8, "device": "cpu"}
+SMALL = {"model": "logistic", "steps": 20, "offline_steps": 4, "batch_size": 8, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")

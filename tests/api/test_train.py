@@ -16,7 +16,7 @@ from lfl.api import train_seeds
 from lfl.run import resume
 from lfl.training import Progress
 
-SMALL = {"model": "logistic", "steps": 20, "init_steps": 4, "batch_size": 8, "checkpoint_every": 3, "device": "cpu"}
+SMALL = {"model": "logistic", "steps": 20, "offline_steps": 4, "batch_size": 8, "checkpoint_every": 3, "device": "cpu"}
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
 
 

@@ -25,7 +25,7 @@ from lfl.training import Progress, resolve
 from .test_resume import contents, stop_at
 
 TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
-SMALL: dict[str, Any] = {"model": "logistic", "steps": 40, "init_steps": 6, "batch_size": 8, "checkpoint_every": 7}
+SMALL: dict[str, Any] = {"model": "logistic", "steps": 40, "offline_steps": 6, "batch_size": 8, "checkpoint_every": 7}
 ROUGH = {"method": "meta-lr", "inner_lr": 1.0, "eval_every": 3}
 """A learned rate that starts where the error goes up and down, and is not evaluated at every step."""
 
@@ -186,7 +186,7 @@ TASK = load_task("digits", Path("unused"))
 
 
 def lines(folder: Path, **asked) -> list[dict[str, float]]:
-    settings = resolve(TASK.defaults, model="logistic", method="ml3", steps=6, init_steps=0, batch_size=16, **asked)
+    settings = resolve(TASK.defaults, model="logistic", method="ml3", steps=6, offline_steps=0, batch_size=16, **asked)
     execute(TASK, settings, folder)
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 

@@ -6,7 +6,7 @@ from lfl.study import Cell, Worker, make_cell
 from lfl.study.variant import parse_variant
 from lfl.task import DEFAULTS, load_task
 
-SMALL = {"steps": 6, "init_steps": 3, "batch_size": 8, "compile": "off"}
+SMALL = {"steps": 6, "offline_steps": 3, "batch_size": 8, "compile": "off"}
 DIGITS = load_task("digits", Path("unused"))
 
 
