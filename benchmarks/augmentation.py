@@ -82,7 +82,7 @@ def main() -> None:
         return
     import torch
 
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     device = torch.device(asked.device)
     rows = measure(device, asked.threads, asked.seconds)

@@ -37,7 +37,7 @@ def measure(folder: Path, methods: list[str], threads: int) -> None:
 
     from lfl.method import plan
     from lfl.randomness import generator
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
     from lfl.task import load_task
     from lfl.training import build_functional, build_problem, resolve, train
 

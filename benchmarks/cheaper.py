@@ -42,7 +42,7 @@ def measure(variants: list[str], seeds: list[int], data_dir: Path) -> None:
     import torch
 
     from lfl.run import execute
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
     from lfl.task import load_task
     from lfl.training import resolve
 

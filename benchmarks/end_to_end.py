@@ -68,7 +68,7 @@ def main() -> None:
         return
     import torch
 
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     torch.set_num_threads(asked.threads)
     same = ["--task", asked.task, "--model", asked.model, "--steps", str(asked.steps)]

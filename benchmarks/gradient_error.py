@@ -31,7 +31,7 @@ def measure(threads: int, device_name: str) -> None:
     from lfl.hypergradient import mixed
     from lfl.hypergradient.directional import one_sided_difference
     from lfl.randomness import generator
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
     from lfl.trees import leaves, map_tree
 
     torch.set_num_threads(threads)

@@ -31,7 +31,7 @@ def main() -> None:
 
     import torch
 
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     draw = random.Random(asked.seed)
     context = multiprocessing.get_context("forkserver")

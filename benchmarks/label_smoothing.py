@@ -84,7 +84,7 @@ def main() -> None:
         return
     import torch
 
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     rows = measure(asked.threads, asked.seconds)
     RESULTS.write_text(json.dumps({**environment(torch.device("cpu")), "rows": rows}, indent=1) + "\n")

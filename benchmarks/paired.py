@@ -112,7 +112,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     import lfl
     from lfl.device import keep_freed_memory
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     keep_freed_memory()
     commits = [

@@ -33,7 +33,7 @@ def main() -> None:
 
     from lfl.device import keep_freed_memory
     from lfl.run import execute
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
     from lfl.task import load_task
     from lfl.training import Progress, resolve
 

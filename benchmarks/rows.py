@@ -10,7 +10,7 @@ def add_row(
     path: Path, key: dict[str, Any], measure: Callable[[], dict[str, Any]], device: Any
 ) -> dict[str, Any] | None:
     """Adds `key | measure()`, machine and versions to the rows at `path`; returns None where it has `key` already."""
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     rows = json.loads(path.read_text())["rows"] if path.is_file() else []
     if any(key.items() <= row.items() for row in rows):

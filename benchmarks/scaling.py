@@ -160,7 +160,7 @@ def main() -> None:
     import torch
 
     from lfl.device import keep_freed_memory
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     keep_freed_memory()
     torch.set_num_threads(asked.threads)

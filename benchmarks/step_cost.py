@@ -47,7 +47,7 @@ def measure(models: list[str], device_name: str, threads: int, seconds: float) -
     from memory import measure as peak_memory
 
     from lfl.device import keep_freed_memory
-    from lfl.run.environment import environment
+    from lfl.run.schema import environment
 
     keep_freed_memory()
     torch.set_num_threads(threads)

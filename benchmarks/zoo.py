@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 import lfl
-from lfl.run.environment import environment
+from lfl.run.schema import environment
 
 RESULTS = Path(__file__).parent / "results" / "zoo.json"
 CLASSES, BATCH, PIXELS, WORDS = 10, 4, 64, 12

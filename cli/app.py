@@ -1,4 +1,4 @@
-"""The command line: subcommands, and errors in a line or two. Heavy imports wait until a command runs."""
+"""The command line: its commands, and errors as one line. Slow imports are made when a command runs."""
 
 import itertools
 import os
@@ -24,11 +24,11 @@ from .report import report
 from .reproduce import reproduce
 from .resume import resume
 from .suspects import suspects
-from .text import forgive_letters, put, silence
+from .text import put, replace_unencodable, silence
 from .train import train
 
-MOST_SHOWN = 300
-"""Letters of an error that is shown in a line."""
+MOST_LETTERS = 300
+"""Most letters of an unexpected error that are printed."""
 
 app = typer.Typer(
     name="lfl",
@@ -70,10 +70,10 @@ def root(
 
 
 def main() -> None:
-    """Run the command; tell errors in words, with status 2 for the user's mistakes and 1 for all others."""
+    """Runs a command; prints an error as one line, and exits with status 2 for the user's mistakes and 1 for others."""
     from lfl.old_names import new_flags
 
-    forgive_letters()
+    replace_unencodable()
     as_usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
@@ -95,13 +95,13 @@ def main() -> None:
         status = _status(error)
         if _wants_traceback():
             traceback.print_exception(error)
-        put(f"lfl: error: {_words(error)}", error=True)
+        put(f"lfl: error: {_line(error)}", error=True)
     _flush()
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def _flush() -> None:
-    """Write what is left here, where a reader that has gone is no error."""
+    """Flushes the output here, where a reader that has gone is no error."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -110,27 +110,27 @@ def _flush() -> None:
 
 
 def _wants_traceback() -> bool:
-    """Whether `--debug` stands before the command, or is set outside."""
+    """Returns whether `--debug` is given before the command, or in the environment."""
     before = itertools.takewhile(lambda word: word.startswith("-"), sys.argv[1:])
     return DEBUG in before or os.environ.get("LFL_DEBUG", "").lower() in ("1", "true", "yes", "on")
 
 
 def _status(error: Exception) -> int:
-    """The exit status of an error."""
+    """Returns the exit status of an error."""
     if hasattr(error, "exit_status"):  # lfl's own errors, without importing lfl for the others
         return int(error.exit_status)
-    return 2 if hasattr(error, "format_message") else 1  # the command-line parser's, or what nobody thought of
+    return 2 if hasattr(error, "format_message") else 1  # the command-line parser's, or an unexpected one
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Torch has a class for this on a GPU only; on the CPU it is a RuntimeError with these words."""
+    """Returns whether memory ran out; on the CPU torch raises a RuntimeError with these words."""
     words = ("can't allocate memory", "not enough memory", "out of memory")
     named = any(phrase in str(error).lower() for phrase in words)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and named)
 
 
-def _words(error: Exception) -> str:
-    """An error in a line."""
+def _line(error: Exception) -> str:
+    """Returns an error as a line."""
     if hasattr(error, "format_message"):
         return f"{str(error.format_message()).rstrip('.')}; see lfl --help or lfl COMMAND --help"
     text = _safe(" ".join(str(error).split()))
@@ -144,10 +144,10 @@ def _words(error: Exception) -> str:
         return f"out of memory ({text[:120]}); lower --batch-size or choose a smaller --model"
     if isinstance(error, OSError):
         return text or type(error).__name__
-    named = type(error).__name__ + (f": {text[:MOST_SHOWN]}" if text else "")
-    place = _not_ours(error)
+    named = type(error).__name__ + (f": {text[:MOST_LETTERS]}" if text else "")
+    place = _place_in_user_code(error)
     if place is not None:
-        return f"code of yours raised {_safe(named)} ({_safe(place)}); mend it, or see more with lfl {DEBUG}"
+        return f"code of yours raised {_safe(named)} ({_safe(place)}); correct it, or see more with lfl {DEBUG}"
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     return (
         f"unexpected {named} in lfl {_safe(command)} (lfl {version('lfl')}, Python {platform.python_version()}); "
@@ -162,13 +162,13 @@ def _required() -> set[str]:
 
 
 def _safe(text: str) -> str:
-    """Text for a terminal; without lfl only what the user typed can be shown."""
+    """Returns text that is safe for a terminal; before lfl is imported an error holds only what the user typed."""
     shown = sys.modules.get("lfl.text")
     return text if shown is None else str(shown.printable(text))
 
 
-def _not_ours(error: Exception) -> str | None:
-    """The innermost place in code that is neither lfl's nor of an installed package, `FILE, line N`; None without."""
+def _place_in_user_code(error: Exception) -> str | None:
+    """Returns the innermost `FILE, line N` outside of lfl and installed packages; None where there is none."""
     installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
     installed |= {Path(__file__).parent, *map(Path, getattr(sys.modules.get("lfl"), "__path__", ()))}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

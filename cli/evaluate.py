@@ -1,4 +1,4 @@
-"""`lfl eval`."""
+"""The command `lfl eval`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .ground import measure, metrics_words, prepare
+from .common import error_name, metrics_line, prepare
 from .text import say
 
 
@@ -21,14 +21,14 @@ def evaluate(
     trust: options.Trust = False,
 ) -> None:
     """Load a run and measure its test error and metrics again."""
-    from lfl.run import load_run, measure_test
+    from lfl.run import load_model_and_data, measure_test
 
     where = prepare(device, threads)
-    loaded = load_run(run, data_dir, where, model=model, task=task, valid=valid, trust=trust)
+    loaded, data = load_model_and_data(run, data_dir, where, model=model, task=task, valid=valid, trust=trust)
     settings = loaded.settings
-    error, numbers = measure_test(loaded)
-    say(f"{measure(loaded.task.kind)} {error:.4f}")
+    error, numbers = measure_test(loaded, data)
+    say(f"{error_name(data.kind)} {error:.4f}")
     if numbers:
-        say(metrics_words(numbers))
+        say(metrics_line(numbers))
     ended = "" if loaded.completed else ", interrupted"
     say(f"{settings.task}, {settings.model}, {settings.method}, seed {settings.seed}{ended}")

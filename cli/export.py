@@ -1,4 +1,4 @@
-"""The subcommand that hands a learned loss over."""
+"""The command `lfl export`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +22,9 @@ def export(
     trust: options.Trust = False,
 ) -> None:
     """Write the loss that a run has learned as a program or as a formula."""
-    from lfl.handover.export import export as write
+    from lfl.export import export_loss
 
-    path = write(run, to, out, reduction=reduction, loss=loss, base=base, trust=trust)
+    path = export_loss(run, to, out, reduction=reduction, loss=loss, base=base, trust=trust)
     if to == "sympy":
         for line in path.read_text().split("\n"):
             say(line)

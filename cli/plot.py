@@ -1,4 +1,4 @@
-"""The subcommand `plot`."""
+"""The command `lfl plot`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,12 @@ def plot(
 ) -> None:
     """Draw learning curves, learning rates and learned losses of runs, as PNG and SVG.
 
-    Runs of the same settings but for the seed are one line, with its mean and deviation.
+    Runs that differ only in the seed are one line, with its mean and deviation.
     """
     from lfl.report import collect_runs, draw_pictures
 
     comparisons, repeats = collect_runs(runs)
     for left, kept in repeats:
-        say(f"left out {left}: the settings and the seed of {kept}")
+        say(f"left out {left}: same settings and seed as {kept}")
     for png, svg in draw_pictures(comparisons, out):
         say(f"wrote {png} and {svg.name}")

@@ -1,4 +1,4 @@
-"""`lfl predict`."""
+"""The command `lfl predict`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .ground import prepare
+from .common import prepare
 from .text import say
 
 
@@ -22,7 +22,7 @@ def predict(
     model: options.OwnModel = None,
     trust: options.Trust = False,
 ) -> None:
-    """Say what a run's model makes of inputs: classes with probabilities, or values."""
+    """Predict with a run's model: classes with probabilities, or values."""
     from lfl.run import predict as write_predictions
 
     rows = write_predictions(run, source, out, prepare(device, threads), model=model, trust=trust)

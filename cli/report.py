@@ -1,4 +1,4 @@
-"""The subcommand `report`."""
+"""The command `lfl report`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,6 @@ def report(
 
     comparisons, repeats = collect_runs(runs)
     for left, kept in repeats:
-        say(f"left out {left}: the settings and the seed of {kept}")
+        say(f"left out {left}: same settings and seed as {kept}")
     write_page(comparisons, out)
     say(f"wrote {out}")

@@ -1,4 +1,4 @@
-"""`lfl resume`."""
+"""The command `lfl resume`."""
 
 from functools import partial
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .ground import prepare, tell
+from .common import prepare, print_results
 from .text import say
 
 
@@ -28,12 +28,12 @@ def resume(
     ] = None,
     trust: options.Trust = False,
 ) -> None:
-    """Go on with a run that was killed or told to stop, as if nothing had happened."""
+    """Continue a run that was killed or interrupted, as if it had not been."""
     from lfl.device import keep_freed_memory, set_precision
     from lfl.run import Named, read_facts, read_settings
-    from lfl.run import resume as go_on
+    from lfl.run import resume as resume_run
 
-    from .live import watching
+    from .progress import watching
 
     settings, facts = read_settings(run), read_facts(run)
     where = prepare(device or facts.device, threads or facts.threads)
@@ -44,5 +44,7 @@ def resume(
     keep_freed_memory()
 
     with watching(f"{run}, on {where}") as watch:
-        results = go_on(run, data_dir=data_dir, device=where, watch=watch, say=partial(say, error=True), named=named)
-    tell(results)
+        results = resume_run(
+            run, data_dir=data_dir, device=where, watch=watch, say=partial(say, error=True), named=named
+        )
+    print_results(results)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .ground import prepare
+from .common import prepare
 from .text import say
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`lfl suspects`."""
+"""The command `lfl suspects`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
-from .ground import prepare
+from .common import prepare
 from .text import say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def suspects(
 ) -> None:
     """Rank the train examples of a run by how likely their label or target is wrong."""
     from lfl.errors import UserError
-    from lfl.run import load_run, rank_suspects
+    from lfl.run import load_model_and_data, rank_suspects
     from lfl.run.folder import check_named, write_named
     from lfl.run.suspects import to_csv
 
@@ -47,7 +47,8 @@ def suspects(
     check_named(out)
     check_named(picture)
     where = prepare(device, threads)
-    ranked = rank_suspects(load_run(run, data_dir, where, model=model, task=task, valid=valid, trust=trust))
+    loaded = load_model_and_data(run, data_dir, where, model=model, task=task, valid=valid, trust=trust)
+    ranked = rank_suspects(*loaded)
     drawn = _drawn(ranked, picture, asked=sheet is not None)
     write_named(out, to_csv(ranked, top))
     count = len(ranked.rows)
@@ -62,7 +63,7 @@ def suspects(
 
 
 def _drawn(ranked: "Ranked", picture: Path, *, asked: bool) -> bytes | None:
-    """The sheet, where inputs are images; None elsewhere."""
+    """Draws the sheet where inputs are images; None otherwise."""
     from lfl.errors import UserError
     from lfl.report import has_images, suspects_figure
     from lfl.report.figures import rendered
@@ -71,7 +72,7 @@ def _drawn(ranked: "Ranked", picture: Path, *, asked: bool) -> bytes | None:
         return rendered(suspects_figure(ranked), picture.suffix[1:])
     if asked:
         shape = list(ranked.task.input_shape)
-        raise UserError(f"--sheet is for images, [1 or 3, height, width], but inputs are {shape}; leave it out.")
+        raise UserError(f"--sheet is for images, [1 or 3, height, width], got inputs {shape}; leave it out.")
     return None
 
 

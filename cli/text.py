@@ -1,4 +1,4 @@
-"""What is printed: safe for a terminal whatever names files hold, and silent once nobody reads it."""
+"""Prints lines that are safe for a terminal whatever names they hold, and stays silent once nobody reads them."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def say(line: str, *, error: bool = False) -> None:
-    """Print a line, with what a terminal would obey shown as its code.
+    """Prints a line; control characters are printed as their code (`\\x1b`).
 
-    Where the reader has gone (`lfl train | head -1`), nothing is printed any more, and what runs goes on.
+    Where the reader has gone (`lfl train | head -1`), nothing is printed any more, and the command continues.
     """
     from lfl.text import printable
 
@@ -19,7 +19,7 @@ def say(line: str, *, error: bool = False) -> None:
 
 
 def put(line: str, *, error: bool = False) -> None:
-    """Print a line of one's own words."""
+    """Prints a line as it is."""
     stream = sys.stderr if error else sys.stdout
     try:
         print(line, file=stream, flush=True)
@@ -28,14 +28,14 @@ def put(line: str, *, error: bool = False) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Have nothing more written to a stream whose reader has gone, also not when the process ends."""
+    """Discards all further output to a stream whose reader has gone, also when the process ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def cell(text: str) -> "Text":
-    """Text for rich, which would take brackets for its own marks."""
+    """Returns text for rich, which would take brackets for markup."""
     from rich.text import Text
 
     from lfl.text import printable
@@ -43,8 +43,8 @@ def cell(text: str) -> "Text":
     return Text(printable(text))
 
 
-def forgive_letters() -> None:
-    """Show a letter that the terminal's encoding lacks as a question mark rather than fail."""
+def replace_unencodable() -> None:
+    """Prints a question mark for a letter that the terminal's encoding lacks, in place of an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

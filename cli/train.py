@@ -9,8 +9,8 @@ from lfl.catalogue import TASKS
 from lfl.settings import SETTINGS
 
 from . import options
+from .common import prepare, print_results
 from .flags import with_flags
-from .ground import prepare, tell
 from .text import say
 
 if TYPE_CHECKING:
@@ -37,53 +37,39 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
+    from lfl.api.train import prepare as prepare_run
+    from lfl.api.train import train_prepared
+    from lfl.device import keep_freed_memory
+    from lfl.run.config import read_allowed
+    from lfl.training import is_corrupted, trains_together
+
+    from .progress import watching
+
     machine = {"device": device, "threads": threads, "data_dir": data_dir, "seeds": seeds}
     flags = asked | {name: value for name, value in machine.items() if value is not None}
-
-    from lfl.device import keep_freed_memory, set_precision
-    from lfl.run import allowed_loss_of, data_folder, execute, execute_seeds
-    from lfl.run.config import read_allowed
-    from lfl.task import load_task
-    from lfl.training import is_corrupted, resolve, trains_together
-
-    from .live import watching
-
     found = {} if config is None else read_allowed(config, flags, trust=trust)
     if "loss" in flags:
         found.pop("base", None)  # it is of the file's loss
     asked = found | flags
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
     seeds = asked.pop("seeds", None)
-    asked["task"] = asked.get("task", SETTINGS["task"].default)
-    folder = data_folder(asked["task"], Path(asked.pop("data_dir")) if "data_dir" in asked else None)
-    own = {name: asked.get(name) for name in ("target", "kind", "valid", "valid_size")}
-    data = load_task(asked["task"], folder, **own, eval_split=asked.get("eval_split", False)).to(where)
-    if asked["task"] not in TASKS:
+    ready = prepare_run(**asked, device=where, trust=trust)
+    data, settings = ready.task, ready.settings
+    if settings.task not in TASKS:
         say(_shown(data))
     say(_clean(data))
-    if "loss_from" in asked:
-        asked["loss_from"] = str(Path(asked["loss_from"]))
-        named = {name: asked.get(name) for name in ("loss", "base")}
-        made = allowed_loss_of(Path(asked["loss_from"]), **named, trust=trust)
-        asked = made._asdict() | asked
-    settings = resolve(data.defaults, **asked)
     if is_corrupted(settings):
         say(_corrupted(data, settings, seeds))
-    set_precision(settings.precision, where)
     keep_freed_memory()
-
-    def title(seeds: str) -> str:
-        return f"{settings.task}, {settings.model}, {settings.method}, {seeds}, on {where}"
-
     if seeds is None:
-        with watching(title(f"seed {settings.seed}")) as watch:
-            results = [execute(data, settings, out, watch, data_dir=folder)]
+        chosen, which = None, f"seed {settings.seed}"
     else:
         chosen = range(settings.seed, settings.seed + seeds)
         how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
-        with watching(title(f"{seeds} seeds from {settings.seed} {how}")) as watch:
-            results = execute_seeds(data, settings, chosen, out, watch, data_dir=folder)
-    tell(results)
+        which = f"{seeds} seeds from {settings.seed} {how}"
+    with watching(f"{settings.task}, {settings.model}, {settings.method}, {which}, on {where}") as watch:
+        results = train_prepared(ready, out, watch, chosen)
+    print_results(results)
 
 
 def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:

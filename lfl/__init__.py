@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION
 
 if TYPE_CHECKING:
+    from .api import Run, load_run, train
     from .data.augmentation import Augmentation
     from .data.csv_table import Column
     from .data.scaling import Range, Scale
     from .data.splits import Split
     from .entry import Defaults
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
-    from .handover import AdaptiveLoss, FixedLoss, Schedule, load_loss
+    from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
     from .loss import (
         ExampleLoss,
@@ -77,6 +78,7 @@ __all__ = [
     "Optimiser",
     "PureModule",
     "Range",
+    "Run",
     "Scale",
     "Schedule",
     "Split",
@@ -106,6 +108,7 @@ __all__ = [
     "implicit",
     "label_smoothing",
     "load_loss",
+    "load_run",
     "loss_network",
     "mask_specs",
     "meta_step",
@@ -119,6 +122,7 @@ __all__ = [
     "squared_error",
     "task_from_arrays",
     "taylor_loss",
+    "train",
     "true_class_loss",
     "unroll",
     "vector_scaling",
@@ -136,7 +140,8 @@ _MODULES = (
         "data.csv_table",
         "task",
         "task.encoding",
-        "handover",
+        "export",
+        "api",
     ),
 )
 """Where the names are; those that need fewest packages come first."""

@@ -278,6 +278,7 @@ class Settings:
 
 
 SETTINGS: dict[str, Setting] = {each.name: each.metadata["setting"] for each in fields(Settings)}
+DEFAULT_TASK, DEFAULT_MODEL, DEFAULT_METHOD = (str(SETTINGS[name].default) for name in ("task", "model", "method"))
 TYPES: dict[str, Any] = {each.name: each.type for each in fields(Settings)}
 BEFORE = {name: each.before for name, each in SETTINGS.items() if each.before is not STATED}
 """Settings that older versions did not write, with what they were then."""

@@ -20,7 +20,8 @@ LAYERS = [
     "training",
     "run",
     "report",
-    "handover",
+    "export",
+    "api",
     "sklearn",
     "study",
 ]

@@ -11,8 +11,8 @@ from msgspec import to_builtins
 from ..catalogue import METHODS
 from ..errors import UserError
 from ..loss import HANDCRAFTED
-from ..run.curves import Curves, read_curves
 from ..run.folder import check_plain
+from ..run.history import Curves, read_curves
 from ..run.schema import read_ended, read_known, read_lines
 from ..settings import BEFORE
 from ..training import Settings

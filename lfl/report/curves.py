@@ -12,8 +12,8 @@ from ..catalogue import METHODS
 from ..errors import UserError
 from ..loss.curve import REGRESSION_TARGET
 from ..run import read_settings
-from ..run.curves import Curves, read_curves
 from ..run.folder import explained, make_folder, write_bytes
+from ..run.history import Curves, read_curves
 from ..text import for_picture
 from .collect import Comparison, labels_of
 from .figures import FORMATS, STEP_COLOURS, Panel, draw_panels, new_figure, rendered

@@ -11,8 +11,8 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from ..errors import UserError
-from ..run.curves import Curves
 from ..run.folder import check_output, explained, make_folder, write_output
+from ..run.history import Curves
 from ..version import VERSION
 from .collect import Comparison, Group, RunLog, labels_of
 from .curves import (

@@ -1,36 +1,39 @@
-"""Run folders: made by training, read back later."""
+"""Run folders: written by training, read back later."""
 
-from .execute import execute, execute_seeds
+from .execute import execute, execute_seeds, resume
 from .history import History
-from .learned import allowed_loss_of, learned_loss_of, load_history
-from .load import Run, data_folder, load_data, load_model, load_run, measure_test, test_error
+from .learned import allowed_loss_of, learned_loss_of, load_all_phi, load_history, load_learned_loss
+from .load import Model, data_folder, load_data, load_model, load_model_and_data, measure_test, read_result, test_error
 from .predict import predict
 from .record import Result
-from .resume import resume
-from .schema import read_facts, read_settings
+from .schema import environment, read_facts, read_settings
 from .suspects import Ranked, agreement, rank_suspects
 from .trust import Named
 
 __all__ = [
     "History",
+    "Model",
     "Named",
     "Ranked",
     "Result",
-    "Run",
     "agreement",
     "allowed_loss_of",
     "data_folder",
+    "environment",
     "execute",
     "execute_seeds",
     "learned_loss_of",
+    "load_all_phi",
     "load_data",
     "load_history",
+    "load_learned_loss",
     "load_model",
-    "load_run",
+    "load_model_and_data",
     "measure_test",
     "predict",
     "rank_suspects",
     "read_facts",
+    "read_result",
     "read_settings",
     "resume",
     "test_error",

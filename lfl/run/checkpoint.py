@@ -1,7 +1,7 @@
-"""Checkpoints: all that the next step needs, whole or not there.
+"""Writes and reads checkpoints: everything that the next step needs.
 
 A checkpoint is one safetensors file. Its name ends in the beginning of its own SHA-256, so that a file that was cut
-short or changed is told from a whole one.
+short or changed is recognised.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ MOST = 64 * 1024 * MEBIBYTE
 
 
 class Checkpoint(NamedTuple):
-    """What a run goes on from.
+    """A checkpoint as it was read.
 
     Args:
-        path: where it lies.
-        tensors: by name, with the strides that they had: programs are compiled for them.
-        left: where the run was left.
+        path: of the file.
+        tensors: by name, with their strides: programs are compiled for them.
+        left: where training was.
     """
 
     path: Path
@@ -39,18 +39,18 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(run: Path, number: int, tensors: Tensors, left: Left) -> Path:
-    """Write a checkpoint of a run, and remove all but the last two.
+    """Writes a checkpoint of a run, and removes all but the last two.
 
     Args:
         run: the run folder.
-        number: of steps done; later checkpoints have greater ones.
-        tensors, left: what it holds.
+        number: steps that are done; later checkpoints have greater numbers.
+        tensors, left: its content.
 
     Returns:
         Its path.
 
     Raises:
-        OSError: no room, or no permission; the checkpoints before it stay.
+        OSError: no room, or no permission; earlier checkpoints stay.
     """
     plain = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
     strides = {name: t.stride() for name, t in tensors.items() if not t.is_contiguous()}
@@ -66,14 +66,14 @@ def write_checkpoint(run: Path, number: int, tensors: Tensors, left: Left) -> Pa
 
 
 def read_checkpoint(run: Path, most: int = MOST) -> tuple[Checkpoint | None, list[Path]]:
-    """The last checkpoint of a run that is whole, and the later ones that are not.
+    """Reads the last whole checkpoint of a run.
 
     Args:
         run: the run folder.
-        most: bytes that one may have.
+        most: bytes that a checkpoint may have.
 
     Returns:
-        The checkpoint, None where no whole one is there; the paths of damaged ones.
+        The checkpoint, None without a whole one; and the paths of later ones, which are damaged.
     """
     damaged: list[Path] = []
     for path in reversed(_by_age(run / FOLDER)):
@@ -85,10 +85,10 @@ def read_checkpoint(run: Path, most: int = MOST) -> tuple[Checkpoint | None, lis
 
 
 def remove_checkpoints(run: Path) -> None:
-    """A run that has ended needs none.
+    """Removes the checkpoints of a run that has ended.
 
     Raises:
-        UserError: a symbolic link is there, which would lead to somebody else's files.
+        UserError: a symbolic link is there, which may lead to somebody else's files.
     """
     folder = run / FOLDER
     if folder.is_symlink():
@@ -110,7 +110,7 @@ def _digest(content: bytes) -> str:
 
 
 def _read(path: Path, most: int) -> Checkpoint | None:
-    """A checkpoint; None where it is not whole, or is none of lfl's."""
+    """Reads a checkpoint; None where it is damaged, or was not written by lfl."""
     try:
         content = read_bytes(path, most)
         if _digest(content) != path.stem.rpartition("-")[2]:
@@ -127,7 +127,7 @@ def _read(path: Path, most: int) -> Checkpoint | None:
 
 
 def _laid_out(tensor: torch.Tensor, stride: list[int] | None) -> torch.Tensor:
-    """A copy in memory of torch's own, aligned as torch aligns it, with the given strides."""
+    """Copies a tensor into memory that torch has aligned, with the given strides."""
     if stride is None:
         return tensor.clone()
     extent = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, stride, strict=False))

@@ -1,8 +1,8 @@
-"""Settings from a file: a user's own TOML, or the `config.json` of a run."""
+"""Reads settings from a file: a user's own TOML, or the `config.json` of a run."""
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +17,13 @@ from .schema import MOST_SEEDS, Facts, Threads
 from .trust import Named, allow, asked_for
 
 MOST = 2**20
-"""Bytes of a configuration."""
+"""Most bytes of a file of settings."""
 
 OTHERWISE = "name a TOML file, or the config.json of a run"
 
 
 class _Machine(Struct, frozen=True):
-    """What a configuration may hold beside settings."""
+    """Names that a file may hold beside settings."""
 
     device: str | None = None
     threads: Threads | None = None
@@ -33,35 +33,41 @@ class _Machine(Struct, frozen=True):
 
 MACHINE = [each.name for each in structs.fields(_Machine)]
 
-TOLD = {each.name for each in structs.fields(Facts)} - set(MACHINE)
-"""What a run's `config.json` tells beside them, which nothing can be done about."""
+NOTED = {each.name for each in structs.fields(Facts)} - set(MACHINE)
+"""Facts that a run's `config.json` notes beside them, which are not read as settings."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What a file asks for, by the names of `Settings`; `device`, `threads`, `data_dir` and `seeds` (how many) too.
+    """Reads settings by name; `device`, `threads`, `data_dir` and `seeds` (how many) too.
 
-    A key may be written as a flag is, `inner-lr` for `inner_lr`. What is null, or not there, is not asked for.
+    A key may be written like its flag, `inner-lr` for `inner_lr`. Keys that are null are left out.
 
     Raises:
-        UserError: the file cannot be read, or holds what is no setting.
+        UserError: the file cannot be read, or holds something that is not a setting.
     """
     asked = _json(path) if path.suffix == ".json" else _toml(path)
     if not isinstance(asked, dict):
-        raise UserError(f"{path} holds a {type(asked).__name__}, not settings by name.")
+        raise UserError(f"{path} must hold settings by name, got a {type(asked).__name__}.")
     named = with_new_names({key.replace("-", "_"): value for key, value in asked.items() if value is not None})
-    if isinstance(named.get("seeds"), list):  # of a run
+    if isinstance(named.get("seeds"), list):  # in the config.json of a run
         named["seeds"] = len(named["seeds"])
     known = [*TYPES, *MACHINE]
-    for name in sorted(named.keys() - TOLD):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise UserError(f"{path}: {name!r} is no setting{f'; did you mean {near[0]!r}?' if near else '.'}")
+    check_names(named.keys() - NOTED, known, f"{path}: ")
+    for name in sorted(named.keys() - NOTED):
         if name in TYPES:
             check_setting(name, named[name])
         elif isinstance(named[name], str):
             check_text(name, named[name])
     converted({name: named[name] for name in MACHINE if name in named}, _Machine, str(path))
     return {name: value for name, value in named.items() if name in known}
+
+
+def check_names(names: Iterable[str], known: Collection[str], where: str = "") -> None:
+    """Raises `UserError` for the first name that is not a setting, with the one that it resembles."""
+    for name in sorted(names):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UserError(f"{where}{name!r} is not a setting{f'; did you mean {near[0]!r}?' if near else '.'}")
 
 
 def _json(path: Path) -> Any:
@@ -83,15 +89,15 @@ def _toml(path: Path) -> Any:
 
 
 def read_allowed(path: Path, named: Mapping[str, Any], *, trust: bool) -> dict[str, Any]:
-    """The same, where the file asks for no code or data beyond what the person named, or trusts.
+    """Reads settings, and refuses a file that asks for code or data that the user neither named nor trusts.
 
     Args:
         path: of the file.
-        named: what was asked for beside it, by the same names.
-        trust: whether all is allowed that the file asks for.
+        named: settings that the user gave beside it, by the same names.
+        trust: whether everything is allowed that the file asks for.
 
     Raises:
-        UserError: as `read_config`; it asks for more.
+        UserError: as `read_config`; the file asks for code or data that were not named.
     """
     asked = read_config(path)
     where = path.parent if path.name == "config.json" else path  # as `lfl train` notes what it made

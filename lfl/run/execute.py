@@ -1,4 +1,4 @@
-"""Train, and leave run folders behind: the whole of `lfl train` but its face."""
+"""Trains runs into run folders, and resumes them: everything that `lfl train` and `lfl resume` do but the printing."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -7,19 +7,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Diverged, LflError
+import torch
+
+from ..device import resolve_device
+from ..errors import Diverged, LflError, UserError
 from ..method import Programs
 from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
 from .checkpoint import FOLDER
-from .environment import environment
-from .folder import create_folder, explained, write_json
-from .load import read_result
-from .lock import locked
+from .folder import check_plain, create_folder, explained, locked, write_json
+from .load import load_data, read_result
 from .record import Result
-from .schema import read_settings
+from .schema import Facts, environment, read_facts, read_settings
 from .session import Say, Session, Watch, build_session, run_session, silent
-from .trust import note_made_here
+from .trust import Named, allow, asked_for, note_made_here
 
 
 def execute(
@@ -30,10 +31,10 @@ def execute(
     *,
     data_dir: Path | None = None,
 ) -> Result:
-    """Train by `settings` on `task` and write the run folder.
+    """Trains a run and writes its folder.
 
-    An interrupt (Ctrl-C) or SIGTERM ends training early: a checkpoint is written, and what was learned so far is
-    evaluated and saved; `resume` goes on.
+    An interrupt (Ctrl-C) or SIGTERM ends training early: a checkpoint is written, and the model so far is evaluated and
+    saved; `resume` continues.
 
     Args:
         task: data, on the device to train on.
@@ -49,13 +50,13 @@ def execute(
 
     Raises:
         UserError: a name or setting that does not fit the task; the folder exists.
-        Failure: the run diverged, or the disk failed; the folder is removed, unless a checkpoint is in it.
+        Failure: the run diverged, or a file cannot be written; the folder is removed, unless a checkpoint is in it.
     """
     compiled = compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=False, compiled=compiled)
     session = build_session(task, settings, steps, None, watch)
-    with new_folder(out, settings) as folder:
-        begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
+    with _new_folder(out, settings) as folder:
+        _begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
         return run_session(session, folder, [folder])[0]
 
 
@@ -68,7 +69,7 @@ def execute_seeds(
     *,
     data_dir: Path | None = None,
 ) -> list[Result]:
-    """The same for several seeds: as one vmapped program where that is faster, else one after the other.
+    """Trains several seeds of a run: as one vmapped program where that is faster, else one after the other.
 
     Args:
         task, settings, watch, data_dir: as in `execute`; the settings' own seed is not used.
@@ -76,7 +77,7 @@ def execute_seeds(
         out: holds a run folder `seed-S` for each, and a `config.json` of them all.
 
     Returns:
-        A `Result` a seed; fewer where an interrupt came while seeds ran one after the other.
+        A `Result` a seed; fewer where seeds ran one after the other and were interrupted.
 
     Raises:
         UserError, Failure: as `execute`.
@@ -85,27 +86,81 @@ def execute_seeds(
     steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
     session = build_session(task, settings, steps, seeds if together else None, watch)
     facts = _facts(task, data_dir, compiled) | {"together": together}
-    with new_folder(out, settings) as folder:
+    with _new_folder(out, settings) as folder:
         write_json(folder / "config.json", asdict(settings) | facts | {"seeds": list(seeds)})
         note_made_here(folder, settings, facts["data_dir"])
         for seed in seeds:
             (folder / f"seed-{seed}").mkdir()
-            begin_folder(folder / f"seed-{seed}", task, replace(settings, seed=seed), facts)
+            _begin_folder(folder / f"seed-{seed}", task, replace(settings, seed=seed), facts)
         folders = [folder / f"seed-{seed}" for seed in seeds]
         if together:
             return run_session(session, folder, folders)
-        return run_in_turn(session, steps, folders)
+        return _run_in_turn(session, steps, folders)
 
 
-def begin_folder(folder: Path, task: Task, settings: Settings, facts: dict[str, Any]) -> None:
-    """What a run folder holds before the first step."""
+def resume(
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    device: torch.device | None = None,
+    watch: Watch | None = None,
+    say: Say = silent,
+    named: Named | None = None,
+) -> list[Result]:
+    """Continues a run that was interrupted, from its last whole checkpoint, or from the start where there is none.
+
+    The files are the same to the byte as if it had never been interrupted, but for the clock.
+
+    A folder that was not made here may ask for code or for data elsewhere; they are used only where they are named.
+
+    Args:
+        folder: a run folder, or one that holds the folders of several seeds.
+        data_dir: folder of the data sets; the run's own when omitted.
+        device: where to compute; the run's own when omitted.
+        watch: called with each `Progress`.
+        say: called with a line about each damaged checkpoint, and about each difference to the machine where it began.
+        named: what else its settings may use: its own model, loss and data, the run whose loss it trains on.
+
+    Returns:
+        A `Result` for each seed.
+
+    Raises:
+        UserError: no run is there, it is complete, is one of several that train together, asks for what was not
+            named, its data have changed, or another process is at work on it.
+        Failure: training diverged, or the folder cannot be opened or written; the checkpoints stay.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
+    with _writing(folder, "make room, or make the folder writable"):  # what is read from here on stays as it is
+        check_plain(folder)
+        settings, facts = read_settings(folder), read_facts(folder)
+        folders = _folders(folder, settings, facts)
+        if all(read_result(own) is not None for own in folders):
+            raise UserError(f"{folder} is complete; there is nothing to resume.")
+        named = (named or Named())._replace(data_dir=data_dir)
+        allow(folder, asked_for(asdict(settings), facts.data_dir), named)
+        task = load_data(folder, data_dir, task=named.task, valid=named.valid, trust=named.trust).to(
+            device or resolve_device(facts.device)
+        )
+        _say_changes(facts, task, say)
+        together = facts.together and facts.seeds is not None
+        compiled = compiles(task, settings) if facts.compiled is None else facts.compiled
+        steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
+        session = build_session(task, settings, steps, facts.seeds if together else None, watch)
+        if facts.seeds is not None and not together:
+            return _run_in_turn(session, steps, folders, say)
+        return run_session(session, folder, folders, say)
+
+
+def _begin_folder(folder: Path, task: Task, settings: Settings, facts: dict[str, Any]) -> None:
+    """Writes the files that a run folder holds before the first step."""
     write_json(folder / "encoding.json", task.encoding.content())
     write_json(folder / "config.json", asdict(settings) | facts)
     note_made_here(folder, settings, facts["data_dir"])
 
 
-def run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Say = silent) -> list[Result]:
-    """Run folders of several seeds one after the other, as far as each is not complete already."""
+def _run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Say = silent) -> list[Result]:
+    """Trains the run folders of several seeds one after the other; those that are complete are only read."""
     results: list[Result] = []
     for folder in folders:
         done = read_result(folder)
@@ -120,12 +175,12 @@ def run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Say
 
 
 @contextmanager
-def new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
-    """A new run folder, removed again where what is done in it fails before there is anything to go on from."""
-    task, model = Path(settings.task).stem, settings.model.replace(":", ".")  # of a user's own: a path, module:function
+def _new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
+    """Makes a run folder, and removes it again after an error unless a checkpoint or a result is in it."""
+    task, model = Path(settings.task).stem, settings.model.replace(":", ".")  # a user's own: a path, module:function
     folder = create_folder(out, f"{task}-{model}-{settings.method}")
     try:
-        with writing(folder):
+        with _writing(folder, "make room, or choose another --out"):
             yield folder
     except BaseException as error:
         if not any(folder.rglob(f"{FOLDER}/*.safetensors")) and not any(folder.rglob("result.json")):
@@ -137,13 +192,34 @@ def new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder, and put a disk that fails into words."""
-    with explained(f"write the run into {folder}", "make room, or choose another --out"), locked(folder):
+def _writing(folder: Path, remedy: str) -> Iterator[None]:
+    """Keeps other processes out of a run folder, and turns errors of the system into a `Failure` with its remedy."""
+    with explained(f"write the run into {folder}", remedy), locked(folder):
         yield
 
 
 def _facts(task: Task, data_dir: Path | None, compiled: bool) -> dict[str, Any]:
-    """What `config.json` says beside the settings."""
+    """Returns the facts that `config.json` holds beside the settings."""
     where = None if data_dir is None else str(data_dir)
     return environment(task.device) | {"data_dir": where, "data": task.digest or None, "compiled": compiled}
+
+
+def _folders(folder: Path, settings: Settings, facts: Facts) -> list[Path]:
+    """Returns the run folder of each seed; their settings must be those of the folder above but for the seed."""
+    if facts.seeds is None:
+        if facts.together:
+            raise UserError(f"{folder} trained together with other seeds; resume the folder above it, {folder.parent}.")
+        return [folder]
+    folders = [folder / f"seed-{seed}" for seed in facts.seeds]
+    for seed, own in zip(facts.seeds, folders, strict=True):
+        if read_settings(own) != replace(settings, seed=seed):
+            raise UserError(f"{own} was made with other settings than {folder}; it cannot be resumed.")
+    return folders
+
+
+def _say_changes(facts: Facts, task: Task, say: Say) -> None:
+    """Says what has changed since the run began: device, threads, versions."""
+    for name, now in environment(task.device).items():
+        was = getattr(facts, name)
+        if now != was:
+            say(f"{name} was {was} and is {now}: numbers may differ in their last digits.")

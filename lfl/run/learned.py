@@ -1,4 +1,4 @@
-"""Read back what a run has learned beside its model."""
+"""Reads from a run folder what the run learned beside its model: the loss, and phi by step."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -6,26 +6,27 @@ from typing import Any, NamedTuple
 import torch
 
 from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
+from ..catalogue import METHODS
 from ..errors import UserError
 from ..loss import POINTWISE, REPRESENTATIONS, AnyLearnedLoss, draw_loss
 from ..task import Encoding
 from ..training.losses import RATE
 from ..types import Kind, Tensors
 from ..user_code import is_own
-from .curves import read_curves
-from .history import MOST_LOOKS, History
-from .schema import read_known
-from .tensors import read_tensors, refuse_odd
+from .folder import check_plain
+from .history import MOST_KEPT, History, read_curves
+from .load import check_tensors, read_tensors, require_ended
+from .schema import read_known, read_settings
 from .trust import Named, allow, asked_for
 
 MOST_HISTORY = 1024 * MEBIBYTE
 
 MOST_OUTPUTS = 2**24
-"""Of a loss that has numbers for each output."""
+"""Most outputs of a loss that has parameters for each output."""
 
 
 class Made(NamedTuple):
-    """What the learned loss of a run is made of: settings of the run.
+    """The settings that say what the learned loss of a run is made of.
 
     Args:
         loss: the name of its representation, or a user's own, `"module:function"`.
@@ -37,7 +38,7 @@ class Made(NamedTuple):
 
 
 def learned_loss_of(folder: Path) -> str:
-    """What the learned loss of a run is made of: the name of its representation, or a user's own.
+    """Returns the representation of a run's learned loss, by name, or a user's own `"module:function"`.
 
     Raises:
         UserError: not the folder of a run that learned a loss.
@@ -46,12 +47,12 @@ def learned_loss_of(folder: Path) -> str:
 
 
 def allowed_loss_of(folder: Path, *, loss: str | None = None, base: str | None = None, trust: bool = False) -> Made:
-    """The same with its base, to be used: where it is code, only if that was named.
+    """Returns the representation and the base of a run's learned loss; refuses code that was not named.
 
     Args:
-        folder: of a run that learned a loss.
+        folder: the folder of a run that learned a loss.
         loss, base: the run's own `"module:function"`, whose code may run.
-        trust: whether all is allowed that the folder asks for.
+        trust: whether everything is allowed that the folder asks for.
 
     Raises:
         UserError: as `learned_loss_of`; it asks for code that was not named.
@@ -71,19 +72,27 @@ def _made(folder: Path, config: dict[str, Any]) -> Made:
 
 
 def kind_of_loss(folder: Path) -> Kind:
-    """What the learned loss of a run was learned for."""
+    """Returns the kind of target that the loss of a run was learned for."""
     curves = read_curves(folder)
     if curves is None:
         raise UserError(f"{folder} learned no loss; name a run of ml3 or adalfl.")
     return curves.kind
 
 
-def load_loss(folder: Path, made: Made) -> tuple[Tensors, AnyLearnedLoss]:
-    """The learned loss of a run, which was allowed.
+def load_learned_loss(
+    folder: Path, *, loss: str | None = None, base: str | None = None, trust: bool = False
+) -> tuple[Tensors, AnyLearnedLoss]:
+    """Loads the learned loss of a run: phi after the last step, and the loss as a function of phi.
+
+    Args:
+        folder, loss, base, trust: as in `allowed_loss_of`.
 
     Raises:
-        UserError: a file of it is missing or damaged, or its code does not work.
+        UserError: the run learned no loss, a file of it is missing or damaged, its code does not work, or it asks for
+            code that was not named.
     """
+    check_plain(folder)
+    made = allowed_loss_of(folder, loss=loss, base=base, trust=trust)
     kind = kind_of_loss(folder)
     num_outputs = _num_outputs(folder, made)
     like, loss_fn = draw_loss(made.loss, kind, num_outputs=num_outputs, base=made.base, generator=torch.Generator())
@@ -91,7 +100,7 @@ def load_loss(folder: Path, made: Made) -> tuple[Tensors, AnyLearnedLoss]:
 
 
 def _num_outputs(folder: Path, made: Made) -> int:
-    """Classes, or width of the targets, of the run; 1 for a loss of one output at a time, which fits any number."""
+    """Returns the number of outputs that a loss is for; 1 for a loss of one output at a time, which takes any."""
     if made.loss in POINTWISE:
         return 1
     path = folder / "encoding.json"
@@ -102,46 +111,69 @@ def _num_outputs(folder: Path, made: Made) -> int:
 
 
 def load_phi(folder: Path, made: Made, kind: Kind, like: Tensors) -> Tensors:
-    """phi of the learned loss of a run, without a learning rate that it may have learned beside it.
+    """Loads phi of the learned loss of a run, without a learning rate that was learned beside it.
 
     Args:
-        folder: of the run.
-        made: what the loss is to be made of.
-        kind: of the targets that it is to be for.
-        like: tensors of the names, shapes and types that it is to have.
+        folder: the run folder.
+        made: what the loss must be made of.
+        kind: of the targets that it must be for.
+        like: tensors of the names, shapes and types that it must have.
 
     Raises:
-        UserError: not the folder of a run that learned such a loss for such targets.
+        UserError: the run learned no such loss for such targets.
     """
     found = _made(folder, read_known(folder / "config.json"))
     for name, has in found._asdict().items():
         wanted = getattr(made, name)
         if has != wanted:
-            raise UserError(f"the {name} of {folder} is {has}, but got --{name} {wanted}; leave --{name} out.")
+            raise UserError(f"the {name} of {folder} is {has}, got --{name} {wanted}; leave --{name} out.")
     learned_for = kind_of_loss(folder)
     if learned_for != kind:
         raise UserError(
-            f"the loss of {folder} was learned for {learned_for}, but this task is {kind}; choose another run."
+            f"the loss of {folder} was learned for {learned_for}, got a task of {kind}; choose another run."
         )
     return read_tensors(folder / "phi.safetensors", like, ignored={RATE}, finite=True)
 
 
+def load_all_phi(folder: Path) -> Tensors | None:
+    """Loads everything that a run learned beside its model: its loss's phi, and the learning rate as `inner_lr`.
+
+    No code of the run is used, so that shapes are not compared with its loss.
+
+    Returns:
+        Tensors by name; None where its method learns nothing.
+
+    Raises:
+        UserError: the run has not ended, or the file is missing or damaged.
+    """
+    check_plain(folder)
+    method = METHODS[read_settings(folder).method]
+    if not (method.learns_loss or method.learns_rate):
+        return None
+    require_ended(folder)
+    path = folder / "phi.safetensors"
+    phi = parse_tensors(read_bytes(path, MOST_HISTORY), path)
+    check_tensors(phi, phi, path, finite=True)
+    return dict(sorted(phi.items()))
+
+
 def load_history(folder: Path, like: Tensors | None = None) -> History:
-    """What a run learned beside its model, by step.
+    """Loads phi at the steps at which a run kept it.
 
     Args:
         folder: the run folder.
-        like: phi as it was learned: others are refused, and what was learned beside it is left out; all when omitted.
+        like: phi of the learned loss: other shapes are refused, and a learning rate beside it is left out; all of phi,
+            unchecked, when omitted.
 
     Raises:
-        UserError: the run learned nothing, or the file is corrupt.
+        UserError: the run learned nothing beside its model, or the file is damaged.
     """
     path = folder / "phi_history.safetensors"
-    most = MOST_HISTORY if like is None else (num_bytes(like) + MEBIBYTE) * MOST_LOOKS
+    most = MOST_HISTORY if like is None else (num_bytes(like) + MEBIBYTE) * MOST_KEPT
     history = History.of(parse_tensors(read_bytes(path, most), path), str(path))
     if like is None:
         return history
     kept = [{name: phi[name] for name in like if name in phi} for phi in history.phis]
     for phi in kept:
-        refuse_odd(phi, like, path, finite=True)
+        check_tensors(phi, like, path, finite=True)
     return History(history.phases, history.steps, kept)

@@ -1,4 +1,4 @@
-"""What a trained model says about inputs that it has not seen."""
+"""Predicts with the trained model of a run."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def predict(
     model: str | None = None,
     trust: bool = False,
 ) -> int:
-    """Read inputs, and write what the model of a run makes of them.
+    """Reads inputs from a file, and writes the predictions of a run's model to another.
 
     Args:
         folder: the run folder.
@@ -37,27 +37,39 @@ def predict(
         out: a `.csv`, or a `.npz`: for classes `class` and, for each of them, its probability; for real values
             `value`, in the units of the targets.
         device: where to compute.
-        model, trust: as in `load_run`.
+        model, trust: as in `lfl.load_run`.
 
     Returns:
         The number of rows.
 
     Raises:
-        UserError: no run is there, inputs that it cannot take, or a kind of file that is not known.
+        UserError: there is no run, its model does not take such inputs, or an unknown kind of file.
     """
     if out.suffix not in {".csv", ".npz"}:
-        raise UserError(f"predictions are written as .csv or .npz, but got {out}.")
+        raise UserError(f"predictions are written as .csv or .npz, got {out}.")
     check_output(out)
     found = load_model(folder, device, model=model, trust=trust)
-    x = _read(source, found.encoding)
-    columns = _columns(outputs_of(found, x), found.encoding)
-    write_named(out, (_npz if out.suffix == ".npz" else _csv)(columns))
-    return len(x)
+    predictions = predict_values(found, read_inputs(source, found.encoding))
+    write_named(out, (_npz if out.suffix == ".npz" else _csv)(_columns(predictions, found.encoding)))
+    return len(predictions)
+
+
+def predict_values(model: Model, x: torch.Tensor) -> torch.Tensor:
+    """Predicts for raw inputs `[n, ...]`, as `read_inputs` and `check_inputs` return them.
+
+    Returns:
+        Probabilities of the classes `[n, classes]`, or values in the units of the targets `[n, width]`, in double
+        precision on the CPU.
+    """
+    outputs = outputs_of(model, x)
+    if model.encoding.range is not None:
+        return model.encoding.range.back(outputs.reshape(len(outputs), -1))
+    return torch.softmax(class_logits(outputs.double()), -1)
 
 
 @torch.no_grad()
 def outputs_of(model: Model, x: torch.Tensor, chunk: int = 1000) -> torch.Tensor:
-    """Logits or scaled values of raw inputs, in evaluation mode, on the CPU."""
+    """Computes logits or scaled values for raw inputs, in evaluation mode; they are returned on the CPU."""
     scaled = model.encoding.scale(x).to(next(iter(model.theta.values())).device)
     parts = [
         model.apply_fn(model.theta, model.buffers, part, training=False)[0].cpu() for part in torch.split(scaled, chunk)
@@ -65,11 +77,21 @@ def outputs_of(model: Model, x: torch.Tensor, chunk: int = 1000) -> torch.Tensor
     return torch.cat(parts)
 
 
-def _read(source: Path, encoding: Encoding) -> torch.Tensor:
+def class_names(encoding: Encoding) -> list[Any]:
+    """Returns the names of the classes, in the order of their ids."""
+    return encoding.classes or list(range(encoding.num_outputs))
+
+
+def read_inputs(source: Path, encoding: Encoding) -> torch.Tensor:
+    """Reads raw inputs from a `.npz` or a `.csv`.
+
+    Raises:
+        UserError: the file cannot be read, or the model does not take such inputs.
+    """
     if source.suffix == ".csv":
         if encoding.columns is None:
             raise UserError(
-                f"the run was trained on arrays, which a .csv does not name; save x to a .npz, not {source}."
+                f"the run was trained on arrays, which a .csv does not name; save x to a .npz, got {source}."
             )
         x = encode(read_table(source), encoding.columns)
     elif source.suffix == ".npz":
@@ -78,27 +100,30 @@ def _read(source: Path, encoding: Encoding) -> torch.Tensor:
             raise UserError(f"{source} has no array x; save the inputs as x.")
         x = next(iter(arrays.values()))
     else:
-        raise UserError(f"inputs come as .npz or .csv, but {source} came.")
-    tensor = to_inputs(np.asarray(x), str(source))
+        raise UserError(f"inputs must be a .npz or a .csv, got {source}.")
+    return check_inputs(np.asarray(x), encoding, str(source))
+
+
+def check_inputs(x: np.ndarray, encoding: Encoding, name: str) -> torch.Tensor:
+    """Returns raw inputs as a tensor; raises `UserError`, with their name, where the model does not take them."""
+    tensor = to_inputs(x, name)
     if tensor.shape[1:] != encoding.input_shape:
         raise UserError(
-            f"{source}: an input is {list(tensor.shape[1:])}, but the model was trained with "
-            f"{list(encoding.input_shape)}."
+            f"{name}: an input is {list(tensor.shape[1:])}; the model was trained with {list(encoding.input_shape)}."
         )
     if not len(tensor):
-        raise UserError(f"{source} holds no inputs.")
+        raise UserError(f"{name} holds no inputs.")
     return tensor
 
 
-def _columns(outputs: torch.Tensor, encoding: Encoding) -> dict[str, np.ndarray]:
+def _columns(predictions: torch.Tensor, encoding: Encoding) -> dict[str, np.ndarray]:
+    found = predictions.numpy()
     if encoding.range is not None:
-        values = encoding.range.back(outputs.reshape(len(outputs), -1)).numpy()
-        names = ["value"] if values.shape[1] == 1 else [f"value {i}" for i in range(values.shape[1])]
-        return dict(zip(names, values.T, strict=True))
-    classes: list[Any] = encoding.classes or list(range(encoding.num_outputs))
-    likely = torch.softmax(class_logits(outputs.double()), -1).numpy()
-    named = {f"probability of {name}": column for name, column in zip(classes, likely.T, strict=True)}
-    return {"class": np.array(classes)[likely.argmax(-1)], **named}
+        names = ["value"] if found.shape[1] == 1 else [f"value {i}" for i in range(found.shape[1])]
+        return dict(zip(names, found.T, strict=True))
+    classes = class_names(encoding)
+    named = {f"probability of {name}": column for name, column in zip(classes, found.T, strict=True)}
+    return {"class": np.array(classes)[found.argmax(-1)], **named}
 
 
 def _csv(columns: dict[str, np.ndarray]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a run leaves behind, written as it goes."""
+"""Writes the files of a run folder while the run trains: metrics, times, and the result at the end."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from ..errors import UserError
 from ..loss import AnyLearnedLoss
 from ..training import Progress
 from ..types import Kind
-from .best import Best, Snapshot
-from .board import Board
+from .evaluation import Best, Snapshot
 from .folder import clear_partial, write_bytes, write_json, write_tensors
 from .history import History
-from .schema import Ended, Look, Place
+from .schema import Ended, Place, StepErrors
+from .tensorboard import TensorBoard
 
 
 class Result(NamedTuple):
@@ -28,14 +28,14 @@ class Result(NamedTuple):
 
     Args:
         folder: the run folder.
-        kind: of the targets, which says what the errors are.
-        phase, step: where it stopped.
+        kind: of the targets: the errors are error rates from 0 to 1, or mean squared errors.
+        phase, step: where training stopped.
         completed: False where it was interrupted.
-        valid_error, test_error: error rates from 0 to 1, or mean squared errors, of the model that was kept.
+        valid_error, test_error: errors of the model that was kept.
         seconds: of training and evaluation; of all seeds together where they trained as one program.
-        signal: what it was told to stop by, where it was.
-        valid, test: what `lfl.training.metrics_of` says of the model that was kept; empty in older runs.
-        last, best: step and errors of the model after the last step, and at the best look; None where not known.
+        signal: the signal that interrupted it, if any.
+        valid, test: metrics of the model that was kept, as in `lfl.training.metrics_of`; empty in older runs.
+        last, best: step and errors of the model after the last step, and at the best step; None where not known.
     """
 
     folder: Path
@@ -49,12 +49,23 @@ class Result(NamedTuple):
     signal: int | None = None
     valid: Mapping[str, float] = MappingProxyType({})
     test: Mapping[str, float] = MappingProxyType({})
-    last: Look | None = None
-    best: Look | None = None
+    last: StepErrors | None = None
+    best: StepErrors | None = None
 
 
 class Record:
-    """The run folder of one seed, while it trains."""
+    """The files of one seed's run folder, open for writing while it trains.
+
+    Args:
+        folder: the run folder.
+        learned_loss: the loss whose curves are saved at the end; None where none is learned.
+        history, best, left_at: phi by step, the best step and the length of the files so far, where a run is resumed.
+        tensorboard: event files to write beside `metrics.jsonl`; closed with the record, also where this fails.
+
+    Raises:
+        UserError: a file is not a plain file, or is shorter than `left_at` says.
+        OSError: a file cannot be opened or cut.
+    """
 
     def __init__(
         self,
@@ -64,49 +75,49 @@ class Record:
         history: History | None = None,
         best: Best | None = None,
         left_at: Place | None = None,
-        board: Board | None = None,
+        tensorboard: TensorBoard | None = None,
     ) -> None:
-        """Begin, or go on where `left_at` says, with the history and the best look up to there."""
         self.folder = folder
         self.learned_loss = learned_loss
         self.history = history or History()
         self.best = best
         left_at = left_at or Place(0, 0, 0.0)
         self.start = time.perf_counter() - left_at.seconds
-        self.board = board
-        self.files = ExitStack()
-        if board is not None:
-            self.files.callback(board.close)
-        self.metrics, self.timing = (
-            self.files.enter_context(_cut(folder / f"{name}.jsonl", length))
-            for name, length in (("metrics", left_at.metrics), ("timing", left_at.timing))
-        )
+        self.tensorboard = tensorboard
+        with ExitStack() as opened:
+            if tensorboard is not None:
+                opened.callback(tensorboard.close)
+            self.metrics, self.timing = (
+                opened.enter_context(_open_at(folder / f"{name}.jsonl", length))
+                for name, length in (("metrics", left_at.metrics), ("timing", left_at.timing))
+            )
+            self.files = opened.pop_all()
 
-    def position(self) -> Place:
-        """How far it is written, on the disk: what `left_at` takes."""
+    def place(self) -> Place:
+        """Flushes the files to the disk, and returns how far they are written: what `left_at` takes."""
         for file in (self.metrics, self.timing):
             file.flush()
             os.fsync(file.fileno())
         return Place(self.metrics.tell(), self.timing.tell(), time.perf_counter() - self.start)
 
-    def look(self, progress: Progress, done: int, phi: Any, metrics: dict[str, float] | None) -> None:
-        """Take in a step, the `done`-th of all phases: the seed's phi, and its numbers where there are any."""
+    def write_step(self, progress: Progress, done: int, phi: Any, metrics: dict[str, float] | None) -> None:
+        """Records a step, the `done`-th of all phases: the seed's phi, and its metrics where there are any."""
         if phi is not None:
-            self.history.look(progress, phi)
+            self.history.record(progress, phi)
         if metrics is not None:
             where = {"phase": progress.phase.name, "step": progress.step}
             print(json.dumps(where | metrics), file=self.metrics, flush=True)
-            if self.board is not None:
-                self.board.look(progress.phase.name, done, metrics)
+            if self.tensorboard is not None:
+                self.tensorboard.scalars(progress.phase.name, done, metrics)
             clock = {"seconds": round(time.perf_counter() - self.start, 3)}
             print(json.dumps(where | clock), file=self.timing, flush=True)
 
     def close(self) -> None:
-        """No more steps come."""
+        """Closes the files."""
         self.files.close()
 
     def finish(self, model: Snapshot, ended: Ended, signal: int | None) -> Result:
-        """Write what was trained and learned; `result.json` comes last."""
+        """Writes the trained model and what it learned; `result.json` is written last."""
         clear_partial(self.folder)
         result = Result(self.folder, **structs.asdict(ended), seconds=time.perf_counter() - self.start, signal=signal)
         write_tensors(self.folder / "theta.safetensors", model.theta)
@@ -120,17 +131,18 @@ class Record:
         return result
 
 
-def _cut(path: Path, length: int) -> Any:
-    """A file to append to, cut to the length that it had."""
+def _open_at(path: Path, length: int) -> Any:
+    """Opens a file to write on from a length, to which it is cut."""
     mode = os.O_RDWR | (0 if length else os.O_CREAT | os.O_TRUNC)
     descriptor = os.open(path, mode | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
-    file = open(descriptor, "r+")  # noqa: SIM115, the caller closes it
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise UserError(f"{path} is not a plain file; the run cannot be resumed.")
-    if file.seek(0, os.SEEK_END) < length:
-        file.close()
-        raise UserError(f"{path} is shorter than its run's checkpoint says; the run cannot be resumed.")
-    file.truncate(length)
-    file.seek(length)
+    with ExitStack() as opened:
+        opened.callback(os.close, descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UserError(f"{path} is not a plain file; the run cannot be resumed.")
+        if os.lseek(descriptor, 0, os.SEEK_END) < length:
+            raise UserError(f"{path} is shorter than its run's checkpoint says; the run cannot be resumed.")
+        os.ftruncate(descriptor, length)
+        os.lseek(descriptor, length, os.SEEK_SET)
+        file = open(descriptor, "r+")  # noqa: SIM115, the caller closes it
+        opened.pop_all()
     return file

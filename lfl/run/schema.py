@@ -1,8 +1,11 @@
-"""The files of a run folder, each declared once: what is read from them is of these types or refused."""
+"""Declares the files of a run folder: their content has these types, or is refused."""
 
+import platform
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import torch
 from msgspec import Meta, Struct, field
 
 from ..boundary import Count, Positive, converted, parse_json, read_bytes, read_json
@@ -11,6 +14,7 @@ from ..old_names import renamed
 from ..setting import check_text
 from ..settings import BEFORE, TYPES, Settings, check_setting
 from ..types import Kind
+from ..version import VERSION
 
 MOST_THREADS, MOST_SEEDS = 4096, 10_000
 
@@ -19,7 +23,7 @@ Phase = Literal["init", "train"]
 
 
 class Facts(Struct, frozen=True):
-    """What `config.json` says beside the settings; older versions said less."""
+    """The facts of `config.json` beside the settings; older versions wrote fewer."""
 
     device: str = "cpu"
     device_name: str | None = None
@@ -32,11 +36,11 @@ class Facts(Struct, frozen=True):
     compiled: bool | None = None
     together: bool = False
     seeds: Annotated[list[Count], Meta(min_length=1, max_length=MOST_SEEDS)] | None = None
-    """Of the folder of several runs."""
+    """Seeds, in the folder of several runs."""
 
 
-class Look(Struct, frozen=True):
-    """Errors of a model as it was after a step."""
+class StepErrors(Struct, frozen=True):
+    """Errors of the model after a step."""
 
     step: Count
     valid_error: float
@@ -44,7 +48,7 @@ class Look(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """`result.json`; older versions said less."""
+    """The content of `result.json`; older versions wrote less."""
 
     kind: Kind | None = None
     phase: Phase
@@ -52,25 +56,25 @@ class Ended(Struct, frozen=True, kw_only=True):
     completed: bool
     valid_error: float
     test_error: float
-    """Of the model that the run has left."""
+    """Errors of the model that the run has saved."""
 
     valid: dict[str, float] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
-    """What `lfl.training.metrics_of` says of that model."""
+    """Metrics of that model, as in `lfl.training.metrics_of`."""
 
-    last: Look | None = None
-    best: Look | None = None
-    """The model after the last step, and at the best look; None where the run ended before its first look."""
+    last: StepErrors | None = None
+    best: StepErrors | None = None
+    """The model after the last step, and at the best step; None where the run ended before its first evaluation."""
 
 
 class Clock(Struct, frozen=True):
-    """A line of `timing.jsonl`."""
+    """The number of a line of `timing.jsonl`."""
 
     seconds: Annotated[float, Meta(ge=0.0, le=1e12)]
 
 
 class Line(Struct, frozen=True):
-    """What each line of `metrics.jsonl` and `timing.jsonl` has beside its numbers."""
+    """The place of a line of `metrics.jsonl` or `timing.jsonl`."""
 
     phase: Phase
     step: Count
@@ -85,7 +89,7 @@ class Place(Struct, frozen=True):
 
 
 class Left(Struct, frozen=True):
-    """What a checkpoint holds beside tensors: where the run was left."""
+    """The content of a checkpoint beside its tensors: where training was."""
 
     phase: str
     step: Count
@@ -101,7 +105,7 @@ class Origin(Struct, frozen=True):
 
 
 class Divergence(Struct, frozen=True):
-    """What a seed of a study that diverged leaves in place of a run."""
+    """The file that a study writes in place of a run for a seed that diverged."""
 
     settings: dict[str, Any]
     reason: str
@@ -109,10 +113,10 @@ class Divergence(Struct, frozen=True):
 
 
 def read_settings(folder: Path) -> Settings:
-    """The settings of a run.
+    """Reads the settings of a run.
 
     Raises:
-        UserError: no run is there, or its `config.json` is damaged.
+        UserError: there is no run, or its `config.json` is damaged.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
@@ -120,7 +124,7 @@ def read_settings(folder: Path) -> Settings:
     config = BEFORE | renamed(read_json(path, dict[str, Any]))
     missing = sorted(TYPES.keys() - config.keys())
     if missing:
-        raise UserError(f"{path} lacks {', '.join(missing)}; it is not a whole run's.")
+        raise UserError(f"{path} lacks {', '.join(missing)}; it is not the whole config.json of a run.")
     try:
         return Settings(**{name: config[name] for name in TYPES})
     except UserError as error:
@@ -128,12 +132,10 @@ def read_settings(folder: Path) -> Settings:
 
 
 def read_known(path: Path) -> dict[str, Any]:
-    """What a `config.json` says, also one of an older version that lacks settings; each that is there is checked.
-
-    Settings that older versions did not write are there in any case.
+    """Reads a `config.json` by name, also of an older version that lacks settings, which are filled in.
 
     Raises:
-        UserError: it cannot be read, or a setting or fact is of another type.
+        UserError: it cannot be read, or a setting or fact has another type.
     """
     config = BEFORE | renamed(read_json(path, dict[str, Any]))
     converted(config, Facts, str(path))
@@ -146,7 +148,7 @@ def read_known(path: Path) -> dict[str, Any]:
 
 
 def read_facts(folder: Path) -> Facts:
-    """What `config.json` says beside the settings."""
+    """Reads the facts of `config.json` beside the settings."""
     path = folder / "config.json"
     facts = read_json(path, Facts)
     if facts.data_dir is not None:
@@ -157,16 +159,16 @@ def read_facts(folder: Path) -> Facts:
 
 
 def read_ended(folder: Path) -> Ended | None:
-    """How a run ended, or was told to stop; None before that."""
+    """Reads how a run ended or was interrupted; None before that."""
     path = folder / "result.json"
     return read_json(path, Ended) if path.exists() or path.is_symlink() else None
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl` or `timing.jsonl`: each a phase, a step and numbers.
+    """Reads the lines of `metrics.jsonl` or `timing.jsonl`: each has a phase, a step and numbers.
 
     Raises:
-        UserError: the file cannot be read, or a line is something else; it names the line.
+        UserError: the file cannot be read, or a line is different; it names the line.
     """
     lines = []
     for number, text in enumerate(read_bytes(path).splitlines(), 1):
@@ -187,7 +189,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def last_seconds(folder: Path) -> float:
-    """The clock at the end of `timing.jsonl`.
+    """Reads the seconds at the end of `timing.jsonl`.
 
     Raises:
         UserError: it has no line, or its last is damaged.
@@ -197,3 +199,19 @@ def last_seconds(folder: Path) -> float:
     if not lines:
         raise UserError(f"{path} is empty; the run cannot be used.")
     return converted(parse_json(lines[-1], str(path)), Clock, str(path)).seconds
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Returns device, threads and versions, for `config.json`."""
+    on_gpu = device.type == "cuda"
+    return {
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if on_gpu else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "lfl": VERSION,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }

@@ -1,9 +1,11 @@
-"""A plan is run: watched, recorded, saved now and then, and stopped when told to."""
+"""Runs training end to end: records it, saves checkpoints, continues from one, and stops on a signal."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from signal import SIGINT
+from types import FrameType
 from typing import Any, NamedTuple
 
 from ..boundary import HEADER, MEBIBYTE, num_bytes
@@ -12,31 +14,31 @@ from ..method import Plan, Programs, plan
 from ..task import Task
 from ..training import Position, Progress, Settings, build_functional, build_problem, learned, train
 from ..trees import named, refill
-from .best import Best, Snapshot, best_of, better, snapshot
-from .board import Board
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
+from .evaluation import Best, Evaluator, Snapshot, best_of, better, snapshot
 from .folder import check_plain
-from .history import MOST_LOOKS, History
+from .history import MOST_KEPT, History
 from .learned import Made, load_phi
-from .looks import Looks
 from .record import Record, Result
-from .schema import Ended, Left, Look
-from .signals import Stop, stop_on_signals
+from .schema import Ended, Left, StepErrors
+from .tensorboard import TensorBoard
 
 Watch = Callable[[Progress], None]
 Say = Callable[[str], None]
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 
 def silent(message: str) -> None:
-    """Say nothing."""
+    """Ignores a message."""
 
 
 class Session(NamedTuple):
-    """What runs.
+    """A task, its settings and the plan of its steps, ready to train.
 
     Args:
         task, settings, plan: of the run.
-        seeds: that train together; None for the settings' own alone.
+        seeds: seeds that train together; None for the settings' own seed alone.
         watch: called with each `Progress`.
     """
 
@@ -47,10 +49,17 @@ class Session(NamedTuple):
     watch: Watch | None
 
 
+class Stop:
+    """The signal that asked a run to stop; None until one did."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+
 def build_session(
     task: Task, settings: Settings, steps: Programs, seeds: Sequence[int] | None, watch: Watch | None
 ) -> Session:
-    """The session of a run, on programs that were built for it."""
+    """Builds the session of a run on programs that were built for it."""
     given = None
     if settings.loss_from is not None:
         like = learned(task, settings, settings.seed).phi_0 or {}
@@ -60,13 +69,13 @@ def build_session(
 
 
 def run_session(session: Session, root: Path, folders: list[Path], say: Say = silent) -> list[Result]:
-    """Train to the end, or until told to stop; from the last checkpoint on where there is one.
+    """Trains to the end or until a signal, from the last checkpoint on where there is one.
 
     Args:
-        session: what runs.
-        root: where checkpoints lie.
+        session: the task, its settings and its plan.
+        root: the folder of the checkpoints.
         folders: the run folder of each seed: `root` itself, or folders in it where seeds train together.
-        say: called with what is worth knowing about the checkpoints.
+        say: called with a line about each checkpoint that is damaged.
 
     Returns:
         A `Result` for each folder.
@@ -76,66 +85,99 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
         Failure: training diverged.
     """
     check_plain(root)
-    checkpoint, damaged = read_checkpoint(root, _most(session, len(folders)))
+    checkpoint, damaged = read_checkpoint(root, _largest_checkpoint(session, len(folders)))
     for path in damaged:
         say(f"{path} is damaged and not used.")
     task, settings = session.task, session.settings
     _, apply_fn = build_functional(task, settings)
     what = learned(task, settings, settings.seed)
-    looks = Looks(task, settings, apply_fn, what, None if session.seeds is None else len(session.seeds))
+    evaluator = Evaluator(task, settings, apply_fn, what, None if session.seeds is None else len(session.seeds))
     start = None if checkpoint is None else _position(session, checkpoint, len(folders))
-    records: list[Record] = []
-    histories = [None if checkpoint is None else _history(session, checkpoint, i) for i in range(len(folders))]
-    for i, folder in enumerate(folders):
-        left_at = None if checkpoint is None else checkpoint.left.records[i]
-        done = 0 if checkpoint is None else checkpoint.left.done
-        board = Board(folder, done) if settings.log == "tensorboard" else None
-        best = None if checkpoint is None else _best(session, checkpoint, looks, i)
-        records.append(Record(folder, what.learned_loss, history=histories[i], best=best, left_at=left_at, board=board))
+    so_far = [_so_far(session, checkpoint, evaluator, i) for i in range(len(folders))]  # before any file is cut
+    done = 0 if checkpoint is None else checkpoint.left.done
     with ExitStack() as stack:
-        for record in records:
-            stack.callback(record.close)
+        records: list[Record] = []
+        for folder, continued in zip(folders, so_far, strict=True):
+            tensorboard = TensorBoard(folder, done) if settings.log == "tensorboard" else None
+            records.append(Record(folder, what.learned_loss, **continued, tensorboard=tensorboard))
+            stack.callback(records[-1].close)
         stop = stack.enter_context(stop_on_signals())
         steps = train(
-            session.plan, measure=looks, log_every=settings.log_every, eval_every=settings.eval_every, start=start
+            session.plan,
+            measure=evaluator.metrics,
+            log_every=settings.log_every,
+            eval_every=settings.eval_every,
+            start=start,
         )
         for i, progress in enumerate(steps):
-            if i or start is None:  # where it was left is on record
-                _record(session, records, looks, progress)
-            _watch(session, progress, stop)
+            if i or start is None:  # the step of the checkpoint is recorded already
+                _record(session, records, evaluator, progress)
+            _call_watch(session, progress, stop)
             if _saves(session, progress, stop):
                 _save(session, root, records, progress)
             if stop.signal is not None:
                 break
-        return _finish(session, root, records, looks, progress, stop)
+        return _finish(session, root, records, evaluator, progress, stop)
 
 
-def _record(session: Session, records: list[Record], looks: Looks, progress: Progress) -> None:
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Notes Ctrl-C and SIGTERM, so that a run stops between two steps; the second signal interrupts at once.
+
+    Only the main thread can do so: in others signals stay as they are.
+    """
+    stop = Stop()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.signal is not None:
+            raise KeyboardInterrupt
+        stop.signal = number
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, note) for number in STOPPING}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _so_far(session: Session, checkpoint: Checkpoint | None, evaluator: Evaluator, i: int) -> dict[str, Any]:
+    """Returns what the record of the i-th run continues from; nothing without a checkpoint."""
+    if checkpoint is None:
+        return {}
+    history, best = _history(session, checkpoint, i), _best(session, checkpoint, evaluator, i)
+    return {"history": history, "best": best, "left_at": checkpoint.left.records[i]}
+
+
+def _record(session: Session, records: list[Record], evaluator: Evaluator, progress: Progress) -> None:
     if progress.metrics is not None or History.due(progress):
         metrics: Sequence[Any] = progress.metrics or [None] * len(records)
-        for record, phi, numbers in zip(records, looks.of_each(progress.state.phi), metrics, strict=True):
-            record.look(progress, _done(session, progress), phi, numbers)
+        for record, phi, numbers in zip(records, evaluator.per_seed(progress.state.phi), metrics, strict=True):
+            record.write_step(progress, _done(session, progress), phi, numbers)
     if progress.metrics is not None and "valid_error" in progress.metrics[0]:
-        for record, alone, numbers in zip(records, looks.states(progress.state), progress.metrics, strict=True):
-            record.best = better(record.best, progress.step, looks.score(numbers), alone)
+        for record, alone, numbers in zip(records, evaluator.states(progress.state), progress.metrics, strict=True):
+            record.best = better(record.best, progress.step, evaluator.score(numbers), alone)
 
 
-def _watch(session: Session, progress: Progress, stop: Stop) -> None:
+def _call_watch(session: Session, progress: Progress, stop: Stop) -> None:
     try:
         if session.watch is not None:
             session.watch(progress)
     except KeyboardInterrupt:
-        stop.signal = SIGINT
+        stop.signal = signal.SIGINT
 
 
 def _saves(session: Session, progress: Progress, stop: Stop) -> bool:
-    """Whether a checkpoint is due: every so many steps, and where the run stops."""
+    """Returns whether a checkpoint is due: every so many steps, and where the run stops."""
     every, stride, step = session.settings.checkpoint_every, progress.phase.stride, progress.step
     return step > 0 and (stop.signal is not None or (every > 0 and step // every > (step - stride) // every))
 
 
 def _finish(
-    session: Session, root: Path, records: list[Record], looks: Looks, progress: Progress, stop: Stop
+    session: Session, root: Path, records: list[Record], evaluator: Evaluator, progress: Progress, stop: Stop
 ) -> list[Result]:
     completed = progress.phase is session.plan.phases[-1] and progress.step == progress.phase.num_steps
     where: dict[str, Any] = {
@@ -145,21 +187,21 @@ def _finish(
         "completed": completed,
     }
     results = []
-    for record, alone in zip(records, looks.states(progress.state), strict=True):
-        last = _measure(session, looks, progress.step, snapshot(alone))
+    for record, alone in zip(records, evaluator.states(progress.state), strict=True):
+        last = _measure(session, evaluator, progress.step, snapshot(alone))
         best = None
         if record.best is not None:
             at_the_end = record.best.step == progress.step
-            best = last if at_the_end else _measure(session, looks, record.best.step, record.best.model)
+            best = last if at_the_end else _measure(session, evaluator, record.best.step, record.best.model)
         kept = best if best is not None and session.settings.keep == "best" else last
         ended = Ended(
             **where,
-            valid_error=kept.look.valid_error,
-            test_error=kept.look.test_error,
+            valid_error=kept.errors.valid_error,
+            test_error=kept.errors.test_error,
             valid=kept.valid,
             test=kept.test,
-            last=last.look,
-            best=None if best is None else best.look,
+            last=last.errors,
+            best=None if best is None else best.errors,
         )
         results.append(record.finish(kept.model, ended, stop.signal))
     if completed:
@@ -168,19 +210,19 @@ def _finish(
 
 
 class _Measured(NamedTuple):
-    """A model of one seed with its errors, and what is reported beside them."""
+    """A model of one seed with its errors and metrics."""
 
     model: Snapshot
-    look: Look
+    errors: StepErrors
     valid: dict[str, float]
     test: dict[str, float]
 
 
-def _measure(session: Session, looks: Looks, step: int, model: Snapshot) -> _Measured:
+def _measure(session: Session, evaluator: Evaluator, step: int, model: Snapshot) -> _Measured:
     (valid_error, valid), (test_error, test) = (
-        looks.measured(model, split) for split in (session.task.valid, session.task.test)
+        evaluator.final_metrics(model, split) for split in (session.task.valid, session.task.test)
     )
-    return _Measured(model, Look(step, valid_error, test_error), valid, test)
+    return _Measured(model, StepErrors(step, valid_error, test_error), valid, test)
 
 
 def _save(session: Session, root: Path, records: list[Record], progress: Progress) -> None:
@@ -189,19 +231,19 @@ def _save(session: Session, root: Path, records: list[Record], progress: Progres
         tensors |= {f"history {i} {name}": t for name, t in record.history.tensors().items()}
         if record.best is not None:
             tensors |= {f"best {i} {name}": t for name, t in record.best.tensors().items()}
-    places = [record.position() for record in records]
+    places = [record.place() for record in records]
     done = _done(session, progress)
     write_checkpoint(root, done, tensors, Left(progress.phase.name, progress.step, done, places))
 
 
 def _done(session: Session, progress: Progress) -> int:
-    """Steps of all phases that are done."""
+    """Returns the number of steps of all phases that are done."""
     before = session.plan.phases[: session.plan.phases.index(progress.phase)]
     return sum(phase.num_steps for phase in before) + progress.step
 
 
 def _position(session: Session, checkpoint: Checkpoint, num_runs: int) -> Position:
-    """Where a checkpoint of this very run was made."""
+    """Returns the position in training of a checkpoint, which must be of this very run."""
     like, found, left = named(session.plan.state), _part(checkpoint, "state"), checkpoint.left
     if {name: (t.shape, t.dtype) for name, t in like.items()} != {
         name: (t.shape, t.dtype) for name, t in found.items()
@@ -216,7 +258,7 @@ def _position(session: Session, checkpoint: Checkpoint, num_runs: int) -> Positi
 
 
 def _history(session: Session, checkpoint: Checkpoint, i: int) -> History:
-    """The history of the i-th run up to a checkpoint."""
+    """Returns the history of the i-th run up to a checkpoint."""
     history = History.of(_part(checkpoint, f"history {i} "), str(checkpoint.path))
     like = session.plan.state.phi or {}
     shapes = {name: t.shape[session.seeds is not None :] for name, t in like.items()}
@@ -225,16 +267,16 @@ def _history(session: Session, checkpoint: Checkpoint, i: int) -> History:
     return history
 
 
-def _best(session: Session, checkpoint: Checkpoint, looks: Looks, i: int) -> Best | None:
-    """The best look of the i-th run up to a checkpoint."""
-    like = snapshot(looks.states(session.plan.state)[i])
+def _best(session: Session, checkpoint: Checkpoint, evaluator: Evaluator, i: int) -> Best | None:
+    """Returns the best step of the i-th run up to a checkpoint."""
+    like = snapshot(evaluator.states(session.plan.state)[i])
     return best_of(_part(checkpoint, f"best {i} "), like, str(checkpoint.path))
 
 
-def _most(session: Session, num_runs: int) -> int:
-    """Bytes of the greatest checkpoint that such a session makes."""
+def _largest_checkpoint(session: Session, num_runs: int) -> int:
+    """Returns the size in bytes of the largest checkpoint that such a session writes."""
     state, phi = (num_bytes(named(tree)) for tree in (session.plan.state, session.plan.state.phi))
-    return 2 * state + (phi + MEBIBYTE) * num_runs * MOST_LOOKS + HEADER
+    return 2 * state + (phi + MEBIBYTE) * num_runs * MOST_KEPT + HEADER
 
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The train examples of a run, ranked by how likely their label or target is wrong."""
+"""Ranks the train examples of a run by how likely their label or target is wrong."""
 
 import csv
 import io
@@ -13,20 +13,21 @@ from ..task import Task
 from ..task.load import Places, is_file_task, places_of
 from ..text import to_cell
 from ..training import Suspects, corrupted_train, is_corrupted, suspects
-from .load import Run
+from .load import Model
+from .predict import class_names
 
 AT = 100
-"""Suspects whose precision is measured, beside as many as there are wrong ones."""
+"""The precision is also measured among so many of the most suspect."""
 
 
 class Ranked(NamedTuple):
-    """What a run was trained on, and how its model doubts it.
+    """The train examples of a run, with a score for each.
 
     Args:
         task: of the run.
         rows: `[n]`, numbers of the examples in `task.train`.
-        y: `[n]` or `[n, width]`, what they were trained on, as in `task.train.y`.
-        wrong: booleans `[n]`, which of them were made wrong on purpose; None where none were.
+        y: `[n]` or `[n, width]`, the labels or targets that the run was trained on, as in `task.train.y`.
+        wrong: booleans `[n]`, whether each was made wrong on purpose; None where none was.
         found: the `Suspects`, in the order of `rows`.
     """
 
@@ -38,7 +39,7 @@ class Ranked(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How well a ranking finds the labels that were made wrong.
+    """Measures of how well a ranking finds the labels that were made wrong.
 
     Args:
         wrong: their number k.
@@ -53,23 +54,26 @@ class Agreement(NamedTuple):
     area: float
 
 
-def rank_suspects(run: Run) -> Ranked:
-    """Rank what a run was trained on, with the labels that it saw: those made wrong, where it was spoiled.
+def rank_suspects(model: Model, task: Task) -> Ranked:
+    """Ranks the train examples of a run, with the labels that it saw: the wrong ones where train was spoiled.
+
+    Args:
+        model, task: of the run, as `load_model_and_data` returns them.
 
     Raises:
         UserError: as `lfl.training.suspects`.
     """
-    task, settings = run.task, run.settings
+    settings = model.settings
     rows, y, wrong = torch.arange(len(task.train.y)), task.train.y.cpu(), None
     if is_corrupted(settings):
         rows, y, changed = corrupted_train(task, settings, settings.seed)
         wrong = changed if bool(changed.any()) else None
     split = Split(task.train.x[rows.to(task.device)], y)
-    return Ranked(task, rows, y, wrong, suspects(run.apply_fn, run.theta, run.buffers, split, task.kind))
+    return Ranked(task, rows, y, wrong, suspects(model.apply_fn, model.theta, model.buffers, split, task.kind))
 
 
 def agreement(wrong: torch.Tensor, scores: torch.Tensor) -> Agreement:
-    """Measure scores `[n]` against booleans `[n]`, some of them true and some false."""
+    """Measures scores `[n]` against booleans `[n]`, of which some are true and some are false."""
     from sklearn.metrics import roc_auc_score  # a slow import
 
     first = wrong[torch.argsort(scores, descending=True, stable=True)].double()
@@ -79,7 +83,7 @@ def agreement(wrong: torch.Tensor, scores: torch.Tensor) -> Agreement:
 
 
 def to_csv(ranked: Ranked, top: int | None = None) -> bytes:
-    """The most suspect examples as a table; `docs/suspects.md` says what is in its columns."""
+    """Writes the most suspect examples as a table; `docs/suspects.md` describes its columns."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     order = ranked.found.order[:top]
@@ -90,13 +94,8 @@ def to_csv(ranked: Ranked, top: int | None = None) -> bytes:
     return text.getvalue().encode()
 
 
-def class_names(task: Task) -> list[Any]:
-    """The names of a task's classes in the order of their ids."""
-    return task.encoding.classes or list(range(task.num_outputs))
-
-
 def _places(ranked: Ranked, order: torch.Tensor) -> dict[str, list[Any]]:
-    """Where the examples stand in the data that the user gave."""
+    """Returns where the examples are in the user's own data."""
     rows = ranked.rows[order]
     if ranked.task.rows is None:
         return {"row of train": rows.tolist()}
@@ -111,7 +110,7 @@ def _places_of(task: Task) -> Places | None:
 
 
 def _values(ranked: Ranked, order: torch.Tensor) -> dict[str, list[Any]]:
-    """Labels or targets, what the model would rather have, and how far it is from them."""
+    """Returns labels or targets, the model's own choice, and the distance of the two."""
     found, task = ranked.found, ranked.task
     y, rather, scores = ranked.y[order], found.rather[order], found.scores[order].tolist()
     was, wrong = task.train.y.cpu()[ranked.rows][order], None if ranked.wrong is None else ranked.wrong[order].int()
@@ -123,7 +122,7 @@ def _values(ranked: Ranked, order: torch.Tensor) -> dict[str, list[Any]]:
         return columns if wrong is None else columns | _columns("was", was) | {"wrong": wrong.tolist()}
     assert found.label_probability is not None
     assert found.rather_probability is not None
-    names = class_names(task)
+    names = class_names(task.encoding)
     columns = {
         "label": [names[i] for i in y.tolist()],
         "rather": [names[i] for i in rather.tolist()],
@@ -135,6 +134,6 @@ def _values(ranked: Ranked, order: torch.Tensor) -> dict[str, list[Any]]:
 
 
 def _columns(name: str, values: torch.Tensor) -> dict[str, list[float]]:
-    """Values `[n, width]`, a column of the table each."""
+    """Returns the columns of the table for values `[n, width]`."""
     heads = [name] if values.shape[1] == 1 else [f"{name} {i}" for i in range(values.shape[1])]
     return dict(zip(heads, values.T.tolist(), strict=True))

@@ -1,7 +1,7 @@
-"""What a run folder asks for beyond its own files is used only where the person asked for it too.
+"""Decides whether code and data that a run folder asks for may be used.
 
-A folder may come from somebody else. Its settings can name a model or a loss of one's own, which is code, and data or
-another run's loss anywhere on the disk. Such a name counts in three cases: it was given again in this command;
+A folder may come from somebody else. Its settings can name a user's own model or loss, which is code, and data or
+another run's loss anywhere on the disk. They are used in three cases: the user named them again in this command;
 everything is trusted (`--trust`); or this user's lfl made the run in this very place, which it notes outside of the
 folder.
 """
@@ -24,7 +24,7 @@ from ..training import Settings
 from ..user_code import is_own
 
 MADE_HERE = "made-here"
-"""In the user's state folder: a line for each run that asks for something, a digest of its place and of that."""
+"""File in the user's state folder: a line for each run that asks for something, a digest of its place and of that."""
 
 CODE = ("model", "loss", "base", "objective")
 """Settings that may name code, `"module:function"`."""
@@ -38,15 +38,15 @@ WORDS = {name: f"run the code of the {name} {{}}" for name in CODE} | {
 
 
 class Named(NamedTuple):
-    """What the person named in this command.
+    """Code and data that the user named in this command.
 
     Args:
         model, loss, base, objective: `"module:function"`, the run's own.
-        task: the path of the run's own data, where they are now.
-        valid: the path of the run's own clean data, where they are now.
+        task: the present path of the run's own data.
+        valid: the present path of the run's own clean data.
         data_dir: the folder of the data sets.
         loss_from: the run folder whose loss the run trains on.
-        trust: whether all is allowed that the folder asks for.
+        trust: whether everything is allowed that the folder asks for.
     """
 
     model: str | None = None
@@ -61,7 +61,7 @@ class Named(NamedTuple):
 
 
 def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
-    """What settings ask for beyond lfl itself and its own cache, by name."""
+    """Returns the code and data beyond lfl itself and its own cache that settings ask for, by name."""
     asked = {name: str(settings[name]) for name in CODE if is_own(settings.get(name))}
     task = settings.get("task")
     if isinstance(task, str) and task not in TASKS and is_file_task(task):
@@ -75,21 +75,21 @@ def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
 
 
 def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str] = tuple(WORDS)) -> None:
-    """Refuse what was asked for and neither named nor trusted.
+    """Refuses code and data that are asked for and neither named nor trusted.
 
     Args:
         where: the run folder, or the file of settings.
-        asked: of `asked_for`.
+        asked: as `asked_for` returns it.
         named: in this command.
-        uses: what of it the command makes use of.
+        uses: names of `asked` that the command uses.
 
     Raises:
-        UserError: it says what is asked for, and how to allow it.
+        UserError: it names what is asked for, and the flags that allow it.
     """
     for name in CODE:
         given = getattr(named, name)
         if given is not None and name in uses and given != asked.get(name, given):
-            raise UserError(f"{where} has the {name} {asked[name]}, but got --{name} {given}; give the same.")
+            raise UserError(f"{where} has the {name} {asked[name]}, got --{name} {given}; give the same.")
     unnamed = {name: asked[name] for name in asked if name in uses and getattr(named, name) is None}
     if not unnamed or named.trust or was_made_here(where, asked):
         return
@@ -102,7 +102,7 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
 
 
 def note_made_here(folder: Path, settings: Settings, data_dir: str | None) -> None:
-    """Note that this user made a run, where it asks for anything; not where the home cannot be written."""
+    """Notes that this user made a run that asks for something; does nothing where the home cannot be written."""
     asked = asked_for(asdict(settings), data_dir)
     home = state_folder()
     if not asked or home is None:
@@ -115,7 +115,7 @@ def note_made_here(folder: Path, settings: Settings, data_dir: str | None) -> No
 
 
 def was_made_here(folder: Path, asked: dict[str, str]) -> bool:
-    """Whether this user's lfl noted a run in this place that asked for just this."""
+    """Returns whether this user's lfl noted a run in this place that asked for exactly this."""
     home = state_folder()
     if home is None:
         return False

@@ -13,7 +13,7 @@ from ..catalogue import METHODS
 from ..data.scaling import Scale, scale_of
 from ..data.splits import Split, hold_out
 from ..errors import LflError, UserError, one_of
-from ..handover import FixedLoss
+from ..export import FixedLoss
 from ..method import plan
 from ..model import build_model
 from ..task import Defaults, Encoding, Task

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..run.folder import explained
-from ..run.lock import lock
+from ..run.folder import explained, lock
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from ..errors import UserError
 from ..report.published import paper_results
 from ..report.statistics import Spread, spread_words
-from ..run.folder import explained, write_bytes
-from ..run.lock import in_turn
+from ..run.folder import explained, in_turn, write_bytes
 from ..text import from_cell, to_cell
 from .entry import Entry
 from .line import TUNED, TUNED_FACTORS

@@ -25,14 +25,14 @@ def fault(*_: object, **__: object) -> None:
 
 
 def test_a_fault_of_ours_is_one_line_with_what_to_report(lfl_command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lfl.run, "load_run", fault)
+    monkeypatch.setattr(lfl.run, "load_model_and_data", fault)
     status, _, err = lfl_command("eval", "run")
     # the place that raised lies in this test file, which is neither lfl's nor installed
     assert status == 1
     assert err.count("\n") == 1
     assert re.search(r"code of yours raised ZeroDivisionError: what nobody\\x1b\[2J .*\(test_app\.py, line \d+\)", err)
 
-    monkeypatch.setattr(app, "_not_ours", lambda error: None)
+    monkeypatch.setattr(app, "_place_in_user_code", lambda error: None)
     status, _, err = lfl_command("eval", "run")
     assert (status, err.count("\n")) == (1, 1)
     assert re.search(r"^lfl: error: unexpected ZeroDivisionError: .* in lfl eval \(lfl \d.*Python 3.*report", err)
@@ -40,7 +40,7 @@ def test_a_fault_of_ours_is_one_line_with_what_to_report(lfl_command, monkeypatc
 
 @pytest.mark.parametrize("how", ["option", "environment"])
 def test_debug_shows_the_traceback(how: str, lfl_command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lfl.run, "load_run", fault)
+    monkeypatch.setattr(lfl.run, "load_model_and_data", fault)
     if how == "environment":
         monkeypatch.setenv("LFL_DEBUG", "1")
     status, _, err = lfl_command(*(["--debug"] if how == "option" else []), "eval", "run")
@@ -114,12 +114,12 @@ def test_an_error_that_is_not_finite(error: float, lfl_command, tmp_path: Path) 
 
 
 def test_the_end_of_a_run_with_an_infinite_error(lfl_command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lfl_cli.ground import tell
+    from lfl_cli.common import print_results
 
     result = lfl.run.Result(Path("nowhere"), "regression", "train", 1, True, np.inf, np.inf, 1.0)
     said: list[str] = []
-    monkeypatch.setattr("lfl_cli.ground.say", lambda line, **_: said.append(line))
-    tell([result, result._replace(test_error=1.0)])
+    monkeypatch.setattr("lfl_cli.common.say", lambda line, **_: said.append(line))
+    print_results([result, result._replace(test_error=1.0)])
     assert said[-1] == "over 2 seeds inf"
 
 

@@ -64,7 +64,7 @@ def test_the_objective_and_the_model_that_is_kept_are_chosen(lfl_command, tmp_pa
     assert (status, err) == (0, "")
     errors = r"(0\.\d{4}) \(validation (0\.\d{4})\)"
     first = re.search(rf"^test error {errors} in", out, re.M)
-    both = re.search(rf"^last step: {errors}; best look, step (\d+): {errors}$", out, re.M)
+    both = re.search(rf"^last step: {errors}; best step (\d+): {errors}$", out, re.M)
     assert both is not None, out
     assert first.groups() == both.groups()[3:] != both.groups()[:2]
     config, result = (json.loads((tmp_path / "run" / f"{name}.json").read_text()) for name in ("config", "result"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lfl import catalogue
-from lfl.handover.export import SUFFIXES
-from lfl.handover.reduce import REDUCTIONS
+from lfl.export.programs import SUFFIXES
+from lfl.export.reduction import REDUCTIONS
 from lfl.run import execute
 from lfl.task import load_task
 from lfl.training import resolve

@@ -94,7 +94,7 @@ def test_a_configuration_s_base_goes_with_its_loss(here: Path, lfl_command) -> N
     assert lfl_command(*fixed, "--out", "fixed")[0] == 0
     assert json.loads((here / "fixed" / "config.json").read_text())["base"] == "focal"
     status, _, err = lfl_command(*fixed, "--base", "cross-entropy", "--out", "no")
-    assert (status, "the base of run is focal, but got --base cross-entropy" in err) == (2, True)
+    assert (status, "the base of run is focal, got --base cross-entropy" in err) == (2, True)
 
 
 def foreign(here: Path, lfl_command, **settings: object) -> None:

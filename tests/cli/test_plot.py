@@ -20,7 +20,7 @@ def test_it_says_what_it_wrote_and_what_it_left_out(plot, tmp_path: Path) -> Non
     write_run(tmp_path / "a", method="meta-lr")
     assert plot("b", "a", "again") == (
         0,
-        "left out again: the settings and the seed of b/seed-0\n"
+        "left out again: same settings and seed as b/seed-0\n"
         "wrote plots/learning.png and learning.svg\n"
         "wrote plots/rates.png and rates.svg\n",
         "",

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import lfl
-from lfl.run import execute, load_data, load_model, load_run, resume
+from lfl.run import execute, load_data, load_model, load_model_and_data, resume
 from lfl.run.trust import MADE_HERE
 from lfl.task import load_task
 from lfl.training import resolve
@@ -137,7 +137,7 @@ def test_python_s_own_loaders_refuse_too(foreign: Path) -> None:
     for name in ("done", "stopped"):
         change(foreign / name, model="subprocess:call")
     for load in (
-        lambda: load_run(foreign / "done"),
+        lambda: load_model_and_data(foreign / "done"),
         lambda: load_model(foreign / "done"),
         lambda: resume(foreign / "stopped"),
     ):
@@ -248,8 +248,8 @@ def test_a_home_that_cannot_be_written_is_no_trouble(tmp_path: Path, monkeypatch
     task = load_task("digits", tmp_path)
     execute(task, resolve(task.defaults, model="mine_there:net", **SMALL), tmp_path / "run")
     with pytest.raises(lfl.UserError, match="--model mine_there:net, or --trust"):
-        load_run(tmp_path / "run")
-    assert load_run(tmp_path / "run", model="mine_there:net").completed
+        load_model_and_data(tmp_path / "run")
+    assert load_model_and_data(tmp_path / "run", model="mine_there:net")[0].completed
 
 
 def test_a_seed_s_own_settings_cannot_ask_for_more(tmp_path: Path) -> None:
@@ -294,4 +294,4 @@ def test_torch_reads_no_pickles_here(foreign: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch, "load", refuse)
     torch.save({"a": torch.zeros(1)}, foreign / "done" / "theta.safetensors")
     with pytest.raises(lfl.UserError, match="is corrupt"):
-        load_run(foreign / "done")
+        load_model_and_data(foreign / "done")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lfl
-from lfl.handover.reduce import reduced_loss
+from lfl.export.reduction import reduced_loss
 from lfl.loss import REPRESENTATIONS
 from lfl.randomness import generator
 

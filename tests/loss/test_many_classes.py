@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lfl
-from lfl.handover.reduce import reduced_loss
+from lfl.export.reduction import reduced_loss
 from lfl.randomness import generator
 
 

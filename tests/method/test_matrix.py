@@ -12,7 +12,7 @@ import torch
 from lfl.data.splits import Split
 from lfl.errors import Failure
 from lfl.randomness import generator
-from lfl.run import execute, load_run
+from lfl.run import execute, load_model_and_data
 from lfl.run import test_error as error_on_test
 from lfl.task import DEFAULTS, Task, load_task
 from lfl.task.defaults import PAD
@@ -135,8 +135,8 @@ def test_running_statistics_evaluate_like_batch_statistics(method: str, tmp_path
         batch_size=64,
     )
     result = execute(task, settings, tmp_path / "run")
-    run = load_run(result.folder, tmp_path)
-    assert error_on_test(run) == result.test_error
+    run, data = load_model_and_data(result.folder, tmp_path)
+    assert error_on_test(run, data) == result.test_error
     with_batch_statistics, _ = run.apply_fn(run.theta, run.buffers, task.test.x, training=True)
     error = float((with_batch_statistics.argmax(-1) != task.test.y).double().mean())
     assert result.test_error == pytest.approx(error, abs=0.05)

@@ -173,7 +173,7 @@ def test_runs_without_a_loss_to_give_are_named(tmp_path: Path) -> None:
         learned_loss_of(tmp_path / "nowhere")
     diabetes = load_task("diabetes", tmp_path)
     other = execute(diabetes, resolve(diabetes.defaults, task="diabetes", method="ml3", **small), tmp_path / "other")
-    with pytest.raises(lfl.UserError, match="learned for regression, but this task is classification"):
+    with pytest.raises(lfl.UserError, match="learned for regression, got a task of classification"):
         execute(TASK, resolve(TASK.defaults, method="fixed", loss_from=str(other.folder), **small), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

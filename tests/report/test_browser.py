@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lfl.report import collect_runs, write_page
-from lfl.run.curves import read_curves
+from lfl.run.history import read_curves
 
 from .folders import write_run
 

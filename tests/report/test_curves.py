@@ -10,7 +10,7 @@ import lfl
 from lfl.report import collect_runs, draw_losses, draw_pictures
 from lfl.report.curves import learning_panels, losses_figure, rate_panels
 from lfl.run import execute
-from lfl.run.curves import read_curves
+from lfl.run.history import read_curves
 from lfl.task import load_task
 from lfl.training import resolve
 

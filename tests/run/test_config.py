@@ -45,7 +45,7 @@ BAD = {
     "not there": (None, "cannot read"),
     "not TOML": (b"task = ", "is not TOML"),
     "not UTF-8": (b"\xff\xfe", "is not TOML"),
-    "misspelt": (b"inner_rate = 0.1", "'inner_rate' is no setting; did you mean 'inner_lr'"),
+    "misspelt": (b"inner_rate = 0.1", "'inner_rate' is not a setting; did you mean 'inner_lr'"),
     "a rate in words": (b'inner-lr = "fast"', "--inner-lr must be a finite number, but got 'fast'"),
     "a task that is a number": (b"task = 3", "--task must be a word, but got 3"),
     "threads in words": (b'threads = "all"', "Expected `int | null`, got `str` - at `$.threads`"),
@@ -65,5 +65,5 @@ def test_what_is_no_configuration_is_named(case: str, tmp_path: Path) -> None:
     with pytest.raises(lfl.UserError, match="is not JSON"):
         read_config(path.with_suffix(".json"))
     path.with_suffix(".json").write_text(json.dumps([1]))
-    with pytest.raises(lfl.UserError, match="holds a list"):
+    with pytest.raises(lfl.UserError, match="got a list"):
         read_config(path.with_suffix(".json"))

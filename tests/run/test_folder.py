@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import lfl
-from lfl.run.folder import check_named, explained, make_folder, write_bytes, write_named
+from lfl.run.folder import check_named, explained, locked, make_folder, write_bytes, write_named
+
+from ..processes import start, status_of
 
 
 def test_made_with_its_parents_and_kept(tmp_path: Path) -> None:
@@ -66,3 +68,30 @@ def test_a_name_is_refused_before_work_where_it_cannot_be_written(tmp_path: Path
         assert not good or (tmp_path / name).read_bytes() == b"new"
         if name == "file":
             (tmp_path / "file").write_text("keep")
+
+
+TRY = """
+from lfl.run.folder import locked
+with locked(folder):
+    print("ours")
+"""
+
+
+def another(folder: Path) -> str:
+    """What another process says that wants the folder."""
+    said = folder.with_name(f"{folder.name}-said")
+    status_of(start(TRY, stdout=said, stderr=said, folder=folder))
+    return said.read_text()
+
+
+def test_two_processes_do_not_hold_a_folder_at_once(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert f"another process is at work in {tmp_path}" in another(tmp_path)
+    assert another(tmp_path) == "ours\n"
+
+
+def test_it_is_let_go_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="inside"), locked(tmp_path):
+        raise ValueError("inside")
+    with locked(tmp_path), pytest.raises(lfl.UserError, match="another process is at work"), locked(tmp_path):
+        pass

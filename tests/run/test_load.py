@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lfl
-from lfl.run import execute, load_run, resume
+from lfl.run import execute, load_model_and_data, resume
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 
@@ -39,19 +39,19 @@ def test_data_that_have_changed_since_are_refused(tmp_path: Path) -> None:
 
     x[7, 2] += 1e-3
     np.savez(path, x_train=x, y_train=y)
-    for call, name in ((load_run, "done"), (resume, "stopped")):
+    for call, name in ((load_model_and_data, "done"), (resume, "stopped")):
         with pytest.raises(lfl.UserError, match=r"are not those that .* was trained on; put the old ones back"):
             call(tmp_path / name)
 
     path.write_bytes(same)
-    assert load_run(tmp_path / "done").completed
+    assert load_model_and_data(tmp_path / "done")[0].completed
     assert resume(tmp_path / "stopped")[0].completed
 
     config = json.loads((tmp_path / "done" / "config.json").read_text())
     del config["data"]  # as an older version wrote it
     (tmp_path / "done" / "config.json").write_text(json.dumps(config))
     np.savez(path, x_train=x, y_train=y)
-    assert load_run(tmp_path / "done").completed
+    assert load_model_and_data(tmp_path / "done")[0].completed
 
 
 def test_sizes_in_a_file_take_no_memory(tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_sizes_in_a_file_take_no_memory(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"input_shape": [10**6, 10**6], "scale": [0.0, 1.0]}))
     with pytest.raises(lfl.UserError, match="does not fit the model"):
-        load_run(folder)
+        load_model_and_data(folder)

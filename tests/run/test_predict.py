@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_diabetes, load_digits
 
 import lfl
-from lfl.run import Run, execute, load_run, predict
+from lfl.run import execute, load_model_and_data, predict
 from lfl.run import test_error as error_on_test
 from lfl.task import load_task
 from lfl.task.arrays import to_inputs
@@ -28,11 +28,11 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def rows_of_test(run: Run, raw: np.ndarray) -> np.ndarray:
+def rows_of_test(task: lfl.Task, raw: np.ndarray) -> np.ndarray:
     """Which raw rows the test split holds, told by their scaled inputs."""
     held = raw.astype(np.float32)  # as named tasks hold their raw inputs
-    scaled = run.task.encoding.scale(to_inputs(held, "raw")).flatten(1).numpy()
-    tested = run.task.test.x.flatten(1).numpy()
+    scaled = task.encoding.scale(to_inputs(held, "raw")).flatten(1).numpy()
+    tested = task.test.x.flatten(1).numpy()
     return np.array([np.flatnonzero((scaled == row).all(1))[0] for row in tested])
 
 
@@ -44,9 +44,9 @@ def test_classes_of_raw_images(tmp_path: Path) -> None:
     assert predict(folder, tmp_path / "in.npz", tmp_path / "out.csv") == len(raw)
     found = rows(tmp_path / "out.csv")
     classes = np.array([int(row["class"]) for row in found])
-    run = load_run(folder, tmp_path)
-    tested = rows_of_test(run, raw)
-    assert (classes[tested] != truth[tested]).mean() == pytest.approx(error_on_test(run))
+    loaded = load_model_and_data(folder, tmp_path)
+    tested = rows_of_test(loaded[1], raw)
+    assert (classes[tested] != truth[tested]).mean() == pytest.approx(error_on_test(*loaded))
     likely = np.array([[float(row[f"probability of {c}"]) for c in range(10)] for row in found])
     np.testing.assert_allclose(likely.sum(1), 1.0)
     assert (likely.argmax(1) == classes).all()
@@ -64,11 +64,11 @@ def test_values_come_in_the_units_of_the_targets(tmp_path: Path) -> None:
     predict(folder, tmp_path / "in.npz", tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as arrays:
         values = arrays["value"][:, 0]
-    run = load_run(folder, tmp_path)
-    tested = rows_of_test(run, raw)
+    loaded = load_model_and_data(folder, tmp_path)
+    tested = rows_of_test(loaded[1], raw)
     train = np.delete(truth, tested)  # valid's targets lie inside train's range in this split
     wide = train.max() - train.min()
-    assert np.mean((values[tested] - truth[tested]) ** 2) / wide**2 == pytest.approx(error_on_test(run), rel=1e-4)
+    assert np.mean((values[tested] - truth[tested]) ** 2) / wide**2 == pytest.approx(error_on_test(*loaded), rel=1e-4)
     assert np.corrcoef(values, truth)[0, 1] > 0.5
 
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_predicted_is_named(tmp_path: Path) -> None:
         ("unnamed.npz", "out.csv", "has no array x"),
         ("absent.npz", "out.csv", "cannot read"),
         ("table.csv", "out.csv", "trained on arrays"),
-        ("inputs.txt", "out.csv", r"come as .npz or .csv"),
+        ("inputs.txt", "out.csv", r"must be a .npz or a .csv"),
         ("good.npz", "out.txt", r"written as .csv or .npz"),
         ("good.npz", "table.csv/out.csv", "cannot write"),
     ]

@@ -1,6 +1,7 @@
 """A run that was stopped or killed and resumed leaves what it leaves when nothing happens, byte for byte."""
 
 import json
+import os
 import random
 import shutil
 import sys
@@ -166,6 +167,30 @@ def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
     (other / "config.json").write_text(json.dumps(config))
     with pytest.raises(lfl.UserError, match="shorter than"):
         resume(other)
+
+
+def test_files_are_closed_where_a_record_cannot_be_cut(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    execute(TASKS["digits"], settings_of(), folder, stop_at("train", 8))
+    (folder / "timing.jsonl").write_text("")  # the second of the two files that are opened
+    with pytest.raises(lfl.UserError, match=r"timing\.jsonl is shorter than"):
+        resume(folder)
+    descriptors = Path("/proc/self/fd")
+    opened = [os.readlink(link) for link in descriptors.iterdir() if link.is_symlink()] if descriptors.is_dir() else []
+    assert not [path for path in opened if path.startswith(str(folder))]
+
+
+def test_a_folder_that_the_system_does_not_open_is_named(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="the limit on open files is of Unix")
+    folder = tmp_path / "run"
+    execute(TASKS["digits"], settings_of(), folder, stop_at("train", 8))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(lfl.Failure, match=r"cannot write the run into .*/run \(Too many open files\); make room"):
+            resume(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_folder_is_one_process_s_at_a_time(tmp_path: Path) -> None:

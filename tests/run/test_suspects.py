@@ -14,7 +14,7 @@ from sklearn.datasets import load_diabetes, load_digits
 
 import lfl
 from lfl.data.splits import Split
-from lfl.run import Ranked, agreement, execute, load_run, rank_suspects
+from lfl.run import Ranked, agreement, execute, load_model_and_data, rank_suspects
 from lfl.run.suspects import to_csv
 from lfl.task import load_task
 from lfl.text import from_cell
@@ -24,7 +24,7 @@ from lfl.training import Suspects, corrupted_train, resolve
 def trained(task: lfl.Task, out: Path, **asked) -> Ranked:
     small = {"model": "logistic", "method": "baseline", "steps": 300, "batch_size": 64, "compile": "off"} | asked
     folder = execute(task, resolve(task.defaults, task=task.name, **small), out).folder
-    return rank_suspects(load_run(folder, out, trust=True))
+    return rank_suspects(*load_model_and_data(folder, out, trust=True))
 
 
 def read(content: bytes) -> list[dict[str, str]]:

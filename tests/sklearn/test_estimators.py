@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lfl
 from lfl.catalogue import METHODS
-from lfl.handover import FixedLoss
+from lfl.export import FixedLoss
 from lfl.sklearn import AdaLFLClassifier, AdaLFLRegressor
 
 FAST = {"model": "logistic", "steps": 60, "offline_steps": 30, "offline_lr": 1e-2, "outer_lr": 1e-2}

@@ -1,0 +1,192 @@
+"""Training from Python: everything that `lfl train` does except terminal output."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..device import resolve_device, set_precision
+from ..errors import UserError
+from ..run import Named, Result, allowed_loss_of, data_folder, execute, execute_seeds
+from ..run.config import check_names
+from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
+from ..task import Task, load_task
+from ..training import Progress, Settings, resolve
+from .run import Run
+
+OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split")
+"""Settings that say how the data of a task are loaded."""
+
+
+def train(
+    task: str | Path | Task = DEFAULT_TASK,
+    model: str = DEFAULT_MODEL,
+    method: str = DEFAULT_METHOD,
+    *,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    device: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    trust: bool = False,
+    **settings: Any,
+) -> Run:
+    """Trains a model while its loss is learned, and writes a run folder: `lfl train` without terminal output.
+
+    The same settings give the same files as `lfl train`. A signal (Ctrl-C or SIGTERM) stops training between two steps;
+    a checkpoint is written, and `lfl.run.resume(folder)` or `lfl resume` continues.
+
+    Args:
+        task: a name, the path of your own data, or a `Task`, for instance of `lfl.task_from_arrays`.
+        model: a name, or your own `"module:function"`.
+        method: how the loss is learned.
+        out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
+        data_dir: folder of downloaded data; `LFL_DATA` or lfl's own cache when omitted.
+        device: `"cpu"`, `"cuda"` or `"mps"`; the first that is there of cuda, mps, cpu when omitted.
+        progress: called with the `Progress` at the start of each phase and after each step.
+        trust: whether the run that `loss_from` names may use its own code.
+        settings: any other setting of `lfl train`, by the name of its flag: `steps=1000`, `inner_lr=0.1`, `seed=1`.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        UserError: a name or setting that does not fit the task; the folder exists.
+        Failure: the run diverged, a file cannot be written, or a download failed.
+        KeyboardInterrupt: a signal stopped training, or `progress` raised it. The checkpoint is written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = train("digits", "logistic", out=f"{folder}/run", steps=4, offline_steps=2, device="cpu")
+        ...     run.result.completed, [row["step"] for row in run.metrics() if row["phase"] == "train"]
+        (True, [1, 2, 3, 4])
+    """
+    ready = prepare(task, model, method, data_dir=data_dir, device=device, trust=trust, **settings)
+    results = train_prepared(ready, None if out is None else Path(out), progress)
+    return _runs(ready, results, trust)[0]
+
+
+def train_seeds(
+    seeds: Sequence[int],
+    task: str | Path | Task = DEFAULT_TASK,
+    model: str = DEFAULT_MODEL,
+    method: str = DEFAULT_METHOD,
+    *,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    device: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    trust: bool = False,
+    **settings: Any,
+) -> list[Run]:
+    """Trains several seeds, together as one program where that is faster: `lfl train --seeds`.
+
+    Args:
+        seeds: at least one.
+        out: a folder that will hold a run folder `seed-S` for each.
+        task, model, method, data_dir, device, progress, trust, settings: as in `lfl.train`.
+
+    Returns:
+        A `Run` for each seed.
+
+    Raises:
+        UserError, Failure, KeyboardInterrupt: as `lfl.train`.
+    """
+    ready = prepare(task, model, method, data_dir=data_dir, device=device, trust=trust, **settings)
+    results = train_prepared(ready, None if out is None else Path(out), progress, seeds)
+    return _runs(ready, results, trust)
+
+
+class Prepared(NamedTuple):
+    """Data and settings, ready to train.
+
+    Args:
+        task: the data, on the device where they are trained on.
+        settings: all settings of the run.
+        data_dir: folder of the data; None where a `Task` was given.
+    """
+
+    task: Task
+    settings: Settings
+    data_dir: Path | None
+
+
+def prepare(
+    task: str | Path | Task = DEFAULT_TASK,
+    model: str = DEFAULT_MODEL,
+    method: str = DEFAULT_METHOD,
+    *,
+    data_dir: str | Path | None = None,
+    device: torch.device | str | None = None,
+    trust: bool = False,
+    **settings: Any,
+) -> Prepared:
+    """Loads the data of a run, and resolves its settings.
+
+    Args:
+        task, model, method, data_dir, device, trust, settings: as in `lfl.train`.
+    """
+    check_names(settings, TYPES)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    where = device if isinstance(device, torch.device) else resolve_device(device or "auto")
+    if isinstance(task, Task):
+        for name in OF_DATA:
+            if name in settings:
+                raise UserError(f"{name} is set where a Task is made, got {settings[name]!r} beside one; leave it out.")
+        data, name, folder = task.to(where), task.name, None
+    else:
+        name = str(task)
+        given = data_dir or os.environ.get("LFL_DATA")
+        folder = data_folder(name, Path(given) if given else None)
+        data = load_task(name, folder, **{key: settings[key] for key in OF_DATA if key in settings}).to(where)
+    if "loss_from" in settings:
+        settings["loss_from"] = str(settings["loss_from"])
+        own = {key: settings.get(key) for key in ("loss", "base")}
+        settings = allowed_loss_of(Path(settings["loss_from"]), **own, trust=trust)._asdict() | settings
+    return Prepared(data, resolve(data.defaults, task=name, model=model, method=method, **settings), folder)
+
+
+def train_prepared(
+    ready: Prepared,
+    out: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[Result]:
+    """Trains one run, or one for each of `seeds`; an interrupted one returns its `Result` with its `signal`.
+
+    Args:
+        ready: of `prepare`.
+        out, progress, seeds: as in `lfl.train` and `train_seeds`.
+    """
+    with _arithmetic(ready.settings.precision, ready.task.device):
+        if seeds is None:
+            return [execute(ready.task, ready.settings, out, progress, data_dir=ready.data_dir)]
+        return execute_seeds(ready.task, ready.settings, seeds, out, progress, data_dir=ready.data_dir)
+
+
+def _runs(ready: Prepared, results: list[Result], trust: bool) -> list[Run]:
+    """Opens the runs that were just made; whoever made them has named their code."""
+    stopped = [result for result in results if result.signal is not None]
+    if stopped:
+        last = stopped[-1]
+        state = "complete" if last.completed else f"stopped at step {last.step} of phase {last.phase}"
+        raise KeyboardInterrupt(f"the run in {last.folder} is {state}; lfl resume continues what is not complete")
+    chosen = asdict(ready.settings)
+    named = Named(**{name: chosen[name] for name in ("model", "loss", "base")}, trust=trust)
+    return [Run(result.folder, named, ready.task.device, ready.task) for result in results]
+
+
+@contextmanager
+def _arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Sets torch's precision of matrix products, and restores what it was."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        set_precision(precision, device)
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

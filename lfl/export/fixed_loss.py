@@ -1,0 +1,121 @@
+"""A learned loss as an `nn.Module`, in place of `nn.CrossEntropyLoss` or `nn.MSELoss`."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import one_of
+from ..loss import IGNORE_INDEX, AnyLearnedLoss
+from ..run import load_learned_loss
+from ..types import Tensors
+from .reduction import REDUCTIONS, reduced_loss
+
+
+class FixedLoss(nn.Module):
+    """M_phi as a module: called, moved and saved like `nn.CrossEntropyLoss` or `nn.MSELoss`.
+
+    phi are buffers: no optimiser changes them, `.to()` moves them, `state_dict()` holds them. The loss is computed
+    in the wider precision of the outputs and phi, under autocast too. Losses may lie below zero.
+
+    Args:
+        loss_fn: the learned loss, for class ids or for real values.
+        phi: its parameters.
+        reduction: `"mean"`, over examples, which is what lfl's own training descends; `"sum"`; or `"none"`: a loss
+            for each class id, or for each real value as an example with one output.
+        ignore_index: class id of targets that do not count.
+
+    Raises:
+        UserError: an unknown reduction; in a call, outputs and targets that do not fit each other.
+
+    Example:
+        >>> import lfl
+        >>> phi, loss_fn = lfl.loss_network("classification", generator=torch.Generator().manual_seed(0))
+        >>> loss = FixedLoss(loss_fn, phi, reduction="none")
+        >>> loss(torch.zeros(5, 3), torch.tensor([0, 1, 2, 0, 1])).shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self, loss_fn: AnyLearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX
+    ) -> None:
+        super().__init__()
+        one_of("reduction", reduction, REDUCTIONS)
+        self.loss_fn, self.reduction, self.ignore_index = loss_fn, reduction, ignore_index
+        self.phi = as_buffers(phi)
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Computes the loss.
+
+        Args:
+            outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape. One logit, `[batch, 1,
+                ...]` or with class ids `[batch]`, is of class 1 against class 0.
+            targets: class ids `[batch, ...]`, or class probabilities `[batch, classes, ...]`, which give the expected
+                loss; or real values of the outputs' shape.
+
+        Returns:
+            A scalar; with `reduction="none"` the shape of the class ids or of the values.
+        """
+        phi = self.current_phi()
+        return reduced_loss(
+            self.loss_fn, phi, outputs, targets, reduction=self.reduction, ignore_index=self.ignore_index
+        )
+
+    def current_phi(self) -> Tensors:
+        """Returns phi, by name."""
+        return tensors_of(self.phi)
+
+    def __repr__(self) -> str:
+        return f"FixedLoss({self.loss_fn.kind}, reduction={self.reduction!r})"
+
+
+def load_loss(
+    run: str | Path,
+    *,
+    reduction: str = "mean",
+    ignore_index: int = IGNORE_INDEX,
+    loss: str | None = None,
+    base: str | None = None,
+    trust: bool = False,
+) -> FixedLoss:
+    """Loads the loss that a run has learned, with its phi after the last step.
+
+    In place of `nn.CrossEntropyLoss()` it takes logits and class ids, in place of `nn.MSELoss()` predictions and real
+    values. The real-valued targets of a run were scaled so that its train split spans [0, 1]: scale yours in the same
+    way, or the loss is evaluated at errors that it has never seen.
+
+    Args:
+        run: a run folder of `lfl train`, by a method that learns or is given a loss.
+        reduction, ignore_index: as in `FixedLoss`.
+        loss, base: the run's own loss and base `"module:function"`, whose code may run; a run that was made here needs
+            no naming.
+        trust: whether everything is allowed that the folder asks for.
+
+    Returns:
+        A module on the CPU in float32; `.to()` moves it.
+
+    Raises:
+        UserError: the run learned no loss, a file of it is missing or damaged, it asks for code that was not named, or
+            a bad argument.
+    """
+    phi, loss_fn = load_learned_loss(Path(run), loss=loss, base=base, trust=trust)
+    return FixedLoss(loss_fn, phi, reduction=reduction, ignore_index=ignore_index)
+
+
+def as_buffers(tensors: Tensors) -> nn.Module:
+    """Copies tensors into the buffers of a bare module: `"0.weight"` is the buffer `weight` of its child `0`."""
+    root = nn.Module()
+    for name, tensor in tensors.items():
+        *path, last = name.split(".")
+        owner = root
+        for part in path:
+            if part not in dict(owner.named_children()):
+                owner.add_module(part, nn.Module())
+            owner = owner.get_submodule(part)
+        owner.register_buffer(last, tensor.detach().clone())
+    return root
+
+
+def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Returns the tensors that `as_buffers` was given, by name, with their present values."""
+    return dict(module.named_buffers())
