@@ -42,13 +42,18 @@ if TYPE_CHECKING:
         vector_scaling,
         weight_net,
     )
+    from .method import Phase, State
     from .model import PureModule, draw_masks, functional, mask_specs
     from .model.custom_gradients import CustomGradients
     from .model.dropout import MaskSpec
     from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
+    from .run import Named, Result
+    from .run.schema import StepErrors
+    from .settings import Settings
     from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
     from .task import Task, task_from_arrays
     from .task.encoding import Encoding
+    from .training import Progress
     from .types import ApplyFn, LossFn, TaskLoss
 
 __version__ = VERSION
@@ -74,15 +79,22 @@ __all__ = [
     "LossFn",
     "MaskSpec",
     "MissingPackage",
+    "Named",
     "NotDifferentiable",
     "Optimiser",
+    "Phase",
+    "Progress",
     "PureModule",
     "Range",
+    "Result",
     "Run",
     "Scale",
     "Schedule",
+    "Settings",
     "Split",
     "Stages",
+    "State",
+    "StepErrors",
     "Task",
     "TaskLoss",
     "UpdateFn",
@@ -131,18 +143,8 @@ __all__ = [
 
 _MODULES = (
     *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
-    *(
-        "hypergradient",
-        "step",
-        "data.scaling",
-        "data.splits",
-        "data.augmentation",
-        "data.csv_table",
-        "task",
-        "task.encoding",
-        "export",
-        "api",
-    ),
+    *("hypergradient", "step", "method", "settings", "data.scaling", "data.splits", "data.augmentation"),
+    *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "run.schema"),
 )
 """Where the names are; those that need fewest packages come first."""
 

@@ -1,8 +1,11 @@
 """The public names close: whatever class of lfl one of them takes, gives or holds is public too."""
 
+import ast
 import inspect
 import typing
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +65,12 @@ def test_every_public_name_has_a_docstring_of_its_own() -> None:
     """Not the signature that a NamedTuple or a dataclass without one is given."""
     docs = {name: (thing.__doc__ or "").strip() for name, thing in PUBLIC.items()}
     assert [name for name, doc in docs.items() if not doc or doc.startswith(f"{name}(")] == []
+
+
+def test_a_name_is_imported_from_where_type_checkers_find_it() -> None:
+    tree = ast.parse(Path(lfl.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    declared = {alias.name: node.module for node in block.body for alias in node.names}  # type: ignore[attr-defined]
+    assert sorted(declared) == sorted(lfl.__all__)
+    for name, module in declared.items():
+        assert getattr(lfl, name) is getattr(import_module(f"lfl.{module}"), name), name

@@ -7,7 +7,8 @@ import torch
 from matplotlib.figure import Figure
 
 from ..data.quoting import shortened
-from ..run.suspects import Ranked, class_names
+from ..run.predict import class_names
+from ..run.suspects import Ranked
 from ..text import for_picture
 from .figures import new_figure
 
@@ -59,5 +60,5 @@ def _label_texts(ranked: Ranked, order: torch.Tensor) -> tuple[list[str], list[s
         values = (ranked.task.encoding.range.back(t) for t in (y, rather))
         first, second = ([", ".join(f"{v:.3g}" for v in row) for row in t.tolist()] for t in values)
         return first, second
-    names = [shortened(str(name), _MAX_LETTERS) for name in class_names(ranked.task)]
+    names = [shortened(str(name), _MAX_LETTERS) for name in class_names(ranked.task.encoding)]
     return [names[i] for i in y.tolist()], [names[i] for i in rather.tolist()]
