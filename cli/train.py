@@ -37,8 +37,8 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
-    from lfl.api.train import prepare as prepare_run
-    from lfl.api.train import train_prepared
+    from lfl.api.training import prepare as prepare_run
+    from lfl.api.training import train_prepared
     from lfl.device import keep_freed_memory
     from lfl.run.config import read_allowed
     from lfl.training import is_corrupted, trains_together
