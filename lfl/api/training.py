@@ -11,6 +11,7 @@ import torch
 
 from ..device import resolve_device, set_precision
 from ..errors import UserError
+from ..old_names import with_new_names
 from ..run import Named, Result, allowed_loss_of, data_folder, execute, execute_seeds
 from ..run.config import check_names
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
@@ -130,6 +131,7 @@ def prepare(
     Args:
         task, model, method, data_dir, device, trust, settings: as in `lfl.train`.
     """
+    settings = with_new_names(settings)
     check_names(settings, TYPES)
     settings = {name: value for name, value in settings.items() if value is not None}
     where = device if isinstance(device, torch.device) else resolve_device(device or "auto")
