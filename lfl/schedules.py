@@ -2,10 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .settings import Settings
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -23,12 +19,11 @@ ABOUT = {
 }
 
 
-def schedule_factor(settings: "Settings", step: int) -> float:
-    """What the model's learning rate is multiplied by at a step."""
-    return SCHEDULES[settings.schedule](step / settings.steps)
+def schedule_factor(schedule: str, step: int, steps: int) -> float:
+    """Returns what the model's learning rate is multiplied by at a step, from 0 on, of so many."""
+    return SCHEDULES[schedule](step / steps)
 
 
-def outer_schedule_factor(settings: "Settings", step: int) -> float:
-    """What the loss's online learning rate is multiplied by at a step."""
-    chosen = settings.outer_schedule
-    return SCHEDULES[settings.schedule if chosen == AS_THE_MODEL else chosen](step / settings.steps)
+def outer_schedule_factor(outer_schedule: str, schedule: str, step: int, steps: int) -> float:
+    """Returns what the loss's online learning rate is multiplied by; `schedule` is the model's."""
+    return SCHEDULES[schedule if outer_schedule == AS_THE_MODEL else outer_schedule](step / steps)

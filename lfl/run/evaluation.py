@@ -163,5 +163,7 @@ class Evaluator:
         if self.learned.learned_loss is not None:
             loss, task_loss = partial(self.learned.loss_fn, state.phi), TASK_LOSSES[self.task.kind]
             moved = effective_rate(self.apply_fn, theta, buffers, self.valid_batch, loss=loss, task_loss=task_loss)
-            numbers["effective_lr"] = alpha * schedule_factor(self.settings, step) * float(moved)
+            numbers["effective_lr"] = (
+                alpha * schedule_factor(self.settings.schedule, step, self.settings.steps) * float(moved)
+            )
         return numbers

@@ -196,10 +196,11 @@ def build_problem(
     alpha = 1.0 if method.learns_rate else settings.inner_lr
 
     def inner_rate(step: int) -> torch.Tensor:
-        return torch.tensor(alpha * schedule_factor(settings, step), device=task.device)
+        return torch.tensor(alpha * schedule_factor(settings.schedule, step, settings.steps), device=task.device)
 
     def outer_rate(step: int) -> torch.Tensor:
-        return torch.tensor(settings.outer_lr * outer_schedule_factor(settings, step), device=task.device)
+        factor = outer_schedule_factor(settings.outer_schedule, settings.schedule, step, settings.steps)
+        return torch.tensor(settings.outer_lr * factor, device=task.device)
 
     def draw_phi(seed: int) -> Tensors:
         drawn = learned(task, settings, seed).phi_0 if phi is None else phi
