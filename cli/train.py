@@ -73,7 +73,7 @@ def train(
 
 
 def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:
-    """How train was made worse."""
+    """Says how the train split was corrupted."""
     from lfl.training import corrupted_train
 
     rows, _, wrong = corrupted_train(task, settings, settings.seed)
@@ -84,13 +84,13 @@ def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:
 
 
 def _shown(task: "Task") -> str:
-    """What was found in a user's own data."""
+    """Describes the data that were read from the user's own files."""
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in task.splits.items())
     outputs = f"{task.num_outputs} {'classes' if task.kind == 'classification' else 'target columns'}"
     return f"{task.name}: {task.kind}, {outputs}, inputs {list(task.input_shape)}, rows {sizes}"
 
 
 def _clean(task: "Task") -> str:
-    """What a learned loss is judged by, and where it is from."""
+    """Says how much clean data there is, and where it is from."""
     origin = "split off train" if task.valid_from is None else f"from {task.valid_from}"
     return f"clean data: {len(task.valid.y)} examples {origin}, kept out of training"
