@@ -120,7 +120,7 @@ def test_the_end_of_a_run_with_an_infinite_error(lfl_command, monkeypatch: pytes
     said: list[str] = []
     monkeypatch.setattr("lfl_cli.common.say", lambda line, **_: said.append(line))
     print_results([result, result._replace(test_error=1.0)])
-    assert said[-1] == "over 2 seeds inf"
+    assert said[-1] == "over 2 seeds diverged"
 
 
 @pytest.mark.slow

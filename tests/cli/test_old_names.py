@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import lfl
 from lfl.old_names import OldNameWarning, new_flags, renamed
-from lfl.run import load_run
 from lfl.run.config import read_config
 from lfl.settings import FORMER_NAMES
 from lfl.study.variant import parse_variant
@@ -58,6 +58,6 @@ def test_an_old_run_folder_is_read_as_before(lfl_command, tmp_path: Path) -> Non
     former = {new: old for old, new in FORMER_NAMES.items()}
     path.write_text(json.dumps({former.get(name, name): value for name, value in config.items()}))
     assert renamed(json.loads(path.read_text())) == config
-    assert load_run(tmp_path / "run").settings.offline_steps == 2
+    assert lfl.load_run(tmp_path / "run").settings.offline_steps == 2
     status, _, err = lfl_command("eval", "run")
     assert (status, err) == (0, "")

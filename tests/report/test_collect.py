@@ -83,7 +83,7 @@ DAMAGE = {
     "no config": (lambda f: (f / "config.json").unlink(), r"cannot read .*config\.json"),
     "config lacks the task": (change("config.json", task=...), "task is missing"),
     "config with a list for a model": (change("config.json", model=[1]), "--model must be a word"),
-    "config with an unknown --method": (change("config.json", method="maml"), "unknown method"),
+    "config with an unknown method": (change("config.json", method="maml"), "unknown --method"),
     "config without a seed": (change("config.json", seed=...), "seed is missing"),
     "config with words for a number": (change("config.json", steps="many"), "--steps must be a whole number"),
     "no metrics": (lambda f: (f / "metrics.jsonl").unlink(), "has no metrics yet"),

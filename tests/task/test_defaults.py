@@ -1,7 +1,5 @@
 """Defaults that are known without data are those of the tasks."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,25 +14,6 @@ from lfl.training import resolve
 
 def test_every_named_task_has_its_defaults() -> None:
     assert list(DEFAULTS) == list(TASKS)
-
-
-def test_they_are_known_without_torch() -> None:
-    """The package around them is a bare one here, so that only what they import themselves counts."""
-    code = f"""
-import sys, types
-package = types.ModuleType("lfl")
-package.__path__ = [{str(Path(lfl.__file__).parent)!r}]
-sys.modules["lfl"] = package
-from lfl.task import DEFAULTS
-assert DEFAULTS["mnist"].steps == 25_000
-assert "torch" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_a_name_that_the_package_lacks_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute nothing"):
-        _ = lfl.task.nothing
 
 
 @pytest.mark.parametrize("name", ["digits", "diabetes"])
