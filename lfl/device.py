@@ -11,7 +11,10 @@ DEVICES = ["auto", "cpu", "cuda", "mps"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called `name`; for `"auto"` the first that is there of cuda, mps, cpu.
+    """Returns the device called `name`; for `"auto"` the first that is there of cuda, mps, cpu.
+
+    Args:
+        name: one of `DEVICES`, or `"cuda:1"` for the second of several GPUs.
 
     Raises:
         UserError: an unknown name, or a device that is not there.
@@ -21,11 +24,16 @@ def resolve_device(name: str) -> torch.device:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    one_of("device", name, DEVICES)
+    kind, _, number = name.partition(":")
+    numbered = kind == "cuda" and number.isdecimal()
+    one_of("device", kind if numbered else name, DEVICES)
     if name == "auto":
         return torch.device(next(device for device, found in there.items() if found))
-    if not there[name]:
+    if not there[kind]:
         raise UserError(f"device {name} is not there for torch {torch.__version__}; choose --device auto or cpu.")
+    if numbered and int(number) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise UserError(f"device {name} is not there: this machine has cuda:0 to cuda:{last}; choose one of these.")
     return torch.device(name)
 
 
