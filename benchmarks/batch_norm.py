@@ -50,7 +50,7 @@ def measure(folder: Path, methods: list[str], threads: int) -> None:
         if any(row["method"] == method for row in rows):
             continue
         settings = resolve(
-            task.defaults, task=task.name, model="batch_norm:network", method=method, steps=STEPS, init_steps=100
+            task.defaults, task=task.name, model="batch_norm:network", method=method, steps=STEPS, offline_steps=100
         )
         _, apply_fn = build_functional(task, settings)
 

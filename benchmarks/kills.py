@@ -77,7 +77,7 @@ def begin(folder: Path) -> None:
     if folder.exists():  # killed before there was anything to resume
         shutil.rmtree(folder)
     task = load_task("digits", folder)
-    asked: Any = {"steps": 60, "init_steps": 30, "batch_size": 32, "checkpoint_every": 1, "compile": "off"}
+    asked: Any = {"steps": 60, "offline_steps": 30, "batch_size": 32, "checkpoint_every": 1, "compile": "off"}
     execute(task, resolve(task.defaults, model="logistic", **asked), folder)
 
 

@@ -4,7 +4,7 @@
     python benchmarks/loss_choices.py --table        # the tables of docs/reproduction.md, from the committed results
 
 Whole runs of the task's own length, seeds 10 to 17 unless others are given. A variant is a comma-separated list of
-settings of a run (`init_objective=valid`) and of options of its learned loss, those of `lfl.loss_network` (`gain=1`)
+settings of a run (`offline_objective=valid`) and of options of its learned loss, those of `lfl.loss_network` (`gain=1`)
 or, behind `loss=taylor-cubic`, of `lfl.taylor_loss` (`reduction=mean`); all else is as by default. Writes
 `results/loss-choices.json` after each variant and does not repeat what is in it: the validation error of each seed at
 the last step, and its mean over the last tenth of the steps, null where the seed diverged. The test split is not

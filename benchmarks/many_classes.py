@@ -101,7 +101,7 @@ def measure(task: Any, variant: str, rate: float, seeds: list[int], asked: Any) 
     method = "baseline" if variant == "baseline" else "adalfl"
     settings = resolve(
         task.defaults, task=task.name, model="mlp-100", method=method, batch_size=asked.batch_size, inner_lr=rate,
-        steps=asked.steps, init_steps=asked.init_steps, log_every=1, eval_every=asked.steps,
+        steps=asked.steps, offline_steps=asked.offline_steps, log_every=1, eval_every=asked.steps,
     )  # fmt: skip
     network = REPRESENTATIONS["network"]
     drawn = {} if variant in {"baseline", "default"} else {"network": changed(network, variant, task.num_outputs)}
@@ -114,7 +114,7 @@ def measure(task: Any, variant: str, rate: float, seeds: list[int], asked: Any) 
     refuse_interrupted(*(result for result, _, _ in results))
     row: dict[str, Any] = {
         "steps": asked.steps,
-        "init_steps": asked.init_steps,
+        "offline_steps": asked.offline_steps,
         "batch_size": asked.batch_size,
         "valid_error": [result and result.valid_error for result, _, _ in results],
         "test_error": [result and result.test_error for result, _, _ in results],
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--rates", nargs="+", type=float, default=[0.03])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--init-steps", type=int, default=1000)
+    parser.add_argument("--offline-steps", type=int, default=1000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--table", action="store_true", help="print the Markdown table and leave")
     asked = parser.parse_args()

@@ -40,7 +40,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     keep_freed_memory()
     task = load_task("mnist", asked.data_dir)
-    settings = resolve(task.defaults, task="mnist", model="lenet5", method="adalfl", steps=STEPS, init_steps=100)
+    settings = resolve(task.defaults, task="mnist", model="lenet5", method="adalfl", steps=STEPS, offline_steps=100)
     found: dict[int, float] = {}
 
     def watch(progress: Progress) -> None:

@@ -81,8 +81,8 @@ def huber(y: torch.Tensor, num_outputs: int, option: Any) -> Loss:
 
 
 BY_HAND = {"method": "baseline"}
-LEARNED_ONLINE = {"method": "adalfl", "init_steps": 0}
-OFFLINE = {"init_steps": 500}
+LEARNED_ONLINE = {"method": "adalfl", "offline_steps": 0}
+OFFLINE = {"offline_steps": 500}
 REPEATS = (5, 20)
 FINE_TUNING = (0.001, 0.003, 0.01)
 WEIGHT_NET = {**LEARNED_ONLINE, "loss": "weight-net", "outer_lr": 1e-3}

@@ -44,7 +44,7 @@ WAYS: dict[str, dict[str, Any]] = {
 the end` it has."""
 
 LONG_STEPS = {"digits": 3000, "mnist": 10_000}
-MNIST_STEPS = {"steps": 2000, "init_steps": 500}
+MNIST_STEPS = {"steps": 2000, "offline_steps": 500}
 
 
 def asked_of(task: str, way: str) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def trained(name: str, rival_name: str, rate: float | None, option: Any, seed: i
 
 
 PROGRAMS: dict[Any, Programs] = {}
-PASSED_IN = {"inner_lr": 0.0, "outer_lr": 0.0, "seed": 0, "steps": LOOKS, "init_steps": 1, "valid_size": None}
+PASSED_IN = {"inner_lr": 0.0, "outer_lr": 0.0, "seed": 0, "steps": LOOKS, "offline_steps": 1, "valid_size": None}
 """Settings that a compiled step does not depend on."""
 
 

@@ -37,12 +37,12 @@ Base = Annotated[
     _choice(names.BASES | names.OWN_LOSSES, "What residual, weight-net and true-class start from", "--base"),
 ]
 Steps = Annotated[int | None, _number("Steps of the model.")]
-InitSteps = Annotated[int | None, _number("Offline steps of the loss before them.")]
+OfflineSteps = Annotated[int | None, _number("Offline steps of the loss before them.")]
 InnerSteps = Annotated[int | None, _number("Model steps in an offline step.", "1")]
 RestartEvery = Annotated[int | None, _number("Offline steps between two starts of the model; 0 for one start.")]
 BatchSize = Annotated[int | None, _number("Examples a batch.")]
 InnerLr = Annotated[float | None, _number("Learning rate of the model.")]
-InitLr = Annotated[float | None, _number("Learning rate of the loss, offline.")]
+OfflineLr = Annotated[float | None, _number("Learning rate of the loss, offline.")]
 OuterLr = Annotated[float | None, _number("Learning rate of the loss, online.")]
 Momentum = Annotated[float | None, _number("Of sgd.")]
 WeightDecay = Annotated[float | None, _number("Of the model.")]
@@ -54,7 +54,7 @@ Valid = Annotated[
 ValidSize = Annotated[
     int | None, _number("Examples that are split off train as clean data, and kept out of training.", "10 % of train")
 ]
-Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--inner")]
+Inner = Annotated[str | None, _choice(names.INNER, "The model's optimiser", "--optimizer")]
 Schedule = Annotated[str | None, _choice(names.SCHEDULES, "Of the model's learning rate", "--schedule")]
 OuterSchedule = Annotated[
     str | None, _choice(names.OUTER_SCHEDULES, "Of the loss's learning rate, online", "--outer-schedule")
@@ -78,9 +78,9 @@ Imbalance = Annotated[
     typer.Option(help="Drop train examples, until the last class is so many times rarer.", show_default="none"),
 ]
 Kind = Annotated[str | None, _choice(names.KINDS, "What your own targets are, where it is not inferred", "--kind")]
-InitObjective = Annotated[
+OfflineObjective = Annotated[
     str | None,
-    _choice(names.OBJECTIVES, "What offline steps judge by (default train; valid with meta-lr)", "--init-objective"),
+    _choice(names.OBJECTIVES, "What offline steps judge by (default train; valid with meta-lr)", "--offline-objective"),
 ]
 MetaObjective = Annotated[
     str | None, _choice(names.OBJECTIVES, "What online steps judge the loss on (default valid)", "--meta-objective")

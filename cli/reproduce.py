@@ -39,7 +39,7 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each, from 0 on; the paper has 10.")] = 3,
     steps: Annotated[int | None, typer.Option(help="Steps of the model.", show_default="the paper's")] = None,
-    init_steps: Annotated[
+    offline_steps: Annotated[
         int | None, typer.Option(help="Offline steps of the loss before them.", show_default="the paper's")
     ] = None,
     compile: options.Compile = None,
@@ -98,7 +98,7 @@ def reproduce(
         None if methods is None else study.split(methods, "--methods"),
         defaults_of,
     )
-    common = {"steps": steps, "init_steps": init_steps, "compile": compile}
+    common = {"steps": steps, "offline_steps": offline_steps, "compile": compile}
     where = parse_engine(engine, jobs)
     if where.kind == "loky":
         resolve_device(device or "auto")

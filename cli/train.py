@@ -24,11 +24,11 @@ def train(
     method: options.MethodName = None,
     seed: Annotated[int | None, typer.Option(help="Of the start, the batches and the masks.", show_default="0")] = None,
     steps: options.Steps = None,
-    init_steps: options.InitSteps = None,
+    offline_steps: options.OfflineSteps = None,
     inner_steps: options.InnerSteps = None,
     batch_size: options.BatchSize = None,
     inner_lr: options.InnerLr = None,
-    init_lr: options.InitLr = None,
+    offline_lr: options.OfflineLr = None,
     outer_lr: options.OuterLr = None,
     loss: options.Loss = None,
     base: options.Base = None,
@@ -46,7 +46,7 @@ def train(
     ] = None,
     schedule: options.Schedule = None,
     outer_schedule: options.OuterSchedule = None,
-    init_objective: options.InitObjective = None,
+    offline_objective: options.OfflineObjective = None,
     meta_objective: options.MetaObjective = None,
     objective: options.Objective = None,
     restart_every: options.RestartEvery = None,
@@ -59,11 +59,11 @@ def train(
         ),
     ] = None,
     hypergradient: options.Hypergradient = None,
-    lookahead: Annotated[
+    horizon: Annotated[
         int | None, typer.Option(help="Model steps that an online step of the loss looks through.", show_default="1")
     ] = None,
     meta_every: Annotated[
-        int | None, typer.Option(help="Model steps for each online step of the loss.", show_default="--lookahead")
+        int | None, typer.Option(help="Model steps for each online step of the loss.", show_default="--horizon")
     ] = None,
     meta_batch_size: Annotated[
         int | None,

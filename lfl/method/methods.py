@@ -45,12 +45,12 @@ def offline_and_online(problem: Problem) -> list[Phase]:
     return [offline_phase(problem), online_phase(problem)]
 
 
-JUDGED_ON_VALID = {"init_objective": "valid"}
+JUDGED_ON_VALID = {"offline_objective": "valid"}
 """On the batch that a step has just seen, the rate of the longest step wins, however badly it generalises."""
 
 RESIDUAL = {
     "loss": "residual",
-    "init_steps": 0,
+    "offline_steps": 0,
     "outer_lr": 1e-2,
     "meta_every": 10,
     "outer_schedule": "model",

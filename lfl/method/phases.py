@@ -47,7 +47,7 @@ def offline_phase(problem: Problem) -> Phase:
     def draw(step: int) -> Any:
         first = step * problem.inner_steps
         batches = [problem.batch("train", "offline train", first + k) for k in range(problem.inner_steps)]
-        if problem.init_objective == "valid":
+        if problem.offline_objective == "valid":
             judged = problem.batch("valid", "offline valid", step)
         else:  # the same rows gathered again: a program that saw one tensor twice would be another than the online one
             judged = problem.batch("train", "offline train", first + problem.inner_steps - 1)
@@ -58,19 +58,19 @@ def offline_phase(problem: Problem) -> Phase:
         theta, phi, carry = state
         if theta_0 is not None:
             theta, carry = theta_0, programs.fresh(theta_0, phi)._replace(outer=carry.outer)
-        rates = problem.inner_rate(0), problem.init_lr
+        rates = problem.inner_rate(0), problem.offline_lr
         theta, phi, carry, info = programs.meta(theta, phi, batches_tr, batch_val, carry, *rates)
         return State(theta, phi, carry), info
 
-    return Phase("init", problem.init_steps, draw, step, learns=lambda _: True)
+    return Phase("init", problem.offline_steps, draw, step, learns=lambda _: True)
 
 
 def online_phase(problem: Problem) -> Phase:
     """Algorithm 2: a step of phi after each step of theta, or after each `meta_every`-th.
 
-    A step of phi is differentiated through the `lookahead` steps of theta before it.
+    A step of phi is differentiated through the `horizon` steps of theta before it.
     """
-    programs, horizon = problem.programs, problem.lookahead
+    programs, horizon = problem.programs, problem.horizon
     period = problem.meta_every // horizon
 
     def learns(step: int) -> bool:

@@ -32,12 +32,12 @@ class Problem:
         phi_0: where learning of the loss or the rate starts; None where neither is learned.
         batch: `batch(split, stream, step)`, a train or valid batch with its dropout masks.
         inner_rate: `inner_rate(step)`, the rate of theta, or the factor on the rate that phi holds; a scalar tensor.
-        init_lr: offline rate of phi, a scalar tensor.
+        offline_lr: offline rate of phi, a scalar tensor.
         outer_rate: `outer_rate(step)`, its online rate; a scalar tensor.
-        steps, init_steps, inner_steps: S_train, S_init and S_inner.
-        lookahead: steps of theta that an online step of phi is differentiated through.
+        steps, offline_steps, inner_steps: S_train, S_init and S_inner.
+        horizon: steps of theta that an online step of phi is differentiated through.
         meta_every: steps of theta for each online step of phi.
-        init_objective, meta_objective: the data of the task loss in offline and in online steps, `"train"` (the last
+        offline_objective, meta_objective: the data of the task loss in offline and in online steps, `"train"` (the last
             train batch of the step) or `"valid"`.
     """
 
@@ -47,12 +47,12 @@ class Problem:
     phi_0: Tensors | None
     batch: Callable[[str, str, int], Batch]
     inner_rate: Callable[[int], torch.Tensor]
-    init_lr: torch.Tensor
+    offline_lr: torch.Tensor
     outer_rate: Callable[[int], torch.Tensor]
     steps: int
-    init_steps: int
+    offline_steps: int
     inner_steps: int
-    lookahead: int
+    horizon: int
     meta_every: int
-    init_objective: str
+    offline_objective: str
     meta_objective: str

@@ -97,11 +97,11 @@ def length(comparison: Comparison) -> str:
     if not table_1(comparison.task, comparison.model):
         return text
     paper = DEFAULTS[comparison.task]
-    return f"{text} The paper trains for {_steps(paper.steps, paper.init_steps)}, with ten seeds."
+    return f"{text} The paper trains for {_steps(paper.steps, paper.offline_steps)}, with ten seeds."
 
 
 def _length(group: Group) -> str:
-    offline = 0 if group.settings["method"] in ("baseline", "fixed") else group.settings.get("init_steps", 0)
+    offline = 0 if group.settings["method"] in ("baseline", "fixed") else group.settings.get("offline_steps", 0)
     return _steps(group.settings.get("steps", 0), offline)
 
 

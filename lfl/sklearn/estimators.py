@@ -27,10 +27,10 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         method: str = "adalfl",
         model: str = "mlp-100",
         steps: int = 500,
-        init_steps: int | None = None,
+        offline_steps: int | None = None,
         batch_size: int = 64,
         inner_lr: float | None = None,
-        init_lr: float = 1e-3,
+        offline_lr: float = 1e-3,
         outer_lr: float | None = None,
         objective: str | None = None,
         schedule: str = "cosine",
@@ -41,10 +41,10 @@ class _AdaLFL(BaseEstimator):  # type: ignore[misc]
         self.method = method
         self.model = model
         self.steps = steps
-        self.init_steps = init_steps
+        self.offline_steps = offline_steps
         self.batch_size = batch_size
         self.inner_lr = inner_lr
-        self.init_lr = init_lr
+        self.offline_lr = offline_lr
         self.outer_lr = outer_lr
         self.objective = objective
         self.schedule = schedule
@@ -103,9 +103,9 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
             `X_valid` clean.
         model: `"mlp-WIDTH"` (two hidden layers), `"mlp"`, `"logistic"`, or `"module:function"`.
         steps: steps of the model.
-        init_steps: offline steps of the loss before them; 250 when omitted, of `"residual"` none.
+        offline_steps: offline steps of the loss before them; 250 when omitted, of `"residual"` none.
         batch_size: rows a batch, drawn with replacement.
-        inner_lr, init_lr, outer_lr: learning rate of the model (0.1 when omitted, of `"residual"` 0.03), and of the
+        inner_lr, offline_lr, outer_lr: learning rate of the model (0.1 when omitted, of `"residual"` 0.03), and of the
             loss offline and while the model trains (3e-3 when omitted, of `"residual"` as in `lfl train`).
         objective: the loss by which the learned loss or rate is judged on the rows that are held out: `"cross-entropy"`
             (the default), `"balanced"`, `"brier"`, `"focal"`, `"soft-f1"` or `"module:function"`.
@@ -187,7 +187,7 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
     Args:
         objective: as in `AdaLFLClassifier`; `"squared-error"` (the default), `"absolute-error"`, `"huber"` or
             `"module:function"`.
-        method, model, steps, init_steps, batch_size, inner_lr, init_lr, outer_lr, schedule, clip_norm,
+        method, model, steps, offline_steps, batch_size, inner_lr, offline_lr, outer_lr, schedule, clip_norm,
             validation_fraction, random_state: as in `AdaLFLClassifier`.
 
     Attributes:

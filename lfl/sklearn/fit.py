@@ -24,7 +24,7 @@ GIVEN = "fixed"
 """The method that wants the loss of a run folder."""
 
 
-PUBLISHED = {"init_steps": 250, "inner_lr": 0.1, "outer_lr": 3e-3}
+PUBLISHED = {"offline_steps": 250, "inner_lr": 0.1, "outer_lr": 3e-3}
 IN_FEW_STEPS: dict[str, dict[str, float]] = dict.fromkeys(METHODS, PUBLISHED) | {"residual": {"inner_lr": 0.03}}
 """What is not asked for, chosen for some hundred steps; `residual` brings the rest itself."""
 

@@ -118,8 +118,8 @@ def parse_variant(text: str) -> Variant:
         UserError: an unknown method or setting, or a value that the setting cannot have.
 
     Example:
-        >>> parse_variant("ml3 inner-steps=5 init_lr=1e-2")
-        Variant(method='ml3', asked={'inner_steps': 5, 'init_lr': 0.01})
+        >>> parse_variant("ml3 inner-steps=5 offline_lr=1e-2")
+        Variant(method='ml3', asked={'inner_steps': 5, 'offline_lr': 0.01})
     """
     method, *rest = text.split() or [""]
     one_of("method", method, list(METHODS))

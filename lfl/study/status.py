@@ -129,6 +129,6 @@ def _read(piece: Piece) -> Running:
     if not lines:
         return Running(seeds, None, 0, 0, None)
     last, settings = lines[-1], piece.experiment.settings
-    totals = {"init": settings.init_steps, "train": settings.steps}
+    totals = {"init": settings.offline_steps, "train": settings.steps}
     errors = [line["valid_error"] for line in lines if "valid_error" in line]
     return Running(seeds, last["phase"], last["step"], totals[last["phase"]], errors[-1] if errors else None)

@@ -21,7 +21,7 @@ def for_regression(settings: Defaults) -> Defaults:
 REGRESSION = for_regression(Defaults(steps=10_000, inner_lr=0.001))
 
 DEFAULTS = {
-    "digits": Defaults(steps=1000, inner_lr=0.01, init_steps=500, batch_size=64),
+    "digits": Defaults(steps=1000, inner_lr=0.01, offline_steps=500, batch_size=64),
     "diabetes": REGRESSION,
     "crime": REGRESSION,
     "california": REGRESSION,

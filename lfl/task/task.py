@@ -17,9 +17,9 @@ class Defaults:
     steps: int
     inner_lr: float
     batch_size: int = 128
-    init_steps: int = 2500
+    offline_steps: int = 2500
     restart_every: int = 1
-    init_lr: float = 1e-3
+    offline_lr: float = 1e-3
     outer_lr: float = 1e-5
     momentum: float = 0.0
     nesterov: bool = False

@@ -67,7 +67,7 @@ def compiles(task: Task, settings: Settings) -> bool:
     if apply_fn.custom_gradients.functions:
         return False
     offline = METHODS[settings.method].phases is not train_only
-    steps = settings.steps + (settings.init_steps if offline else 0)
+    steps = settings.steps + (settings.offline_steps if offline else 0)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
     buffers = {name: t.cpu() for name, t in apply_fn.buffers.items()}
     x = torch.zeros(1, *task.input_shape)
@@ -83,17 +83,17 @@ def trains_together(task: Task, settings: Settings) -> bool:
 
 def in_pieces(settings: Settings) -> bool:
     """Whether steps that are compiled are so pass by pass: where a horizon is long. Seeds cannot be vmapped there."""
-    long = max(settings.inner_steps, settings.lookahead) > 1
+    long = max(settings.inner_steps, settings.horizon) > 1
     return long and AUTOCAST[settings.precision] is None and settings.hypergradient in IN_PIECES
 
 
 def inner_optimiser(settings: Settings) -> Optimiser:
     """Theta's optimiser."""
     decay = settings.weight_decay
-    if settings.inner == "sgd":
+    if settings.optimizer == "sgd":
         inner = sgd(settings.inner_lr, momentum=settings.momentum, nesterov=settings.nesterov, weight_decay=decay)
     else:
-        inner = {"adam": adam, "adamw": adamw}[settings.inner](settings.inner_lr, weight_decay=decay)
+        inner = {"adam": adam, "adamw": adamw}[settings.optimizer](settings.inner_lr, weight_decay=decay)
     return inner if settings.clip_norm is None else clip(inner, settings.clip_norm)
 
 
@@ -222,14 +222,14 @@ def build_problem(
         phi_0=each_seed(draw_phi) if whole.learns_loss or whole.learns_rate else None,
         inner_rate=inner_rate,
         batch=batch,
-        init_lr=torch.tensor(settings.init_lr, device=task.device),
+        offline_lr=torch.tensor(settings.offline_lr, device=task.device),
         outer_rate=outer_rate,
         steps=settings.steps,
-        init_steps=settings.init_steps,
+        offline_steps=settings.offline_steps,
         inner_steps=settings.inner_steps,
-        lookahead=settings.lookahead,
+        horizon=settings.horizon,
         meta_every=settings.meta_every,
-        init_objective=settings.init_objective,
+        offline_objective=settings.offline_objective,
         meta_objective=settings.meta_objective,
     )
 

@@ -119,8 +119,8 @@ def _few(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -
 def _horizons(settings: Settings) -> list[int]:
     """1, 2 or both: whether steps of phi go through one step of theta, or through several."""
     method = METHODS[settings.method]
-    lengths = [settings.inner_steps] if method.phases is not train_only and settings.init_steps else []
-    return sorted({min(length, 2) for length in [*lengths, settings.lookahead]})
+    lengths = [settings.inner_steps] if method.phases is not train_only and settings.offline_steps else []
+    return sorted({min(length, 2) for length in [*lengths, settings.horizon]})
 
 
 def _refuse_custom_functions(apply_fn: PureModule, theta: Tensors, batch: Batch) -> None:

@@ -99,7 +99,7 @@ def _numbers(info: Info, phase: Phase, step: int) -> list[dict[str, float]]:
             if not math.isfinite(value):
                 raise Diverged(
                     f"{name} became {value} by step {step} of phase {phase.name}; "
-                    "lower --inner-lr, --init-lr or --outer-lr, look for extreme values in the data, "
+                    "lower --inner-lr, --offline-lr or --outer-lr, look for extreme values in the data, "
                     "or see whether --method baseline or meta-lr holds."
                 )
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -43,7 +43,7 @@ def resolve(
         if type(value) is int and TYPES.get(name) in (float, float | None):
             asked[name] = float(value)
     steps = asked.get("steps", defaults.steps)
-    lookahead = asked.get("lookahead", 1)
+    horizon = asked.get("horizon", 1)
     one_of("method", method, list(METHODS))
     values = {
         "target": None,
@@ -67,18 +67,18 @@ def resolve(
         "meta_objective": "valid",
         "objective": None,
         "steps": steps,
-        "init_steps": defaults.init_steps,
+        "offline_steps": defaults.offline_steps,
         "inner_steps": 1,
         "batch_size": defaults.batch_size,
         "inner_lr": defaults.inner_lr,
-        "init_lr": defaults.init_lr,
+        "offline_lr": defaults.offline_lr,
         "outer_lr": defaults.outer_lr,
-        "init_objective": "train",
+        "offline_objective": "train",
         "restart_every": defaults.restart_every,
         "redraw_theta": True,
         "hypergradient": "auto",
-        "lookahead": lookahead,
-        "meta_every": lookahead,
+        "horizon": horizon,
+        "meta_every": horizon,
         "meta_batch_size": None,
         "compile": "auto",
         "precision": "float32",
@@ -94,7 +94,7 @@ def resolve(
         values |= {"momentum": 0.0, "nesterov": False}
     if "meta_every" not in asked:  # the nearest multiple
         rarely = min(values["meta_every"], steps // LEAST_META_STEPS)
-        values["meta_every"] = lookahead * max(1, round(rarely / lookahead))
+        values["meta_every"] = horizon * max(1, round(rarely / horizon))
     values |= asked
     if "meta_every" in own and "outer_lr" not in asked:  # fewer steps of phi are as many times longer
         values["outer_lr"] = own["outer_lr"] * values["meta_every"] / own["meta_every"]

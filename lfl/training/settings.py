@@ -24,9 +24,9 @@ AS_THE_MODEL = "model"
 
 WORDS = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
 
-LEAST = dict.fromkeys(["seed", "init_steps", "restart_every", "checkpoint_every"], 0) | dict.fromkeys(
+LEAST = dict.fromkeys(["seed", "offline_steps", "restart_every", "checkpoint_every"], 0) | dict.fromkeys(
     [
-        *["steps", "inner_steps", "batch_size", "lookahead", "meta_every", "meta_batch_size", "valid_size"],
+        *["steps", "inner_steps", "batch_size", "horizon", "meta_every", "meta_batch_size", "valid_size"],
         *["log_every", "eval_every"],
     ],
     1,
@@ -40,7 +40,7 @@ MOST_SHOWN = 60
 """Letters of a value that an error shows."""
 
 CHOICES = {
-    "init_objective": ["train", "valid"],
+    "offline_objective": ["train", "valid"],
     "meta_objective": ["train", "valid"],
     "theta_init": ["xavier", "architecture"],
     "inner": ["sgd", "adam", "adamw"],
@@ -65,9 +65,9 @@ class Settings:
     Args:
         task, model, method: names.
         seed: of theta_0, phi_0, batches and dropout masks.
-        steps, init_steps, inner_steps: S_train, S_init, S_inner.
+        steps, offline_steps, inner_steps: S_train, S_init, S_inner.
         batch_size: examples a batch, in train and valid batches alike.
-        inner_lr, init_lr, outer_lr: alpha, and the offline and online eta.
+        inner_lr, offline_lr, outer_lr: alpha, and the offline and online eta.
         target, kind: of a user's own data: the column of a table to be predicted, and `"classification"` or
             `"regression"`; None where they are inferred or not needed.
         valid: the path of clean data of the user's own; None where they are split off train, or in the task's own file.
@@ -85,7 +85,7 @@ class Settings:
         schedule: of theta's rate over the steps: `"constant"`, `"cosine"` (to zero) or `"step"` (a tenth from half
             of the steps on, a hundredth from three quarters on).
         outer_schedule: of the online rate of phi: one of the same, or `"model"` for theta's own.
-        init_objective: whether offline steps judge the loss or the rate on their own `"train"` batch, as ML3 does,
+        offline_objective: whether offline steps judge the loss or the rate on their own `"train"` batch, as ML3 does,
             or on a `"valid"` batch.
         meta_objective: the same of online steps.
         objective: the loss by which both judge, a name in `lfl.loss.OBJECTIVES` or a user's own `"module:function"`;
@@ -94,8 +94,8 @@ class Settings:
             step goes on from the one before it.
         redraw_theta: whether the model starts anew from another theta_0 each time.
         hypergradient: how the gradient of phi is computed, as in `lfl.meta_step`.
-        lookahead: steps of theta that an online step of phi is differentiated through.
-        meta_every: steps of theta for each online step of phi; a multiple of `lookahead`.
+        horizon: steps of theta that an online step of phi is differentiated through.
+        meta_every: steps of theta for each online step of phi; a multiple of `horizon`.
         meta_batch_size: examples of a batch that the gradient of phi is taken over; None for all.
         compile: `"on"`, `"off"`, or `"auto"`: where it pays.
         precision: `"float32"`, `"tf32"` (matrix products and convolutions on an NVIDIA GPU round their inputs to
@@ -112,11 +112,11 @@ class Settings:
     method: str
     seed: int
     steps: int
-    init_steps: int
+    offline_steps: int
     inner_steps: int
     batch_size: int
     inner_lr: float
-    init_lr: float
+    offline_lr: float
     outer_lr: float
     target: str | None
     kind: str | None
@@ -137,13 +137,13 @@ class Settings:
     clip_norm: float | None
     schedule: str
     outer_schedule: str
-    init_objective: str
+    offline_objective: str
     meta_objective: str
     objective: str | None
     restart_every: int
     redraw_theta: bool
     hypergradient: str
-    lookahead: int
+    horizon: int
     meta_every: int
     meta_batch_size: int | None
     compile: str
@@ -157,13 +157,13 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_setting(field.name, getattr(self, field.name))
-        if self.meta_every % self.lookahead or self.steps % self.lookahead:
+        if self.meta_every % self.horizon or self.steps % self.horizon:
             raise UserError(
-                f"--steps and --meta-every must be multiples of --lookahead, but got {self.steps}, {self.meta_every} "
-                f"and {self.lookahead}."
+                f"--steps and --meta-every must be multiples of --horizon, but got {self.steps}, {self.meta_every} "
+                f"and {self.horizon}."
             )
         if self.inner != "sgd" and (self.momentum or self.nesterov):
-            raise UserError(f"--momentum and --nesterov are sgd's, but --inner is {self.inner}; leave them out.")
+            raise UserError(f"--momentum and --nesterov are sgd's, but --optimizer is {self.inner}; leave them out.")
         if self.base is not None and not uses_base(self.method, self.loss):
             raise UserError(
                 f"--base {self.base} is for a learned loss that starts from it ({', '.join(FROM_BASE)}), but method "

@@ -10,7 +10,7 @@ from lfl.run import execute
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 
-SMALL = {"steps": 4, "init_steps": 2, "batch_size": 8, "checkpoint_every": 1}
+SMALL = {"steps": 4, "offline_steps": 2, "batch_size": 8, "checkpoint_every": 1}
 
 
 def stop(progress: Progress) -> None:

@@ -17,7 +17,7 @@ import lfl.run
 from ..processes import status_of
 from .commands import forked
 
-QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
+QUICK = ["--model", "logistic", "--steps", "5", "--offline-steps", "3", "--batch-size", "8"]
 
 
 def fault(*_: object, **__: object) -> None:

@@ -21,7 +21,7 @@ from lfl.training import Progress, resolve
 from ..processes import status_of
 from .commands import begin, forked
 
-QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
+QUICK = ["--model", "logistic", "--steps", "5", "--offline-steps", "3", "--batch-size", "8"]
 
 
 BAD_WORDS = {
@@ -39,7 +39,7 @@ BAD_WORDS = {
     "unknown form": (["train", "--hypergradient", "magic"], 2, "choose one of: auto, unroll, mixed"),
     "unknown precision": (["train", "--precision", "int8"], 2, "choose one of: float32, tf32, bfloat16"),
     "tf32 without a GPU": (["train", *QUICK, "--device", "cpu", "--precision", "tf32"], 2, "NVIDIA GPU"),
-    "horizon that does not divide": (["train", *QUICK, "--lookahead", "2"], 2, "multiples of --lookahead"),
+    "horizon that does not divide": (["train", *QUICK, "--horizon", "2"], 2, "multiples of --horizon"),
     "part with a whole form": (
         ["train", *QUICK, "--hypergradient", "unroll", "--meta-batch-size", "2"],
         2,
@@ -47,7 +47,7 @@ BAD_WORDS = {
     ),
     "loss of another kind": (["train", *QUICK, "--method", "baseline", "--loss", "huber"], 2, "choose one of: cross-"),
     "unknown schedule": (["train", "--schedule", "linear"], 2, "choose one of: constant, cosine, step"),
-    "momentum of adam": (["train", "--inner", "adam", "--momentum", "0.9"], 2, "leave them out"),
+    "momentum of adam": (["train", "--optimizer", "adam", "--momentum", "0.9"], 2, "leave them out"),
     "nesterov alone": (["train", *QUICK, "--nesterov"], 2, "give one, such as 0.9"),
     "fixed without a run": (["train", "--method", "fixed"], 2, "--loss-from RUN belongs to --method fixed"),
     "loss from nowhere": (["train", "--method", "fixed", "--loss-from", "nowhere"], 2, "no such folder|cannot read"),
@@ -106,7 +106,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             raise KeyboardInterrupt
 
     for name, model, watch in (("done", "logistic", None), ("stopped", "logistic", stop), ("other", "mlp", stop)):
-        settings = resolve(task.defaults, model=model, steps=6, init_steps=3, batch_size=8, checkpoint_every=1)
+        settings = resolve(task.defaults, model=model, steps=6, offline_steps=3, batch_size=8, checkpoint_every=1)
         execute(task, settings, folder / name, watch)
     return folder
 
@@ -185,7 +185,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], list[str], int, str]] = {
     "misspelt setting": (text("my.toml", "step = 3"), CONFIG, 2, "did you mean 'steps'"),
     "word for a rate": (text("my.toml", "inner_lr = 'high'"), CONFIG, 2, "--inner-lr must be a finite number"),
     "truth for a count": (text("my.toml", "inner_steps = true"), CONFIG, 2, "--inner-steps must be a whole number"),
-    "fraction for a count": (text("my.toml", "lookahead = 1.5"), CONFIG, 2, "--lookahead must be a whole number"),
+    "fraction for a count": (text("my.toml", "horizon = 1.5"), CONFIG, 2, "--horizon must be a whole number"),
     "number for a name": (text("my.toml", "schedule = 7"), CONFIG, 2, "--schedule must be a word"),
     "list for a number": (text("my.toml", "momentum = [0.9]"), CONFIG, 2, "--momentum must be a finite number"),
     "infinite rate": (text("my.toml", "outer_lr = inf"), CONFIG, 2, "--outer-lr must be a finite number"),
@@ -311,7 +311,7 @@ def test_no_room_on_the_disk(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     """The limit holds what is written at first, and not the metrics that grow."""
-    arguments = ["train", "--model", "logistic", "--steps", "4000", "--init-steps", "3", "--checkpoint-every", "20"]
+    arguments = ["train", "--model", "logistic", "--steps", "4000", "--offline-steps", "3", "--checkpoint-every", "20"]
     config = tmp_path / "my.toml"
     config.write_text("log_every = 1\n")
     arguments += ["--method", "baseline", "--config", str(config), "--out", str(tmp_path / "run")]

@@ -29,7 +29,7 @@ from .commands import COMMAND, begin, on_a_terminal
 METRICS = ", ".join(
     rf"{name} \d\.\d{{4}}" for name in ("balanced error", "macro F1", "calibration error", "negative log-likelihood")
 )
-QUICK = ["--model", "logistic", "--steps", "5", "--init-steps", "3", "--batch-size", "8"]
+QUICK = ["--model", "logistic", "--steps", "5", "--offline-steps", "3", "--batch-size", "8"]
 
 
 def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_regression_says_what_it_measures(lfl_command) -> None:
 
 
 def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
-    rates = ["--inner-lr", "0.02", "--init-lr", "0.003", "--outer-lr", "0.0004"]
+    rates = ["--inner-lr", "0.02", "--offline-lr", "0.003", "--outer-lr", "0.0004"]
     rest = [
         "--seed",
         "3",
@@ -174,7 +174,7 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "--no-redraw-theta",
         "--restart-every",
         "7",
-        "--init-objective",
+        "--offline-objective",
         "valid",
         "--threads",
         "1",
@@ -182,7 +182,7 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
         "cpu",
         "--hypergradient",
         "unroll",
-        "--lookahead",
+        "--horizon",
         "5",
         "--meta-every",
         "5",
@@ -197,14 +197,14 @@ def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
     config = json.loads((tmp_path / "here" / "config.json").read_text())
     expected = {
         "inner_lr": 0.02,
-        "init_lr": 0.003,
+        "offline_lr": 0.003,
         "outer_lr": 0.0004,
         "seed": 3,
         "inner_steps": 2,
-        "init_objective": "valid",
+        "offline_objective": "valid",
         "restart_every": 7,
         "hypergradient": "unroll",
-        "lookahead": 5,
+        "horizon": 5,
         "meta_every": 5,
         "meta_batch_size": None,
         "compile": "off",
@@ -299,7 +299,7 @@ def test_import_is_light_and_works_without_torchvision(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, lfl_command, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    long = ["--model", "logistic", "--steps", "4000", "--init-steps", "10", "--threads", "1"]
+    long = ["--model", "logistic", "--steps", "4000", "--offline-steps", "10", "--threads", "1"]
     command = begin(tmp_path, "train", *long, "--compile", "off", "--out", str(out))
     metrics = out / "metrics.jsonl"
     wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) > 2, command.process)

@@ -8,7 +8,7 @@ import pytest
 
 from .commands import on_a_terminal
 
-QUICK = ["compare", "--model", "logistic", "--steps", "6", "--init-steps", "3", "--batch-size", "8", "--seeds", "2"]
+QUICK = ["compare", "--model", "logistic", "--steps", "6", "--offline-steps", "3", "--batch-size", "8", "--seeds", "2"]
 
 
 def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
 
 def test_methods_of_one_seed_see_the_same_batches_from_the_same_start(lfl_command, tmp_path: Path) -> None:
     """A learned loss that is never learned and the baseline differ in their loss alone: meta-lr at rate 0 is it."""
-    still = "meta-lr outer_lr=0 init_lr=0"
+    still = "meta-lr outer_lr=0 offline_lr=0"
     assert lfl_command(*QUICK, "--methods", f"baseline,{still}", "--out", "here")[0] == 0
     whole = json.loads((tmp_path / "here" / "comparison.json").read_text())
     assert whole[1]["less_first"]["mean"] == 0

@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = load_task("digits", Path("unused"))
     here = tmp_path_factory.mktemp("here")
     for name, method in (("run", "ml3"), ("baseline", "baseline")):
-        execute(task, resolve(task.defaults, model="logistic", method=method, steps=2, init_steps=3), here / name)
+        execute(task, resolve(task.defaults, model="logistic", method=method, steps=2, offline_steps=3), here / name)
     (here / "file").write_text("")
     return here
 

@@ -174,7 +174,7 @@ def test_a_number_of_clean_data_is_kept_from_the_command_to_the_comparison(lfl_c
     status, out, _ = lfl_command("train", *QUICK, "--valid-size", "50", "--out", "digits")
     assert status == 0
     assert out.splitlines()[0] == "clean data: 50 examples split off train, kept out of training"
-    compared = ["compare", "--methods", "baseline,adalfl", "--seeds", "1", "--steps", "3", "--init-steps", "2"]
+    compared = ["compare", "--methods", "baseline,adalfl", "--seeds", "1", "--steps", "3", "--offline-steps", "2"]
     compared += ["--model", "logistic", "--batch-size", "8"]
     status, _, err = lfl_command(*compared, "--task", "t.npz", "--valid-size", "9", "--out", "both")
     assert (status, err) == (0, "")
@@ -250,7 +250,7 @@ def test_a_model_of_other_outputs_leaves_nothing_behind(lfl_command, tmp_path: P
 def test_a_picture_that_cannot_be_drawn_ends_no_run(lfl_command, tmp_path: Path, monkeypatch) -> None:
     arrays(tmp_path / "t.npz")
     monkeypatch.setitem(__import__("sys").modules, "lfl.report", None)  # as where matplotlib does not import
-    quick = [*QUICK[:2], "--steps", "3", "--init-steps", "2", "--batch-size", "8"]
+    quick = [*QUICK[:2], "--steps", "3", "--offline-steps", "2", "--batch-size", "8"]
     status, out, err = lfl_command("train", *quick, "--task", "t.npz", "--out", "run")
     assert status == 0, err
     assert "test error" in out

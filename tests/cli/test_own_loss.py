@@ -22,7 +22,7 @@ def learned(kind, num_outputs, generator):
     return {"t": torch.ones(()), "w": torch.ones(num_outputs)}, loss_fn
 """
 EVIL = "open('exploded', 'w').close()\n\n\ndef learned(*arguments):\n    raise ValueError\n\n\nby_hand = learned\n"
-SMALL = ["--steps", "4", "--init-steps", "2", "--batch-size", "8", "--model", "logistic", "--checkpoint-every", "2"]
+SMALL = ["--steps", "4", "--offline-steps", "2", "--batch-size", "8", "--model", "logistic", "--checkpoint-every", "2"]
 
 
 @pytest.fixture

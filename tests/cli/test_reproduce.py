@@ -15,7 +15,7 @@ from lfl.study import TABLES
 from ..processes import status_of, wait_until
 from .commands import begin
 
-TABLE = ["reproduce", "table1", "--rows", "digits/logistic", "--steps", "6", "--init-steps", "3"]
+TABLE = ["reproduce", "table1", "--rows", "digits/logistic", "--steps", "6", "--offline-steps", "3"]
 QUICK = [*TABLE, "--seeds", "2", "--methods", "baseline,adalfl"]
 
 
@@ -66,7 +66,7 @@ def test_a_row_beyond_the_paper_with_its_tuned_baseline(lfl_command, tmp_path: P
 
 
 def test_a_table_of_variants_into_files_that_hold_more(lfl_command, tmp_path: Path) -> None:
-    here = ["--rows", "digits/logistic", "--steps", "4", "--init-steps", "2", "--seeds", "2"]
+    here = ["--rows", "digits/logistic", "--steps", "4", "--offline-steps", "2", "--seeds", "2"]
     files = ["--csv", "results/table6.csv", "--markdown", "results/table6.md"]
     assert lfl_command("reproduce", "table6", *here, *files, "--methods", "adalfl outer_lr=1e-1,adalfl")[0] == 0
     status, out, _ = lfl_command("reproduce", "table6", *here, *files, "--methods", "adalfl outer_lr=1e-5,baseline")
@@ -98,7 +98,7 @@ def test_a_row_that_cannot_be_had_leaves_the_others_alone(lfl_command, tmp_path:
 @pytest.mark.slow
 def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_command, tmp_path: Path) -> None:
     """A real kill, of a process with workers of its own, which stop for the next study or are waited for."""
-    slow = [*QUICK, "--steps", "120", "--init-steps", "20", "--threads", "1"]
+    slow = [*QUICK, "--steps", "120", "--offline-steps", "20", "--threads", "1"]
     once, again = tmp_path / "once", tmp_path / "again"
     assert lfl_command(*slow, "--out", str(once))[0] == 0
     process = begin(tmp_path, *slow, "--jobs", "2", "--out", str(again)).process

@@ -114,7 +114,7 @@ def test_an_objective_is_code_to_what_trains_and_nothing_to_the_rest(
 
 def test_a_run_judged_by_a_function_of_one_s_own_goes_on_where_it_is_named(tmp_path: Path, lfl_command) -> None:
     (tmp_path / "mine_to_judge.py").write_text("from lfl import brier\n")
-    quick = ["--model", "logistic", "--steps", "3", "--init-steps", "2", "--batch-size", "8"]
+    quick = ["--model", "logistic", "--steps", "3", "--offline-steps", "2", "--batch-size", "8"]
     own = ["--objective", "mine_to_judge:brier"]
     assert lfl_command("train", *quick, *own, "--out", "run")[0] == 0
     config = tmp_path / "run" / "config.json"
@@ -218,7 +218,7 @@ def test_what_was_made_here_goes_on_by_itself(tmp_path: Path, lfl_command, monke
     (tmp_path / "mine_here.py").write_text(GOOD)
     digits = load_task("digits", tmp_path)
     np.savez(tmp_path / "own.npz", x_train=digits.train.x.numpy()[:200], y_train=digits.train.y.numpy()[:200])
-    own = ["--task", "own.npz", "--model", "mine_here:net", "--steps", "3", "--init-steps", "2", "--batch-size", "8"]
+    own = ["--task", "own.npz", "--model", "mine_here:net", "--steps", "3", "--offline-steps", "2", "--batch-size", "8"]
     assert lfl_command("train", *own, "--out", "run")[0] == 0
     kept = home / "lfl" / MADE_HERE
     assert kept.stat().st_mode & 0o077 == 0
@@ -268,14 +268,14 @@ def test_a_study_s_half_made_run_cannot_ask_for_more(tmp_path: Path, lfl_command
     from lfl.study import make_experiment, parse_variant
 
     task = load_task("digits", tmp_path)
-    asked = {"steps": 4, "init_steps": 2, "batch_size": 8}
+    asked = {"steps": 4, "offline_steps": 2, "batch_size": 8}
     experiment = make_experiment(tmp_path / "out", "digits", "mlp", parse_variant("adalfl"), task.defaults, asked)
     settings = resolve(task.defaults, model="mlp", checkpoint_every=1, **asked)
     run = experiment.scratch(0) / "runs" / "seed-0"
     run.parent.mkdir(parents=True)
     execute(task, settings, run, stop)
     command = ["compare", "--methods", "adalfl", "--seeds", "1", "--model", "mlp", "--out", "out"]
-    command += ["--steps", "4", "--init-steps", "2", "--batch-size", "8"]
+    command += ["--steps", "4", "--offline-steps", "2", "--batch-size", "8"]
     change(run, model="subprocess:call")
     status, _, err = lfl_command(*command)
     assert (status, "was made with model subprocess:call" in err) == (2, True)

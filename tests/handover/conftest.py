@@ -16,7 +16,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for kind, name, method in (("classification", "digits", "adalfl"), ("regression", "diabetes", "adalfl+lr")):
         task = load_task(name, Path("unused"))
         settings = resolve(
-            task.defaults, task=name, model="logistic", method=method, steps=20, init_steps=10, outer_lr=1e-2
+            task.defaults, task=name, model="logistic", method=method, steps=20, offline_steps=10, outer_lr=1e-2
         )
         found[kind] = execute(task, settings, tmp_path_factory.mktemp("runs") / name).folder
     return found

@@ -68,7 +68,7 @@ def test_a_run_without_a_loss_and_one_that_never_trained_its_model_are_named(tmp
     task = load_task("digits", Path("unused"))
 
     def run(method: str, watch=None) -> Path:
-        settings = resolve(task.defaults, model="logistic", method=method, steps=2, init_steps=4, batch_size=8)
+        settings = resolve(task.defaults, model="logistic", method=method, steps=2, offline_steps=4, batch_size=8)
         return execute(task, settings, tmp_path / method, watch).folder
 
     def interrupt(progress: Progress) -> None:
@@ -87,7 +87,7 @@ def test_a_run_without_a_loss_and_one_that_never_trained_its_model_are_named(tmp
 def test_each_loss_of_a_run_is_read_as_it_was_learned(name: str, tmp_path: Path) -> None:
     """Its values at the run's number of classes, against phi as it was written."""
     task = load_task("digits", Path("unused"))
-    asked = {"model": "logistic", "steps": 4, "init_steps": 0, "batch_size": 8, "meta_every": 1, "outer_lr": 1e-2}
+    asked = {"model": "logistic", "steps": 4, "offline_steps": 0, "batch_size": 8, "meta_every": 1, "outer_lr": 1e-2}
     settings = resolve(task.defaults, method="residual", loss=name, **asked)
     run = execute(task, settings, tmp_path / "run").folder
     drawn = learned(task, settings, settings.seed).loss_fn

@@ -93,7 +93,9 @@ def test_the_whole_matrix_runs(task_name: str, model: str, method: str, tmp_path
             exc_type=(ImportError, RuntimeError),
         )
     task = table_task(task_name)
-    settings = resolve(task.defaults, task=task_name, model=model, method=method, steps=2, init_steps=1, batch_size=2)
+    settings = resolve(
+        task.defaults, task=task_name, model=model, method=method, steps=2, offline_steps=1, batch_size=2
+    )
     result = execute(task, settings, tmp_path / "run")
     assert result.completed
     assert result.test_error >= 0.0
@@ -127,8 +129,8 @@ def test_running_statistics_evaluate_like_batch_statistics(method: str, tmp_path
         model=model,
         method=method,
         steps=150,
-        init_steps=150,
-        init_lr=0.005,
+        offline_steps=150,
+        offline_lr=0.005,
         inner_lr=0.3,
         batch_size=64,
     )

@@ -20,7 +20,7 @@ TASK = load_task("digits", Path("unused"))
 
 
 def states(method: str, **asked):
-    small = {"model": "logistic", "steps": 6, "init_steps": 4, "batch_size": 16, "log_every": 1, "eval_every": 100}
+    small = {"model": "logistic", "steps": 6, "offline_steps": 4, "batch_size": 16, "log_every": 1, "eval_every": 100}
     chosen = resolve(TASK.defaults, method=method, **(small | asked))
     whole = plan(method, build_problem(TASK, chosen))
     return list(train(whole, look=lambda *_: [{}], log_every=1, eval_every=100))
@@ -45,7 +45,7 @@ def test_phi_holds_what_is_learned() -> None:
 def test_meta_lr_is_hypergradient_descent_on_the_rate() -> None:
     """For SGD the derivative by the rate is -<validation gradient after the step, train gradient before it>: a closed
     form. Against a loop that was written with autograd and `torch.optim.Adam`."""
-    moves = [p for p in states("meta-lr", init_steps=0, outer_lr=1e-3) if p.phase.name == "train"]
+    moves = [p for p in states("meta-lr", offline_steps=0, outer_lr=1e-3) if p.phase.name == "train"]
     theta = {name: p.clone() for name, p in moves[0].state.theta.items()}
     rate = torch.tensor(0.01, requires_grad=True)
     outer = torch.optim.Adam([rate], 1e-3)
@@ -74,7 +74,7 @@ def test_meta_lr_is_hypergradient_descent_on_the_rate() -> None:
 @pytest.mark.parametrize("method", ["baseline", "meta-lr"])
 def test_schedules_scale_the_rate_of_every_method(method: str, schedule: str) -> None:
     """The size of a step on a fixed loss is the rate times the gradient's norm."""
-    moves = [p for p in states(method, init_steps=0, schedule=schedule, outer_lr=0.0) if p.phase.name == "train"]
+    moves = [p for p in states(method, offline_steps=0, schedule=schedule, outer_lr=0.0) if p.phase.name == "train"]
     factors = {
         "constant": [1.0] * 6,
         "cosine": [0.5 + 0.5 * float(torch.cos(torch.tensor(torch.pi * t / 6))) for t in range(6)],
@@ -148,7 +148,7 @@ def test_losses_that_a_method_does_not_have_are_named(asked, words: str) -> None
 @pytest.mark.parametrize("source", ["ml3", "adalfl+lr"])
 def test_a_loss_from_another_run_is_trained_with_as_it_stands(loss: str, source: str, tmp_path: Path) -> None:
     """A run of `fixed` on the loss of an ML3 run is that ML3 run without its offline phase."""
-    small = {"model": "logistic", "steps": 6, "init_steps": 4, "batch_size": 16, "loss": loss}
+    small = {"model": "logistic", "steps": 6, "offline_steps": 4, "batch_size": 16, "loss": loss}
     first = execute(TASK, resolve(TASK.defaults, method=source, **small), tmp_path / "source")
     assert learned_loss_of(first.folder) == loss
     second = execute(
@@ -164,7 +164,7 @@ def test_a_loss_from_another_run_is_trained_with_as_it_stands(loss: str, source:
 
 
 def test_runs_without_a_loss_to_give_are_named(tmp_path: Path) -> None:
-    small = {"model": "logistic", "steps": 2, "init_steps": 2, "batch_size": 16}
+    small = {"model": "logistic", "steps": 2, "offline_steps": 2, "batch_size": 16}
     baseline = execute(TASK, resolve(TASK.defaults, method="baseline", **small), tmp_path / "baseline")
     with pytest.raises(lfl.UserError, match=r"learned no loss \(method baseline\)"):
         learned_loss_of(baseline.folder)
@@ -182,7 +182,7 @@ def test_residual_brings_settings_of_its_own_and_each_can_be_asked_for_otherwise
     chosen = resolve(TASK.defaults, method="residual", steps=3000)
     assert {name: getattr(chosen, name) for name in own} == dict(own)
     assert chosen.inner_lr == TASK.defaults.inner_lr
-    other = {"loss": "taylor-cubic", "init_steps": 7, "outer_lr": 0.5, "meta_every": 3, "outer_schedule": "step"}
+    other = {"loss": "taylor-cubic", "offline_steps": 7, "outer_lr": 0.5, "meta_every": 3, "outer_schedule": "step"}
     other |= {"schedule": "constant", "momentum": 0.0, "clip_norm": 2.0}
     chosen = resolve(TASK.defaults, method="residual", **other)
     assert {name: getattr(chosen, name) for name in own} == other
@@ -191,7 +191,7 @@ def test_residual_brings_settings_of_its_own_and_each_can_be_asked_for_otherwise
 
 @pytest.mark.parametrize(
     ("asked", "every", "rate"),
-    [({}, 10, 1e-2), ({"meta_every": 1}, 1, 1e-3), ({"lookahead": 4}, 8, 8e-3), ({"steps": 1000}, 3, 3e-3)],
+    [({}, 10, 1e-2), ({"meta_every": 1}, 1, 1e-3), ({"horizon": 4}, 8, 8e-3), ({"steps": 1000}, 3, 3e-3)],
 )
 def test_the_rate_of_residual_goes_with_how_rarely_the_loss_learns(asked: dict, every: int, rate: float) -> None:
     asked = {"steps": 4000} | asked
@@ -205,7 +205,7 @@ def test_the_first_step_of_residual_is_the_baseline_s(loss: str) -> None:
     """Theta after a step, against the baseline's, by the length of the step: the loss starts at the hand-made one."""
     shared = {"steps": 1, "schedule": "cosine", "momentum": 0.9, "clip_norm": 1.0}
     baseline = states("baseline", **shared)
-    learned = states("residual", loss=loss, meta_every=1, **shared, init_steps=0)
+    learned = states("residual", loss=loss, meta_every=1, **shared, offline_steps=0)
     start, usual, ours = baseline[0].state.theta, baseline[-1].state.theta, learned[-1].state.theta
     length, off = (
         sum((a[name] - b[name]).square().sum() for name in start).sqrt() for a, b in ((usual, start), (ours, usual))

@@ -14,7 +14,7 @@ from lfl.task import Defaults
 from lfl.task.defaults import for_regression
 from lfl.training import resolve
 
-CLASSIFICATION = Defaults(steps=100, inner_lr=0.01, init_steps=20)
+CLASSIFICATION = Defaults(steps=100, inner_lr=0.01, offline_steps=20)
 DEFAULTS = {"classification": CLASSIFICATION, "regression": for_regression(CLASSIFICATION)}
 
 

@@ -23,7 +23,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     asked = [
         {"method": method, "seed": seed, "model": model} | other
         for model in ("mlp", "lenet5")
-        for method, other in (("baseline", {}), ("adalfl", {}), ("adalfl", {"outer_lr": 1e-3, "lookahead": 5}))
+        for method, other in (("baseline", {}), ("adalfl", {}), ("adalfl", {"outer_lr": 1e-3, "horizon": 5}))
         for seed in (0, 1, 10)
     ]
     return [write_run(root / str(i), **each) for i, each in enumerate(asked)]
@@ -38,8 +38,8 @@ def test_groups_hold_what_differs_in_seed_alone(seed: int, folders: list[Path]) 
     for comparison in comparisons:
         assert [group.label for group in comparison.groups] == [
             "baseline",
-            "adalfl, outer_lr=1e-05, lookahead=1, meta_every=1",
-            "adalfl, outer_lr=0.001, lookahead=5, meta_every=5",
+            "adalfl, outer_lr=1e-05, horizon=1, meta_every=1",
+            "adalfl, outer_lr=0.001, horizon=5, meta_every=5",
         ]
         for group in comparison.groups:
             assert [run.seed for run in group.runs] == [0, 1, 10]

@@ -17,7 +17,7 @@ from .folders import write_run
 @pytest.mark.slow
 def test_pictures_of_real_runs_are_the_same_each_time(tmp_path: Path) -> None:
     task = load_task("digits", tmp_path)
-    small = {"model": "logistic", "steps": 8, "init_steps": 4, "batch_size": 16}
+    small = {"model": "logistic", "steps": 8, "offline_steps": 4, "batch_size": 16}
     for method, seed in (("baseline", 0), ("baseline", 1), ("adalfl+lr", 0)):
         settings = resolve(task.defaults, method=method, seed=seed, **small)
         execute(task, settings, tmp_path / method / f"seed-{seed}")

@@ -25,7 +25,7 @@ from lfl.training import Progress, resolve
 from .test_resume import contents, stop_at
 
 TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
-SMALL: dict[str, Any] = {"model": "logistic", "steps": 40, "init_steps": 6, "batch_size": 8, "checkpoint_every": 7}
+SMALL: dict[str, Any] = {"model": "logistic", "steps": 40, "offline_steps": 6, "batch_size": 8, "checkpoint_every": 7}
 ROUGH = {"method": "meta-lr", "inner_lr": 1.0, "eval_every": 3}
 """A learned rate that starts where the error goes up and down, and looks that are not at every step."""
 

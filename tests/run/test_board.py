@@ -16,7 +16,7 @@ def test_scalars_are_those_of_the_metrics(tmp_path: Path) -> None:
     )
     task = load_task("digits", tmp_path)
     settings = resolve(
-        task.defaults, model="logistic", steps=30, init_steps=5, batch_size=8, checkpoint_every=7, log="tensorboard"
+        task.defaults, model="logistic", steps=30, offline_steps=5, batch_size=8, checkpoint_every=7, log="tensorboard"
     )
 
     def stop(progress: Progress) -> None:

@@ -32,7 +32,7 @@ def test_toml_with_either_kind_of_name(tmp_path: Path) -> None:
 def test_a_runs_own_config_gives_its_settings_back(tmp_path: Path) -> None:
     task = load_task("digits", tmp_path)
     settings = resolve(
-        task.defaults, model="logistic", steps=3, init_steps=2, clip_norm=0.5, schedule="cosine", redraw_theta=False
+        task.defaults, model="logistic", steps=3, offline_steps=2, clip_norm=0.5, schedule="cosine", redraw_theta=False
     )
     folder = execute(task, settings, tmp_path / "run", data_dir=tmp_path).folder
     asked = read_config(folder / "config.json")

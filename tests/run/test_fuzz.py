@@ -33,7 +33,7 @@ from .mutants import BYTES, VALUES, mutate, restored
 CASES = {"model": 700, "resume": 90, "report": 40, "loss": 700, "again": 15, "toml": 60}
 GIBIBYTE = 2**30
 EVIL = "open('exploded', 'w').close()\n"
-SMALL = {"model": "logistic", "steps": 3, "init_steps": 2, "batch_size": 8, "checkpoint_every": 1}
+SMALL = {"model": "logistic", "steps": 3, "offline_steps": 2, "batch_size": 8, "checkpoint_every": 1}
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,7 @@ def ends_soon(config: Path) -> bool:
         asked = json.loads(config.read_bytes() if plain else b"{}")
     except (ValueError, RecursionError):
         return True
-    counts = ["steps", "init_steps", "inner_steps", "lookahead", "meta_every"]
+    counts = ["steps", "offline_steps", "inner_steps", "horizon", "meta_every"]
     values = [asked.get(name) for name in counts] if isinstance(asked, dict) else []
     return not any(isinstance(value, int) and 20 < value < 2**63 for value in values)
 
@@ -226,7 +226,7 @@ def test_damaged_settings_of_a_run_are_used_again_or_refused(place: Place, data:
         if name.suffix == ".npz":
             name.unlink()
     mutate(place.here / "run", data.draw)
-    arguments = ["train", "--config", "run/config.json", "--steps", "2", "--init-steps", "0", "--out", "again"]
+    arguments = ["train", "--config", "run/config.json", "--steps", "2", "--offline-steps", "0", "--out", "again"]
     check(place, lambda: lfl_command(*arguments, "--seeds", "1", "--compile", "off"), "run", "again")
 
 
@@ -251,7 +251,7 @@ def test_odd_settings_are_used_or_refused(place: Place, data: st.DataObject) -> 
     if not data.draw(st.integers(0, 4)):
         content = data.draw(st.sampled_from([*BYTES, content + b"= 3", b"a = [" + b"[" * 5000]))
     (place.here / "my.toml").write_bytes(content)
-    few = ["--task", "own.npz", "--model", "logistic", "--steps", "2", "--init-steps", "0", "--seeds", "1"]
+    few = ["--task", "own.npz", "--model", "logistic", "--steps", "2", "--offline-steps", "0", "--seeds", "1"]
     restored(place.kept / "run", place.here / "run")
     check(
         place, lambda: lfl_command("train", "--config", "my.toml", *few, "--compile", "off", "--out", "b"), "run", "b"

@@ -12,7 +12,7 @@ from lfl.training import resolve
 
 def test_it_ends_where_the_run_ended_and_reads_back(tmp_path: Path) -> None:
     task = load_task("digits", Path("unused"))
-    settings = resolve(task.defaults, method="adalfl+lr", model="logistic", steps=120, init_steps=4, batch_size=8)
+    settings = resolve(task.defaults, method="adalfl+lr", model="logistic", steps=120, offline_steps=4, batch_size=8)
     folder = execute(task, settings, tmp_path / "run").folder
     history = load_history(folder)
     assert history.steps == [*range(5), *range(0, 121, 2)]

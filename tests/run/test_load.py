@@ -11,7 +11,14 @@ from lfl.run import execute, load_run, resume
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 
-SMALL = {"model": "logistic", "steps": 4, "init_steps": 2, "batch_size": 8, "checkpoint_every": 1, "method": "meta-lr"}
+SMALL = {
+    "model": "logistic",
+    "steps": 4,
+    "offline_steps": 2,
+    "batch_size": 8,
+    "checkpoint_every": 1,
+    "method": "meta-lr",
+}
 
 
 def stop(progress: Progress) -> None:

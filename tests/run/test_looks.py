@@ -11,7 +11,7 @@ TASK = load_task("digits", Path("unused"))
 
 
 def lines(folder: Path, **asked) -> list[dict[str, float]]:
-    settings = resolve(TASK.defaults, model="logistic", method="ml3", steps=6, init_steps=0, batch_size=16, **asked)
+    settings = resolve(TASK.defaults, model="logistic", method="ml3", steps=6, offline_steps=0, batch_size=16, **asked)
     execute(TASK, settings, folder)
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 

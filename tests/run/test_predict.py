@@ -16,7 +16,7 @@ from lfl.task import load_task
 from lfl.task.arrays import to_inputs
 from lfl.training import resolve
 
-SMALL = {"model": "logistic", "steps": 200, "init_steps": 10, "batch_size": 32}
+SMALL = {"model": "logistic", "steps": 200, "offline_steps": 10, "batch_size": 32}
 
 
 def trained(task: lfl.Task, out: Path, **asked) -> Path:
@@ -126,7 +126,7 @@ def test_one_logit_serves_two_classes(method: str, tmp_path: Path, monkeypatch: 
     y = np.repeat(["no", "yes"], 100)
     x = g.normal(size=(200, 2)) + 3.0 * (y == "yes")[:, None]
     task = lfl.task_from_arrays(x, y)
-    settings = resolve(task.defaults, task="arrays", model="one_logit:one", method=method, steps=300, init_steps=20)
+    settings = resolve(task.defaults, task="arrays", model="one_logit:one", method=method, steps=300, offline_steps=20)
     ended = execute(task, settings, tmp_path / "run")
     assert ended.test_error < 0.1 or method == "adalfl"  # so few offline steps make no good loss
     np.savez(tmp_path / "in.npz", x=x)

@@ -21,7 +21,7 @@ from lfl.training import Progress, resolve
 from ..processes import start, status_of, wait_until
 
 TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes")}
-SMALL = {"model": "logistic", "steps": 40, "init_steps": 12, "batch_size": 8, "checkpoint_every": 7}
+SMALL = {"model": "logistic", "steps": 40, "offline_steps": 12, "batch_size": 8, "checkpoint_every": 7}
 
 
 def settings_of(task: str = "digits", **asked):
@@ -49,7 +49,7 @@ CASES = {
     "momentum": {"method": "adalfl", "momentum": 0.9, "nesterov": True},
     "offline": {"method": "ml3", "loss": "taylor-cubic"},
     "rate too": {"method": "adalfl+lr", "schedule": "cosine", "inner": "adam"},
-    "look-ahead": {"method": "adalfl", "lookahead": 4, "meta_every": 8, "inner_steps": 2},
+    "look-ahead": {"method": "adalfl", "horizon": 4, "meta_every": 8, "inner_steps": 2},
     "regression": {"task": "diabetes", "method": "adalfl"},
     "compiled": {"method": "adalfl", "compile": "on"},
 }
@@ -103,7 +103,7 @@ def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     settings = settings_of(steps=250, checkpoint_every=3)
     execute(TASKS["digits"], settings, tmp_path / "whole")
     torch.set_num_threads(threads)
-    asked = {name: getattr(settings, name) for name in ("model", "steps", "init_steps", "batch_size")}
+    asked = {name: getattr(settings, name) for name in ("model", "steps", "offline_steps", "batch_size")}
     prelude = (
         "from pathlib import Path; from lfl.run import execute, resume; from lfl.task import load_task; "
         "from lfl.training import resolve; task = load_task('digits', Path('.')); "

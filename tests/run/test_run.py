@@ -19,7 +19,7 @@ TASKS = {name: load_task(name, Path("unused")) for name in ("digits", "diabetes"
 
 
 def run(out: Path, task: str = "digits", watch=None, **asked):
-    small = {"model": "logistic", "steps": 8, "init_steps": 4, "batch_size": 16}
+    small = {"model": "logistic", "steps": 8, "offline_steps": 4, "batch_size": 16}
     return execute(TASKS[task], resolve(TASKS[task].defaults, task=task, **(small | asked)), out, watch)
 
 
@@ -59,7 +59,7 @@ def test_repeats_byte_for_byte_but_for_the_clock(tmp_path: Path) -> None:
 
 
 def test_seeds_together_leave_the_folders_that_they_leave_alone(tmp_path: Path) -> None:
-    settings = resolve(TASKS["digits"].defaults, model="logistic", steps=8, init_steps=4, batch_size=16)
+    settings = resolve(TASKS["digits"].defaults, model="logistic", steps=8, offline_steps=4, batch_size=16)
     results = execute_seeds(TASKS["digits"], settings, [2, 5], tmp_path / "both")
     for seed, result in zip((2, 5), results, strict=True):
         alone = run(tmp_path / str(seed), seed=seed)
@@ -85,7 +85,7 @@ def test_a_seed_that_diverges_takes_the_whole_folder_along(tmp_path: Path) -> No
 
 def test_folders_count_up_and_are_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folders = [run(None, steps=1, init_steps=0, method="baseline").folder for _ in range(2)]
+    folders = [run(None, steps=1, offline_steps=0, method="baseline").folder for _ in range(2)]
     assert [str(f) for f in folders] == ["runs/digits-logistic-baseline-1", "runs/digits-logistic-baseline-2"]
     with pytest.raises(lfl.UserError, match="exists already"):
         run(folders[0])

@@ -126,7 +126,7 @@ def test_a_line_of_metrics_is_named(line: Any, tmp_path: Path) -> None:
 def test_a_run_of_an_older_version_is_read_with_what_it_did(tmp_path: Path) -> None:
     """`config.json` without the settings that came later."""
     task = load_task("digits", tmp_path)
-    settings = resolve(task.defaults, model="logistic", steps=4, init_steps=2, batch_size=8)
+    settings = resolve(task.defaults, model="logistic", steps=4, offline_steps=2, batch_size=8)
     folder = execute(task, settings, tmp_path / "run").folder
     path = folder / "config.json"
     config = json.loads(path.read_text())

@@ -17,7 +17,7 @@ from lfl.handover import FixedLoss
 from lfl.method import METHODS
 from lfl.sklearn import AdaLFLClassifier, AdaLFLRegressor
 
-FAST = {"model": "logistic", "steps": 60, "init_steps": 30, "init_lr": 1e-2, "outer_lr": 1e-2}
+FAST = {"model": "logistic", "steps": 60, "offline_steps": 30, "offline_lr": 1e-2, "outer_lr": 1e-2}
 """One linear layer and few steps: the checks fit some two hundred times."""
 
 
@@ -104,7 +104,7 @@ def test_the_loss_and_the_model_are_there_to_be_used(flowers) -> None:
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "fixed"])
 def test_every_method_fits_both_kinds(method: str, flowers) -> None:
-    asked = FAST | {"method": method, "steps": 5, "init_steps": 2}
+    asked = FAST | {"method": method, "steps": 5, "offline_steps": 2}
     for estimator, targets in ((AdaLFLClassifier(**asked), flowers[1]), (AdaLFLRegressor(**asked), flowers[0][:, 0])):
         fitted = estimator.fit(flowers[0], targets)
         assert (fitted.loss_ is None) == (method in ("baseline", "meta-lr"))
@@ -129,7 +129,7 @@ def test_a_grid_search_goes_over_its_parameters(flowers) -> None:
         ({"model": "forest"}, lfl.UserError, "unknown model 'forest'"),
         ({"schedule": "linear"}, lfl.UserError, "unknown schedule 'linear'"),
         ({"validation_fraction": 1.0}, lfl.UserError, "validation_fraction must lie between 0 and 1"),
-        ({"inner_lr": 1e38, "method": "baseline"}, lfl.Failure, "lower inner_lr, init_lr or outer_lr"),
+        ({"inner_lr": 1e38, "method": "baseline"}, lfl.Failure, "lower inner_lr, offline_lr or outer_lr"),
     ],
 )
 def test_bad_parameters_are_named_as_parameters(asked, error, words: str) -> None:

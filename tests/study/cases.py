@@ -14,7 +14,7 @@ from lfl.study import (
 )
 from lfl.task import DEFAULTS, load_task
 
-SMALL = {"steps": 6, "init_steps": 3, "batch_size": 8, "compile": "off"}
+SMALL = {"steps": 6, "offline_steps": 3, "batch_size": 8, "compile": "off"}
 DIGITS = load_task("digits", Path("unused"))
 
 

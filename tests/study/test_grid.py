@@ -80,11 +80,11 @@ def test_a_setting_that_an_older_run_does_not_state_was_the_default(tmp_path: Pa
     run(tmp_path, [study], [0])
     path = study.run(0) / "config.json"
     config = json.loads(path.read_text())
-    del config["lookahead"]
+    del config["horizon"]
     path.write_text(json.dumps(config))
     assert read_outcome(study, 0) is not None
-    with pytest.raises(lfl.UserError, match="made with lookahead 1, but 2"):
-        read_outcome(experiment(tmp_path, "baseline", lookahead=2), 0)
+    with pytest.raises(lfl.UserError, match="made with horizon 1, but 2"):
+        read_outcome(experiment(tmp_path, "baseline", horizon=2), 0)
 
 
 @pytest.mark.parametrize("variant", ["baseline", "adalfl"])

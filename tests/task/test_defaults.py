@@ -24,7 +24,7 @@ def test_a_task_is_trained_by_them(name: str) -> None:
 def test_a_loss_of_real_values_rises_beyond_its_target(asked: dict, rises: bool, tmp_path: Path) -> None:
     """One that is learned on models as they are drawn, which lie below their targets, falls for ever."""
     task = load_task("diabetes", Path("unused"))
-    asked |= {"model": "mlp-60", "inner_lr": 0.01, "init_steps": 400, "steps": 1}
+    asked |= {"model": "mlp-60", "inner_lr": 0.01, "offline_steps": 400, "steps": 1}
     settings = resolve(task.defaults, task="diabetes", method="ml3", **asked)
     loss = lfl.load_loss(execute(task, settings, tmp_path / "run").folder)
     for target in (0.25, 0.5, 0.75):

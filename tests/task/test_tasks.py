@@ -47,7 +47,7 @@ def test_diabetes_is_scaled_by_train(tmp_path: Path) -> None:
 
 def test_published_defaults(tmp_path: Path) -> None:
     defaults = load_task("diabetes", tmp_path).defaults
-    assert (defaults.batch_size, defaults.init_steps, defaults.init_lr, defaults.outer_lr) == (
+    assert (defaults.batch_size, defaults.offline_steps, defaults.offline_lr, defaults.outer_lr) == (
         128,
         2500,
         1e-3,

@@ -107,7 +107,7 @@ MARK = 1e6
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("asked", [{}, {"lookahead": 2, "meta_every": 4}, {"init_objective": "valid"}])
+@pytest.mark.parametrize("asked", [{}, {"horizon": 2, "meta_every": 4}, {"offline_objective": "valid"}])
 @pytest.mark.parametrize("seeds", [None, [0, 1]])
 def test_clean_data_never_enter_a_batch_of_the_model(kind: str, method: str, asked: dict, seeds: list | None) -> None:
     x, clean = RNG.normal(size=(60, 3)), RNG.normal(size=(7, 3))
@@ -116,7 +116,7 @@ def test_clean_data_never_enter_a_batch_of_the_model(kind: str, method: str, ask
     task = task_from_arrays(x, y, x[:9], y[:9], x_valid=clean, y_valid=y[:7], kind=kind)
     assert len(task.train.y) == 60
     loss_from = {"loss_from": "elsewhere", "loss": "network"} if method == "fixed" else {}
-    small = {"model": "logistic", "steps": 8, "init_steps": 4, "batch_size": 16, "inner_lr": 1e-9, "compile": "off"}
+    small = {"model": "logistic", "steps": 8, "offline_steps": 4, "batch_size": 16, "inner_lr": 1e-9, "compile": "off"}
     settings = resolve(task.defaults, method=method, **small, **asked, **loss_from)
     phi = build_problem(task, resolve(task.defaults, **small)).phi_0 if method == "fixed" else None
     steps = build_programs(task, settings, many_seeds=seeds is not None, compiled=False)
@@ -142,7 +142,7 @@ def test_clean_data_never_enter_a_batch_of_the_model(kind: str, method: str, ask
     online = [batch for batch in valid_first if bool((batch > 1000).all())]
     learns_online = method in ("adalfl", "adalfl+lr", "meta-lr")
     assert len(online) >= (8 // settings.meta_every if learns_online else 0)
-    if settings.init_objective == "valid":
+    if settings.offline_objective == "valid":
         assert len(online) == len(valid_first)
 
 

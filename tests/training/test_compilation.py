@@ -22,7 +22,9 @@ CPU = torch.device("cpu")
 
 def last_state(method: str, *, compiled: bool = False, seeds: list[int] | None = None, **asked):
     settings = resolve(
-        TASK.defaults, method=method, **({"model": "logistic", "steps": 6, "init_steps": 3, "batch_size": 16} | asked)
+        TASK.defaults,
+        method=method,
+        **({"model": "logistic", "steps": 6, "offline_steps": 3, "batch_size": 16} | asked),
     )
     steps = build_programs(TASK, settings, many_seeds=seeds is not None, compiled=compiled)
     whole = plan(method, build_problem(TASK, settings, seeds=seeds, steps=steps))
@@ -39,10 +41,10 @@ def assert_close(a, b) -> None:
     "asked",
     [
         {},
-        {"inner_steps": 2, "lookahead": 3, "meta_every": 6},
+        {"inner_steps": 2, "horizon": 3, "meta_every": 6},
         {"meta_batch_size": 4},
         {"method": "adalfl+lr", "schedule": "cosine", "momentum": 0.9},
-        {"method": "meta-lr", "inner_steps": 2, "lookahead": 3, "schedule": "step"},
+        {"method": "meta-lr", "inner_steps": 2, "horizon": 3, "schedule": "step"},
     ],
     ids=["plain", "long horizons in pieces", "part of a batch", "loss and rate", "rate, long horizons"],
 )
@@ -54,8 +56,8 @@ def test_compiled_runs_equal_eager_ones_and_nothing_compiles_twice(asked) -> Non
     asked = {"method": "adalfl"} | asked
     compiled = last_state(compiled=True, **asked)
     graphs = counters["stats"]["unique_graphs"]
-    base_steps = asked.get("meta_every", 0) > asked.get("lookahead", 1)
-    assert graphs == (4 + base_steps if "lookahead" in asked else 1)
+    base_steps = asked.get("meta_every", 0) > asked.get("horizon", 1)
+    assert graphs == (4 + base_steps if "horizon" in asked else 1)
     assert_close(compiled, last_state(**asked))
 
 

@@ -30,7 +30,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def settings(task: str = "digits", **asked):
-    small = {"model": "logistic", "steps": 6, "init_steps": 4, "batch_size": 16, "log_every": 1}
+    small = {"model": "logistic", "steps": 6, "offline_steps": 4, "batch_size": 16, "log_every": 1}
     return resolve(TASKS[task].defaults, task=task, **(small | asked))
 
 

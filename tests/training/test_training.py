@@ -20,7 +20,7 @@ def settings(**asked):
     small = {
         "model": "logistic",
         "steps": 6,
-        "init_steps": 4,
+        "offline_steps": 4,
         "batch_size": 16,
         "log_every": 1,
         "eval_every": 3,
@@ -104,7 +104,7 @@ def test_offline_steps_judge_a_loss_on_their_own_batch_and_a_rate_on_a_valid_one
     method: str, asked: str | None, split: str
 ) -> None:
     problems = [
-        build_problem(TASK, settings(method=method, inner_steps=2, init_objective=objective))
+        build_problem(TASK, settings(method=method, inner_steps=2, offline_objective=objective))
         for objective in (asked, "train")
     ]
     (_, batches, judged), (_, on_own, _) = (plan(method, problem).phases[0].draw(1) for problem in problems)
@@ -181,7 +181,7 @@ def test_phi_moves_at_every_kth_step_and_looks_through_its_horizon() -> None:
     every = [p for p in states("adalfl", meta_every=3) if p.phase.name == "train"]
     moved = [not same(a.state.phi, b.state.phi) for a, b in pairwise(every)]
     assert moved == [False, False, True, False, False, True]
-    ahead = [p for p in states("adalfl", lookahead=3) if p.phase.name == "train"]
+    ahead = [p for p in states("adalfl", horizon=3) if p.phase.name == "train"]
     assert [p.step for p in ahead] == [0, 3, 6]
     assert not any(same(a.state.phi, b.state.phi) for a, b in pairwise(ahead))
     # Theta sees the same batches and, until phi first moves, the same loss.
@@ -224,20 +224,20 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
     ("asked", "words"),
     [
         ({"steps": 0}, "--steps must be a whole number of at least 1, but got 0"),
-        ({"init_steps": -1}, "--init-steps"),
+        ({"offline_steps": -1}, "--offline-steps"),
         ({"inner_steps": 0}, "--inner-steps"),
         ({"batch_size": 0}, "--batch-size"),
         ({"seed": -1}, "--seed"),
         ({"inner_lr": -0.1}, "--inner-lr must be a finite number"),
         ({"outer_lr": float("nan")}, "--outer-lr"),
-        ({"init_lr": float("inf")}, "--init-lr"),
-        ({"init_objective": "test"}, "--init-objective"),
+        ({"offline_lr": float("inf")}, "--offline-lr"),
+        ({"offline_objective": "test"}, "--offline-objective"),
         ({"meta_objective": "test"}, "--meta-objective"),
         ({"momentum": -0.5}, "--momentum"),
         ({"clip_norm": float("nan")}, "--clip-norm"),
         ({"schedule": "linear"}, "--schedule"),
         ({"theta_init": "zeros"}, "--theta-init"),
-        ({"inner": "rmsprop"}, "--inner"),
+        ({"inner": "rmsprop"}, "--optimizer"),
         ({"inner": "adam", "momentum": 0.9}, "--momentum and --nesterov are sgd's"),
         ({"method": "fixed"}, "--loss-from RUN belongs to --method fixed"),
         ({"method": "magic"}, "unknown method"),
@@ -245,8 +245,8 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"compile": "maybe"}, "--compile"),
         ({"precision": "float8"}, "--precision"),
         ({"meta_batch_size": 0}, "--meta-batch-size"),
-        ({"lookahead": 2, "meta_every": 3}, "multiples of --lookahead, but got 6, 3 and 2"),
-        ({"lookahead": 4}, "multiples of --lookahead, but got 6, 4 and 4"),
+        ({"horizon": 2, "meta_every": 3}, "multiples of --horizon, but got 6, 3 and 2"),
+        ({"horizon": 4}, "multiples of --horizon, but got 6, 4 and 4"),
     ],
 )
 def test_settings_out_of_range_are_named(asked, words: str) -> None:
@@ -256,7 +256,7 @@ def test_settings_out_of_range_are_named(asked, words: str) -> None:
 
 def test_defaults_fill_what_was_not_asked_for() -> None:
     resolved = resolve(Defaults(steps=1000, inner_lr=0.5), batch_size=7, steps=None)
-    assert (resolved.steps, resolved.inner_lr, resolved.batch_size, resolved.init_steps) == (
+    assert (resolved.steps, resolved.inner_lr, resolved.batch_size, resolved.offline_steps) == (
         1000,
         0.5,
         7,
