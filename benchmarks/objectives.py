@@ -51,7 +51,7 @@ def measure(method: str, objective: str | None, seed: int) -> dict[str, float]:
 def table() -> str:
     """Returns the committed results as Markdown: means and deviations over seeds, and differences by seed."""
     from lfl.report.statistics import spread, spread_words
-    from lfl.study.statistics import paired
+    from lfl.study import paired
 
     rows = json.loads(RESULTS.read_text())["rows"]
 

@@ -44,7 +44,7 @@ def split_anew(name: str, data_dir: Path, number: int) -> Any:
 def measure(task: Any, method: str) -> dict[str, Any]:
     from lfl.errors import Diverged
     from lfl.run import execute
-    from lfl.study.variant import parse_variant
+    from lfl.study import parse_variant
     from lfl.training import resolve
 
     variant = parse_variant(method)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lfl.report.published import table_1
 from lfl.report.statistics import Spread, spread_words
-from lfl.study.statistics import deviations_off
+from lfl.study import deviations_off
 
 RESULTS = Path(__file__).parent / "results"
 HEAD = ["", "method", "test error", "the paper's", "off by", "seeds"]

@@ -25,7 +25,7 @@ from table1 import markdown, our_spread
 from value import RESULTS, SEEDS, Grid
 
 from lfl.report.statistics import spread, spread_words
-from lfl.study.statistics import paired
+from lfl.study import paired
 
 HERE = Path(__file__).parent
 OURS = "residual"

@@ -1,7 +1,6 @@
 """`lfl compare`: methods beside each other on one task and model."""
 
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from .flags import with_flags
 from .text import cell, say
 
 if TYPE_CHECKING:
-    from lfl.study.comparison import Compared
+    from lfl.study import Compared
 
 
 OF_A_METHOD = {"method", "seed", "loss", "base", "loss_from", "eval_split", "log", "checkpoint_every"}
@@ -45,66 +44,48 @@ def compare(
             show_default="runs/compare-TASK-MODEL-N",
         ),
     ] = None,
-    helper_of: study.HelperOf = None,
+    engine: study.EngineName = "loky",
 ) -> None:
     """Train each method from the same starts on the same batches, seed by seed, and compare it with the first."""
-    from lfl.device import set_precision
     from lfl.errors import Diverged
-    from lfl.study import Line, candidates_of, parse_row, summarise, write_comparison
-    from lfl.study import compare as compared_with_first
-    from lfl.study.picture import draw_learning
+    from lfl.study import compare as compare_methods
 
-    task, model = (asked.pop(name, SETTINGS[name].default) for name in ("task", "model"))
-    parse_row(f"{task}/{model}")
-    out = out or _free_folder(task, model)
-    share = study.share_of_threads(threads, jobs)
-    own = {name: asked.get(name) for name in ("target", "kind", "valid", "valid_size")}
-    load = study.loader(device, share, data_dir, **own)
-    data = load(task)
-    set_precision(asked.get("precision", SETTINGS["precision"].default), data.device)
-    labels = list(dict.fromkeys(study.split(methods, "--methods")))
-    lines = [
-        Line(task, model, label, candidates_of(label, asked.get("inner_lr", data.defaults.inner_lr)))
-        for label in labels
-    ]
-    planned = study.plan(lines, out, asked, lambda name: data.defaults)
-    chosen = range(seed, seed + seeds)
-    troubles = study.run_study(
-        planned, chosen, load, out=out, jobs=jobs, threads=share, data_dir=data_dir, helper_of=helper_of
-    )
-    if helper_of is not None:
-        return
-    found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]
-    if found and found[0].line is lines[0]:
-        compared = compared_with_first(found)
-        write_comparison(out, compared)
-        _print(compared)
-        for picture in draw_learning(found, out):
-            say(f"wrote {picture}")
-    say(f"folder {out}")
-    study.tell_troubles(troubles)
-    for summary in found:
+    with study.shown_study(out) as show:
+        found = compare_methods(
+            methods=study.split(methods, "--methods"),
+            seeds=seeds,
+            seed=seed,
+            jobs=jobs,
+            engine=engine,
+            out=out,
+            data_dir=data_dir,
+            device=device,
+            threads=threads,
+            progress=show,
+            **asked,
+        )
+    if found.methods:
+        _print(found.methods)
+    for picture in found.pictures:
+        say(f"wrote {picture}")
+    say(f"folder {found.folder}")
+    study.report_failures(found.failed)
+    for summary in found.summaries:
         for outcome in summary.diverged:
             raise Diverged(f"{summary.line.label} with seed {outcome.seed}: {outcome.diverged}")
-
-
-def _free_folder(task: str, model: str) -> Path:
-    """The first folder of its kind that is not there."""
-    stem = f"runs/compare-{Path(task).stem}-{model.replace(':', '.')}"
-    return next(folder for n in count(1) if not (folder := Path(f"{stem}-{n}")).exists())
 
 
 def _print(compared: "Sequence[Compared]") -> None:
     from rich.table import Table
 
     from lfl.report.statistics import spread_words
-    from lfl.study.results import paired_words
+    from lfl.study.results_file import paired_words
 
     first = compared[0].summary.line
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("method", "test error", f"less {first.label}'s, by seed", f"time over {first.label}'s"):
+    for column in ("method", "test error", f"minus {first.label}'s, by seed", f"time over {first.label}'s"):
         table.add_column(cell(column), overflow="fold")
     for each in compared:
         ratio = "" if each.time_ratio is None else f"{each.time_ratio:.2f}"
-        table.add_row(cell(each.summary.line.label), spread_words(each.error), paired_words(each.less_first), ratio)
+        table.add_row(cell(each.summary.line.label), spread_words(each.error), paired_words(each.difference), ratio)
     study.print_table(table)

@@ -1,4 +1,4 @@
-"""`lfl reproduce`: the paper's tables from runs of one's own."""
+"""`lfl reproduce`: the paper's tables, made again by running their experiments."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from .text import cell, say
 
 if TYPE_CHECKING:
     from lfl.study import Summary
-    from lfl.study.results import Cells, Format
+    from lfl.study.results_file import Cells, Format
 
 Table = Annotated[str, typer.Argument(help=f"Which: {', '.join(TABLES)}.", autocompletion=complete(TABLES))]
 
@@ -50,22 +50,35 @@ def reproduce(
         Path | None,
         typer.Option(help="A Markdown file whose table takes the lines in; the rest stays.", show_default=False),
     ] = None,
-    helper_of: study.HelperOf = None,
+    engine: study.EngineName = "loky",
 ) -> None:
-    """Run the cells of one of the paper's tables, and show them beside its figures.
+    """Run the experiments of one of the paper's tables, and print them beside its figures.
 
     Interrupted and called again it runs what is missing. Table 2, of times, comes from the runs of Table 1.
     """
+    from lfl.device import resolve_device
     from lfl.errors import one_of
     from lfl.run.folder import check_output
-    from lfl.study import defaults_of, entries, parse_row, summarise, table_lines
-    from lfl.study.results import (
+    from lfl.study import (
+        Resources,
+        check_paths,
+        defaults_of,
+        entries,
+        parse_engine,
+        parse_row,
+        plan,
+        run_study,
+        share_of_threads,
+        summarise,
+        table_lines,
+    )
+    from lfl.study.results_file import (
         csv_cells,
         csv_format,
         markdown_format,
         merge_results,
         read_results,
-        shown_cells,
+        readable_cells,
         write_results,
     )
 
@@ -77,30 +90,33 @@ def reproduce(
         None if methods is None else study.split(methods, "--methods"),
         defaults_of,
     )
-    planned = study.plan(lines, out, asked, defaults_of)
+    where = parse_engine(engine, jobs)
+    if where.kind == "loky":
+        resolve_device(device or "auto")
+    else:
+        out, data_dir = out.absolute(), None if data_dir is None else data_dir.absolute()
+    planned = plan(lines, out, asked, defaults_of)
+    check_paths(planned, where)
     as_csv, as_markdown = csv_format(), markdown_format(hours=hours)
     for path, form in ((csv, as_csv), (markdown, as_markdown)):
         if path is not None:
             check_output(path)
             read_results(path, form)  # hours before it is written: is it one?
-    share = study.share_of_threads(threads, jobs)
-    load = study.loader(device, share, data_dir)
+    resources = Resources(where, data_dir, (), device or "auto", share_of_threads(threads, where))
     chosen = range(seeds)
-    troubles = study.run_study(
-        planned, chosen, load, out=out, jobs=jobs, threads=share, data_dir=data_dir, helper_of=helper_of
-    )
-    if helper_of is None:
-        found = [summary for line, cells in planned if (summary := summarise(line, cells, chosen)) is not None]
-        shown = entries(found, _baselines(found, out, asked, chosen), hours=hours)
-        if shown:
-            for_people = shown_cells(shown, hours=hours)
-            for form, cells, into in ((as_csv, csv_cells(shown), csv), (as_markdown, for_people, markdown)):
-                write_results(out / f"{table}.{form.suffix}", form, cells, number)
-                if into is not None:
-                    merge_results(into, form, cells, number)
-            _print(for_people, as_markdown)
-            say(f"{out / table}.csv, {out / table}.md")
-    study.tell_troubles(troubles)
+    with study.shown_study(out) as show:
+        failed = run_study(planned, chosen, out, resources, show)
+    found = [each for line, experiments in planned if (each := summarise(line, experiments, chosen)) is not None]
+    table_entries = entries(found, _baselines(found, out, asked, chosen), hours=hours)
+    if table_entries:
+        for_people = readable_cells(table_entries, hours=hours)
+        for form, cells, into in ((as_csv, csv_cells(table_entries), csv), (as_markdown, for_people, markdown)):
+            write_results(out / f"{table}.{form.suffix}", form, cells, number)
+            if into is not None:
+                merge_results(into, form, cells, number)
+        _print(for_people, as_markdown)
+        say(f"{out / table}.csv, {out / table}.md")
+    study.report_failures(failed)
 
 
 def _baselines(
@@ -108,18 +124,18 @@ def _baselines(
 ) -> "dict[str, Summary]":
     """The baseline of each row, as far as its runs are there."""
     from lfl.errors import UserError
-    from lfl.study import Line, candidates_of, defaults_of, summarise
+    from lfl.study import Line, candidates_of, defaults_of, plan, summarise
 
     baselines = {}
     for task, model in dict.fromkeys((summary.line.task, summary.line.model) for summary in found):
         line = Line(task, model, "baseline", candidates_of("baseline", defaults_of(task).inner_lr))
-        ((_, cells),) = study.plan([line], out, common, defaults_of)
+        ((_, experiments),) = plan([line], out, common, defaults_of)
         try:
-            summary = summarise(line, cells, seeds)
+            summary = summarise(line, experiments, seeds)
         except UserError:  # of other settings than what was asked for
             continue
         if summary is not None:
-            baselines[summary.cell.row] = summary
+            baselines[summary.experiment.row] = summary
     return baselines
 
 
@@ -127,7 +143,7 @@ def _print(cells: "Cells", form: "Format") -> None:
     """The table, without columns that are empty throughout."""
     from rich.table import Table as Shown
 
-    from lfl.study.results import remark
+    from lfl.study.results_file import remark
 
     filled = [i for i in range(len(form.columns) - 3) if any(rest[i] for rest in cells.values())]
     shown = Shown(padding=(0, 1, 0, 0), box=None)

@@ -47,10 +47,26 @@ if TYPE_CHECKING:
     from .model.custom_gradients import CustomGradients
     from .model.dropout import MaskSpec
     from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
+    from .report.statistics import Spread
     from .run import Named, Result
     from .run.schema import StepErrors
     from .settings import Settings
     from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
+    from .study import (
+        Compared,
+        Comparison,
+        Experiment,
+        FailedExperiment,
+        Line,
+        LineStatus,
+        Outcome,
+        Paired,
+        Running,
+        Status,
+        Summary,
+        Variant,
+        compare,
+    )
     from .task import Task, task_from_arrays
     from .task.encoding import Encoding
     from .training import Progress
@@ -65,10 +81,14 @@ __all__ = [
     "Bilevel",
     "Carry",
     "Column",
+    "Compared",
+    "Comparison",
     "CustomGradients",
     "Defaults",
     "Encoding",
     "ExampleLoss",
+    "Experiment",
+    "FailedExperiment",
     "Failure",
     "FixedLoss",
     "Hypergradient",
@@ -76,29 +96,38 @@ __all__ = [
     "InnerRun",
     "LearnedLoss",
     "LflError",
+    "Line",
+    "LineStatus",
     "LossFn",
     "MaskSpec",
     "MissingPackage",
     "Named",
     "NotDifferentiable",
     "Optimiser",
+    "Outcome",
+    "Paired",
     "Phase",
     "Progress",
     "PureModule",
     "Range",
     "Result",
     "Run",
+    "Running",
     "Scale",
     "Schedule",
     "Settings",
     "Split",
+    "Spread",
     "Stages",
     "State",
+    "Status",
     "StepErrors",
+    "Summary",
     "Task",
     "TaskLoss",
     "UpdateFn",
     "UserError",
+    "Variant",
     "ZeroGradientWarning",
     "absolute_cross_entropy",
     "absolute_error",
@@ -108,6 +137,7 @@ __all__ = [
     "base_step",
     "brier",
     "clip",
+    "compare",
     "cross_entropy",
     "draw_masks",
     "error_rate",
@@ -144,7 +174,18 @@ __all__ = [
 _MODULES = (
     *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *("hypergradient", "step", "method", "settings", "data.scaling", "data.splits", "data.augmentation"),
-    *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "run.schema"),
+    *(
+        "data.csv_table",
+        "task",
+        "task.encoding",
+        "export",
+        "api",
+        "training",
+        "run",
+        "run.schema",
+        "report.statistics",
+        "study",
+    ),
 )
 """Where the names are; those that need fewest packages come first."""
 

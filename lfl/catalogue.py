@@ -262,6 +262,11 @@ DEVICES = {
     "cuda": "an NVIDIA GPU",
     "mps": "an Apple GPU",
 }
+ENGINES = {
+    "loky": "processes on this machine, as many as --jobs says (the default)",
+    "dask": "a dask cluster, by the address of its scheduler: dask=tcp://127.0.0.1:8786 (pip install 'lfl[dask]')",
+    "ray": "a ray cluster (pip install 'lfl[ray]')",
+}
 EXPORTS = {
     "torch": "a torch.export program, which torch.export.load reads without lfl",
     "onnx": "an ONNX model (pip install 'lfl[onnx]')",

@@ -15,7 +15,7 @@ def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
     methods = ["--methods", "baseline,adalfl,adalfl loss=taylor-cubic"]
     status, out, err = lfl_command(*QUICK, *methods, "--seed", "3")
     assert (status, err) == (0, "")
-    assert "less baseline's, by seed" in out
+    assert "minus baseline's, by seed" in out
     assert out.endswith("folder runs/compare-digits-logistic-1\n")
     folder = tmp_path / "runs" / "compare-digits-logistic-1"
     assert (folder / "learning.png").is_file()
@@ -67,7 +67,7 @@ def test_divergence_is_told_beside_the_rest(lfl_command, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["--methods", "baseline,,adalfl"], 2, "--methods wants names with commas between them"),
+        (["--methods", "baseline,,adalfl"], 2, "--methods takes names with commas between them"),
         (["--methods", "adalfl depth=3"], 2, "unknown setting of adalfl 'depth'"),
         (["--task", "imagenet"], 2, "unknown task 'imagenet'"),
         (["--task", "table.csv"], 2, "--target COLUMN"),
@@ -75,6 +75,7 @@ def test_divergence_is_told_beside_the_rest(lfl_command, tmp_path: Path) -> None
         (["--model", "lenet5"], 1, "choose --model mlp or logistic"),
         (["--model", "gpt"], 2, "unknown model 'gpt'"),
         (["--device", "tpu"], 2, "choose one of: auto, cpu"),
+        (["--engine", "slurm"], 2, "unknown engine 'slurm'; choose one of: loky, dask, ray"),
     ],
 )
 def test_bad_input_ends_in_a_line(arguments: list[str], status: int, words: str, lfl_command, tmp_path: Path) -> None:

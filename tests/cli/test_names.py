@@ -69,7 +69,7 @@ def test_class_names_are_not_formulas_for_a_spreadsheet(tmp_path: Path, lfl_comm
 
 
 def test_a_results_table_reads_back_what_it_marked(tmp_path: Path) -> None:
-    from lfl.study.results import csv_format
+    from lfl.study.results_file import csv_format
 
     form = csv_format()
     key = ("=cmd|' /C calc'!A0", "mlp", "baseline")

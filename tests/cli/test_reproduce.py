@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ def numbers(path: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "ratio_to_baseline_time"} for row in rows(path)]
 
 
-def test_a_row_beyond_the_paper_with_its_honest_rival(lfl_command, tmp_path: Path) -> None:
+def test_a_row_beyond_the_paper_with_its_tuned_baseline(lfl_command, tmp_path: Path) -> None:
     status, out, err = lfl_command(*TABLE, "--seeds", "1")
     assert (status, err) == (0, "")
     assert "9 runs\n" in out
@@ -95,7 +94,7 @@ def test_a_row_that_cannot_be_had_leaves_the_others_alone(lfl_command, tmp_path:
 
 @pytest.mark.slow
 def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_command, tmp_path: Path) -> None:
-    """A real kill, of a process with a helper, which stops by itself or is waited for."""
+    """A real kill, of a process with workers of its own, which stop for the next study or are waited for."""
     slow = [*QUICK, "--steps", "120", "--offline-steps", "20", "--threads", "1"]
     once, again = tmp_path / "once", tmp_path / "again"
     assert lfl_command(*slow, "--out", str(once))[0] == 0
@@ -114,16 +113,6 @@ def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_comman
     assert not list(again.rglob(".running*"))
 
 
-def test_a_helper_works_silently_and_stops_without_its_parent(lfl_command, tmp_path: Path) -> None:
-    status, out, err = lfl_command(*QUICK, "--out", "here", "--helper-of", str(os.getppid()))
-    assert (status, out, err) == (0, "", "")
-    assert len(list((tmp_path / "here").glob("*/seed-*/result.json"))) == 4
-    assert not (tmp_path / "here" / "table1.csv").exists()
-    status, out, err = lfl_command(*QUICK, "--out", "there", "--helper-of", "1")
-    assert (status, out, err) == (130, "", "")
-    assert list((tmp_path / "there").rglob("*.json")) == []
-
-
 def test_names_and_help_do_not_import_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; from lfl_cli.app import main; main()"
     for command, flag in (("reproduce", "--markdown"), ("compare", "--methods")):
@@ -137,16 +126,17 @@ def test_names_and_help_do_not_import_torch() -> None:
 BAD = {
     "table": (["table9"], "unknown table 'table9'; choose one of: table1, table2"),
     "no table": ([], "see lfl --help"),
-    "row": (["table1", "--rows", "mnist"], "a row is TASK/MODEL, such as mnist/lenet5, but 'mnist' came"),
+    "row": (["table1", "--rows", "mnist"], "a row is TASK/MODEL, such as mnist/lenet5, got 'mnist'"),
     "task": (["table1", "--rows", "imagenet/mlp"], "unknown task 'imagenet'"),
     "model": (["table1", "--rows", "mnist/gpt"], "unknown model 'gpt'"),
-    "no rows": (["table1", "--rows", ""], "--rows wants names with commas between them"),
+    "no rows": (["table1", "--rows", ""], "--rows takes names with commas between them"),
     "method": (["table1", "--methods", "maml"], "unknown method 'maml'"),
     "setting": (["table1", "--methods", "adalfl rate=1"], "unknown setting of adalfl 'rate'"),
     "value": (["table1", "--methods", "adalfl outer_lr=-1"], "--outer-lr must be a finite number"),
     "steps": (["table1", "--steps", "0"], "--steps must be a whole number"),
     "seeds": (["table1", "--seeds", "0"], "--seeds"),
     "jobs": (["table1", "--jobs", "0"], "--jobs"),
+    "engine": (["table1", "--engine", "dask"], "write --engine dask=tcp://127.0.0.1:8786"),
     "file": (["table1", "--csv", "file"], "file is not a results table, which holds the line task,model,method,seeds"),
     "folder": (["table1", "--markdown", "."], "cannot read"),
 }

@@ -265,14 +265,13 @@ def test_a_seed_s_own_settings_cannot_ask_for_more(tmp_path: Path) -> None:
 
 def test_a_study_s_half_made_run_cannot_ask_for_more(tmp_path: Path, lfl_command) -> None:
     """`compare` goes on with what is half-made; there the settings must be those of this very command."""
-    from lfl.study import make_cell
-    from lfl.study.variant import parse_variant
+    from lfl.study import make_experiment, parse_variant
 
     task = load_task("digits", tmp_path)
     asked = {"steps": 4, "offline_steps": 2, "batch_size": 8}
-    cell = make_cell(tmp_path / "out", "digits", "mlp", parse_variant("adalfl"), task.defaults, asked)
+    experiment = make_experiment(tmp_path / "out", "digits", "mlp", parse_variant("adalfl"), task.defaults, asked)
     settings = resolve(task.defaults, model="mlp", checkpoint_every=1, **asked)
-    run = cell.scratch(0) / "runs" / "seed-0"
+    run = experiment.scratch(0) / "runs" / "seed-0"
     run.parent.mkdir(parents=True)
     execute(task, settings, run, stop)
     command = ["compare", "--methods", "adalfl", "--seeds", "1", "--model", "mlp", "--out", "out"]

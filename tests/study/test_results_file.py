@@ -10,23 +10,22 @@ from hypothesis import strategies as st
 
 import lfl
 from lfl.report.statistics import Spread
-from lfl.study.entry import Entry
-from lfl.study.results import (
+from lfl.study import Entry, Paired
+from lfl.study.results_file import (
     csv_cells,
     csv_format,
     markdown_format,
     merge_results,
     read_results,
-    shown_cells,
+    readable_cells,
     write_results,
 )
-from lfl.study.statistics import Paired
 
 from ..processes import start, status_of
 
 NAN = float("nan")
 MERGE = """
-from lfl.study.results import csv_format, merge_results
+from lfl.study.results_file import csv_format, merge_results
 for line in range(20):
     merge_results(into, csv_format(), {("digits", "mlp", f"{writer}-{line}"): ["1"] * 7}, 1)
 """
@@ -39,8 +38,8 @@ def entry(key=("mnist", "lenet5", "adalfl"), **changed) -> Entry:
         found=Spread(0.0084321234, 0.0004),
         published=Spread(0.0091, 0.0004),
         off=-1.67,
-        less_baseline=Paired(3, -0.0045, 0.0017, -4.0, 0.0412),
-        less_tuned=None,
+        minus_baseline=Paired(3, -0.0045, 0.0017, -4.0, 0.0412),
+        minus_tuned=None,
         time_ratio=6.7891,
         published_ratio=6.7,
         commit="0123456",
@@ -67,11 +66,11 @@ def test_csv_has_exactly_its_columns_and_numbers_that_read_back() -> None:
 
 
 def test_what_people_see() -> None:
-    (errors,) = shown_cells([entry()], hours=False).values()
+    (errors,) = readable_cells([entry()], hours=False).values()
     assert errors == ["3", "0.0084 ± 0.0004", "0.0091 ± 0.0004", "-1.7", "-0.0045 ± 0.0017, p 0.041", "", "6.79", ""]
-    (hours,) = shown_cells([entry(found=Spread(1.5, None), published=Spread(0.67, None))], hours=True).values()
+    (hours,) = readable_cells([entry(found=Spread(1.5, None), published=Spread(0.67, None))], hours=True).values()
     assert hours == ["3", "1.500", "0.670", "6.79", "6.70", ""]
-    (diverged,) = shown_cells([entry(found=Spread(NAN, NAN), note="diverged with seed 1")], hours=False).values()
+    (diverged,) = readable_cells([entry(found=Spread(NAN, NAN), note="diverged with seed 1")], hours=False).values()
     assert (diverged[1], diverged[-1]) == ("diverged", "diverged with seed 1")
 
 
@@ -90,7 +89,7 @@ def test_what_is_written_reads_back(form, data) -> None:
 @pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=False)])
 def test_lines_that_were_not_chosen_stay_and_all_are_in_the_papers_order(form, tmp_path: Path) -> None:
     def cells(*entries: Entry):
-        return csv_cells(entries) if form.suffix == "csv" else shown_cells(entries, hours=False)
+        return csv_cells(entries) if form.suffix == "csv" else readable_cells(entries, hours=False)
 
     path = tmp_path / "new" / "folder" / f"table1.{form.suffix}"
     tuned, own = ("mnist", "lenet5", "baseline-tuned"), ("digits", "mlp", "adalfl")
@@ -144,7 +143,7 @@ def test_files_that_are_something_else_are_left_alone(form, tmp_path: Path) -> N
 
 
 def test_markdown_is_a_table_with_a_remark() -> None:
-    text = markdown_format(hours=False).write(shown_cells([entry(("a", "b", "baseline-tuned"))], hours=False))
+    text = markdown_format(hours=False).write(readable_cells([entry(("a", "b", "baseline-tuned"))], hours=False))
     assert text.startswith("| task | model | method | seeds | test error | the paper's |")
     assert "cosine schedule" in text
     assert len(next(csv.reader(io.StringIO(text.splitlines()[2]), delimiter="|"))) == 13
@@ -153,7 +152,7 @@ def test_markdown_is_a_table_with_a_remark() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_what_stands_around_a_markdown_table_stays_byte_for_byte(end: str, tmp_path: Path) -> None:
     form, path = markdown_format(hours=False), tmp_path / "page.md"
-    merge_results(path, form, shown_cells([entry()], hours=False), 1)
+    merge_results(path, form, readable_cells([entry()], hours=False), 1)
     table, note = path.read_text().split("\n\n")
     above, below = (
         "# Results\n\nSeeds: é.\n\n| other | table |\n| --- | --- |\n| 1 | 2 |\n\n",
@@ -161,7 +160,7 @@ def test_what_stands_around_a_markdown_table_stays_byte_for_byte(end: str, tmp_p
     )
     path.write_bytes(f"{above}{table}\n\n{note}{below}".replace("\n", end).encode())
     before = read_results(path, form)
-    merge_results(path, form, shown_cells([entry(("mnist", "mlp", "baseline-tuned"))], hours=False), 1)
+    merge_results(path, form, readable_cells([entry(("mnist", "mlp", "baseline-tuned"))], hours=False), 1)
     text = path.read_bytes().decode()
     assert text.startswith(above.replace("\n", end))
     assert text.endswith(below.replace("\n", end))

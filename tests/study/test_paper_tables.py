@@ -1,4 +1,4 @@
-"""The lines of the paper's tables."""
+"""The lines of the paper's tables, and entries beside its figures."""
 
 import csv
 from pathlib import Path
@@ -7,8 +7,22 @@ import pytest
 
 import lfl
 from lfl.report.published import PAPER
-from lfl.study import TABLES, TUNED, defaults_of, make_cell, parse_row, table_lines
-from lfl.study.variant import Variant
+from lfl.report.statistics import Spread
+from lfl.study import (
+    TABLES,
+    TUNED,
+    Line,
+    Outcome,
+    Summary,
+    Variant,
+    defaults_of,
+    entries,
+    make_experiment,
+    parse_row,
+    table_lines,
+)
+
+from .cases import experiment
 
 
 def lines(table: int, rows=None, labels=None):
@@ -36,7 +50,7 @@ def test_every_figure_of_the_paper_has_a_line_that_can_be_run(table: int, tmp_pa
         if published is not None:
             assert published.mean == float(row["mean"])
             assert published.std == (None if table == 2 else float(row["std"]))
-        make_cell(tmp_path, key[0], key[1], found[key].candidates[0], defaults_of(key[0]), {})
+        make_experiment(tmp_path, key[0], key[1], found[key].candidates[0], defaults_of(key[0]), {})
     assert all(found[key].published is None for key in found if key[2] == TUNED)
 
 
@@ -54,7 +68,7 @@ def test_a_method_of_table_1_keeps_its_figure_in_other_tables() -> None:
 
 def test_variants_that_change_nothing_share_the_methods_runs(tmp_path: Path) -> None:
     def folder(variant: Variant) -> str:
-        return make_cell(tmp_path, "mnist", "lenet5", variant, defaults_of("mnist"), {}).folder.name
+        return make_experiment(tmp_path, "mnist", "lenet5", variant, defaults_of("mnist"), {}).folder.name
 
     assert folder(Variant("adalfl", {"outer_lr": 1e-5})) == folder(Variant("adalfl")) == "mnist-lenet5-adalfl"
     assert folder(Variant("adalfl", {"outer_lr": 1e-4})) == "mnist-lenet5-adalfl-outer_lr=0.0001"
@@ -63,7 +77,7 @@ def test_variants_that_change_nothing_share_the_methods_runs(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("mnist", "such as mnist/lenet5, but 'mnist' came"),
+        ("mnist", "such as mnist/lenet5, got 'mnist'"),
         ("/lenet5", "such as mnist/lenet5"),
         ("mnist/", "such as mnist/lenet5"),
         ("imagenet/mlp", "unknown task 'imagenet'"),
@@ -74,3 +88,39 @@ def test_bad_rows_are_named(text: str, words: str) -> None:
     with pytest.raises(lfl.UserError, match=words):
         parse_row(text)
     assert parse_row("data/own.npz/my:net") == ("data/own.npz", "my:net")
+
+
+def summary(label: str, errors: list[float], seconds: list[float], published=None, task: str = "mnist") -> Summary:
+    study = experiment(Path("unused"), "baseline")
+    outcomes = [
+        Outcome(seed, error, 0.1, 1.0, commit, None if error == error else "loss became nan")
+        for seed, (error, commit) in enumerate(zip(errors, ["a", "b", "b+a"], strict=False))
+    ]
+    return Summary(Line(task, "logistic", label, (), published), study, outcomes, seconds)
+
+
+def test_entries_set_a_line_beside_the_paper_and_the_baselines() -> None:
+    base = summary("baseline", [0.5, 0.7, 0.9], [2.0, 2.0, 2.0])
+    tuned = summary("baseline-tuned", [0.4, 0.5, 0.6], [10.0, 10.0, 10.0])
+    ours = summary("adalfl", [0.1, 0.2, 0.3], [4.0, 6.0, 8.0], Spread(0.1, 0.05))
+    found = {e.key[2]: e for e in entries([base, tuned, ours], {"digits/logistic": base}, hours=False)}
+    entry = found["adalfl"]
+    assert (entry.seeds, entry.off, entry.time_ratio) == (3, pytest.approx(2.0), 3.0)
+    assert entry.minus_baseline.mean == pytest.approx(-0.5)
+    assert entry.minus_tuned.mean == pytest.approx(-0.3)
+    assert entry.published_ratio == pytest.approx(0.55 / 0.06)
+    assert entry.commit == "a+b"
+    assert found["baseline"].minus_baseline is None
+    assert (found["baseline-tuned"].minus_tuned, found["baseline-tuned"].note) == (None, "rate 0.01")
+    assert found["baseline-tuned"].minus_baseline.mean == pytest.approx(-0.2)
+
+
+def test_hours_and_divergence() -> None:
+    ours = summary("adalfl", [0.1, 0.2], [1800.0, 5400.0], Spread(0.55, None))
+    gone = summary("ml3", [0.1, float("nan")], [], task="own")
+    hours, diverged = entries([ours, gone], {}, hours=True)
+    assert (hours.found.mean, hours.off, hours.time_ratio) == (1.0, None, None)
+    assert diverged.found.mean != diverged.found.mean
+    (error,) = entries([gone], {}, hours=False)
+    assert error.note == "diverged with seed 1"
+    assert error.published_ratio is None

@@ -1,4 +1,4 @@
-"""Results tables: for the terminal, as CSV and as Markdown, and put beside what a file holds already."""
+"""Files of results: tables as CSV and as Markdown, written anew or merged into a file that has other lines."""
 
 import csv
 import io
@@ -11,9 +11,9 @@ from ..report.published import paper_results
 from ..report.statistics import Spread, spread_words
 from ..run.folder import explained, in_turn, write_bytes
 from ..text import from_cell, to_cell
-from .entry import Entry
-from .line import TUNED, TUNED_FACTORS
-from .statistics import Paired
+from .experiment import TUNED, TUNED_FACTORS
+from .paper_tables import Entry
+from .result import Paired
 
 Key = tuple[str, str, str]
 Cells = dict[Key, list[str]]
@@ -45,7 +45,7 @@ ABOUT_TUNED = (
 
 
 REMARKS = {ABOUT, f"{ABOUT} {ABOUT_TUNED}"}
-"""What `remark` says."""
+"""All that `remark` returns."""
 
 
 class Format(NamedTuple):
@@ -53,10 +53,10 @@ class Format(NamedTuple):
 
     Args:
         option: the flag that names the file.
-        suffix: of its name.
-        columns: what its first line says.
-        read: the cells in a file's text; None where it is no such table.
-        write: the text of cells in order, in the place of the table in the text that a file had; "" for a new one.
+        suffix: of the file's name.
+        columns: the names of its columns.
+        read: returns the cells in a file's text; None where it is no such table.
+        write: returns the text of cells in order, in the place of the table in a text that was there; "" for none.
         holds: what a file must hold to be such a table, for errors.
     """
 
@@ -69,7 +69,7 @@ class Format(NamedTuple):
 
 
 def csv_cells(entries: Sequence[Entry]) -> Cells:
-    """Entries as cells of the columns `CSV`: numbers of six digits, empty where there are none, nan for divergence."""
+    """Returns entries as cells of the columns `CSV`: numbers of six digits, empty without one, nan for divergence."""
     return {
         entry.key: [
             str(entry.seeds),
@@ -83,8 +83,8 @@ def csv_cells(entries: Sequence[Entry]) -> Cells:
     }
 
 
-def shown_cells(entries: Sequence[Entry], *, hours: bool) -> Cells:
-    """Entries as cells of the columns `ERRORS` or `HOURS`, for people."""
+def readable_cells(entries: Sequence[Entry], *, hours: bool) -> Cells:
+    """Returns entries as cells of the columns `ERRORS` or `HOURS`, for people to read."""
     cells = {}
     for entry in entries:
         places = 3 if hours else 4
@@ -94,8 +94,8 @@ def shown_cells(entries: Sequence[Entry], *, hours: bool) -> Cells:
             if hours
             else [
                 "" if entry.off is None else f"{entry.off:+.1f}",
-                paired_words(entry.less_baseline),
-                paired_words(entry.less_tuned),
+                paired_words(entry.minus_baseline),
+                paired_words(entry.minus_tuned),
                 _times(entry.time_ratio),
             ]
         )
@@ -104,19 +104,19 @@ def shown_cells(entries: Sequence[Entry], *, hours: bool) -> Cells:
 
 
 def remark(cells: Cells) -> str:
-    """What is to be said beneath a table."""
+    """Returns the remark beneath a table."""
     return " ".join([ABOUT, *([ABOUT_TUNED] if any(key[2] == TUNED for key in cells) else [])])
 
 
 def paired_words(found: Paired | None) -> str:
-    """`-0.0045 ± 0.0017, p 0.04`."""
+    """Writes differences as `-0.0045 ± 0.0017, p 0.04`; empty without any."""
     if found is None:
         return ""
     return spread_words(Spread(found.mean, found.std), signed=True) + ("" if found.p is None else f", p {found.p:.2g}")
 
 
 def csv_format() -> Format:
-    """`--csv`."""
+    """Returns the format of `--csv`."""
 
     def read(text: str) -> Cells | None:
         first, *rest = list(csv.reader(io.StringIO(text))) or [[]]
@@ -135,7 +135,7 @@ def csv_format() -> Format:
 
 
 def markdown_format(*, hours: bool) -> Format:
-    """`--markdown`, with the columns `ERRORS` or `HOURS`; what stands before and after the table stays as it is."""
+    """Returns the format of `--markdown`, with the columns `ERRORS` or `HOURS`; text around the table is kept."""
     columns = HOURS if hours else ERRORS
 
     def read(text: str) -> Cells | None:
@@ -177,7 +177,7 @@ def _row(line: str) -> list[str]:
 
 
 def read_results(path: Path, form: Format) -> Cells:
-    """What a results file holds; nothing where it is not there.
+    """Reads a results file; a file that is not there has no cells.
 
     Raises:
         UserError: it is something else.
@@ -200,7 +200,7 @@ def _read(path: Path, form: Format) -> tuple[Cells, str]:
 
 
 def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
-    """Take lines into a results file; its others stay, also those that other processes take in; its folder is made.
+    """Merges lines into a results file, and makes its folder; other lines stay, also those other processes merge.
 
     Text before and after a Markdown table stays as it is.
 
@@ -215,7 +215,7 @@ def merge_results(path: Path, form: Format, cells: Cells, table: int) -> None:
 
 
 def write_results(path: Path, form: Format, cells: Cells, table: int, *, before: str = "") -> None:
-    """Write lines in the paper's order, in the place of the table in the text `before`, or alone.
+    """Writes lines in the paper's order, in the place of the table in the text `before`, or alone.
 
     Raises:
         Failure: the file cannot be written.
