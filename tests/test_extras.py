@@ -22,6 +22,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_steps_and_losses_need_three_packages() -> None:
     done = run(
         """
@@ -39,6 +40,7 @@ def test_steps_and_losses_need_three_packages() -> None:
     assert (done.stdout, done.stderr) == ("learned\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "package", "install"),
     [("task_from_arrays", "msgspec", "msgspec"), ("sklearn", "sklearn", "scikit-learn")],
@@ -56,6 +58,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(name: str,
     assert (done.stdout.strip(), done.stderr) == (words, "")
 
 
+@pytest.mark.slow
 def test_the_command_line_names_it_too() -> None:
     code = "import sys; sys.modules['matplotlib'] = None; sys.argv = ['lfl', 'plot', 'nowhere']; "
     done = subprocess.run(

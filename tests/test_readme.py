@@ -49,6 +49,7 @@ def test_tables_are_generated_from_the_committed_results(page: str, script: str,
     assert shown[1].strip() == printed.strip()
 
 
+@pytest.mark.slow
 def test_the_example_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
@@ -64,6 +65,7 @@ def test_the_example_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None
     assert loss < 0.5 * variance
 
 
+@pytest.mark.slow
 def test_the_loss_of_your_own_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
     example = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "own-loss.md").read_text(), re.S)
     assert example is not None
@@ -83,6 +85,7 @@ def test_the_example_of_wrong_labels_runs_and_pays(capsys: pytest.CaptureFixture
     assert residual < 2 / 3 * baseline
 
 
+@pytest.mark.slow
 def test_the_optimiser_of_your_own_runs_learns_and_passes_its_own_checks(capsys: pytest.CaptureFixture[str]) -> None:
     """The page's second example holds it against `torch.optim.RMSprop` and finite differences."""
     import torch
@@ -112,6 +115,7 @@ def test_size_of_the_loss_network() -> None:
     assert f"{sum(t.numel() for t in phi.values()):,} weights" in README
 
 
+@pytest.mark.slow
 def test_commands_are_those_of_the_command_line() -> None:
     lines = [line.split("#")[0].split() for line in README.splitlines() if line.startswith("lfl ")]
     commands = {words[1] for words in lines if not words[1].startswith("-")}

@@ -32,6 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: lfl.train(out=out / name, **SMALL, **settings).folder for name, settings in asked.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["classes", "values", "baseline"])
 def test_each_part_is_what_its_file_holds(name: str, folders: dict[str, Path]) -> None:
     folder = folders[name]

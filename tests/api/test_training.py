@@ -48,6 +48,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_folder_is_that_of_the_command(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, flags = CASES[case]
@@ -71,6 +72,7 @@ def test_progress_is_called_with_each_step(tmp_path: Path) -> None:
     assert seen == [("init", step) for step in range(5)] + [("train", step) for step in range(21)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, None])
 def test_an_interrupted_run_leaves_a_checkpoint_and_is_resumed_to_the_same_bytes(
     number: signal.Signals | None, tmp_path: Path

@@ -87,6 +87,7 @@ def test_letters_that_the_terminal_lacks_are_no_reason_to_fail(tmp_path: Path, m
     assert re.search(rb"over 2 seeds [\d.]+ \? [\d.]+", ascii_only.buffer.getvalue())
 
 
+@pytest.mark.slow
 def test_no_home_directory(lfl_command, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container under a number that no user has."""
 

@@ -266,6 +266,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], list[str], int, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_bad_files_end_in_a_line_or_two(case: str, runs: Path, lfl_command, tmp_path: Path) -> None:
     prepare, arguments, expected, words = BAD_FILES[case]
@@ -299,6 +300,7 @@ def test_a_hostile_checkpoint_is_passed_over(runs: Path, lfl_command, tmp_path: 
     assert (tmp_path / "stopped" / "theta.safetensors").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_no_room_on_the_disk(tmp_path: Path) -> None:
     """The limit is below the size of the trained model."""
     arguments = ["train", *QUICK, "--model", "mlp", "--out", str(tmp_path / "run")]
@@ -309,6 +311,7 @@ def test_no_room_on_the_disk(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     """The limit holds what is written at first, and not the metrics that grow."""
     arguments = ["train", "--model", "logistic", "--steps", "4000", "--offline-steps", "3", "--checkpoint-every", "20"]
@@ -323,6 +326,7 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     assert found is not None
 
 
+@pytest.mark.slow
 def test_nobody_reads_what_is_printed(tmp_path: Path) -> None:
     """A closed pipe is no fault of the disk's, and ends without a traceback."""
     arguments = ["train", *QUICK, "--out", str(tmp_path / "run")]

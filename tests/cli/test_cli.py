@@ -30,6 +30,7 @@ METRICS = ", ".join(
 QUICK = ["--model", "logistic", "--steps", "5", "--offline-steps", "3", "--batch-size", "8"]
 
 
+@pytest.mark.slow
 def test_train_eval_and_list(lfl_command, tmp_path: Path) -> None:
     status, out, err = lfl_command("train", *QUICK)
     assert (status, err) == (0, "")
@@ -124,6 +125,7 @@ def test_forward_mode_runs_without_a_word_of_torchs_own(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_own_data_and_own_model_train_and_evaluate(lfl_command, tmp_path: Path) -> None:
     rows = "\n".join(f"{i % 7},{'red' if i % 3 else 'blue'},{i % 2}" for i in range(80))
     (tmp_path / "table.csv").write_text(f"size,colour,label\n{rows}\n")
@@ -142,6 +144,7 @@ def test_own_data_and_own_model_train_and_evaluate(lfl_command, tmp_path: Path) 
     assert "run folder runs/table-mine.net-adalfl-1\n" in out
 
 
+@pytest.mark.slow
 def test_a_learned_loss_is_handed_on(lfl_command, tmp_path: Path) -> None:
     assert lfl_command("train", *QUICK, "--method", "ml3", "--loss", "taylor-cubic", "--out", "source")[0] == 0
     status, _, err = lfl_command("train", *QUICK, "--method", "fixed", "--loss-from", "source", "--out", "target")
@@ -155,6 +158,7 @@ def test_regression_says_what_it_measures(lfl_command) -> None:
     assert re.search(r"^test mean squared error \d\.\d{4}", out, re.M)
 
 
+@pytest.mark.slow
 def test_every_setting_reaches_the_run(lfl_command, tmp_path: Path) -> None:
     rates = ["--inner-lr", "0.02", "--offline-lr", "0.003", "--outer-lr", "0.0004"]
     rest = [
@@ -248,6 +252,7 @@ def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_help_version_and_completion_do_not_import_torch() -> None:
     without_torch = "import sys; sys.modules['torch'] = None; sys.argv[0] = 'lfl'; from lfl_cli.app import main; main()"
 
@@ -310,6 +315,7 @@ def test_a_signal_saves_and_leaves_and_resume_goes_on(number: int, status: int, 
     assert not (out / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_config_repeats_a_run_and_gives_way_to_flags(lfl_command, tmp_path: Path) -> None:
     assert lfl_command("train", *QUICK, "--seed", "3", "--inner-lr", "0.05", "--out", "first")[0] == 0
     assert lfl_command("train", "--config", "first/config.json", "--out", "second")[0] == 0
@@ -321,6 +327,7 @@ def test_a_config_repeats_a_run_and_gives_way_to_flags(lfl_command, tmp_path: Pa
     assert (config["seed"], config["inner_lr"]) == (4, 0.05)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_live_view(tmp_path: Path) -> None:
     status, text = on_a_terminal(["train", *QUICK, "--out", str(tmp_path / "run")], columns=100)
     assert status == 0

@@ -11,6 +11,7 @@ from .commands import on_a_terminal
 QUICK = ["compare", "--model", "logistic", "--steps", "6", "--offline-steps", "3", "--batch-size", "8", "--seeds", "2"]
 
 
+@pytest.mark.slow
 def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
     methods = ["--methods", "baseline,adalfl,adalfl loss=taylor-cubic"]
     status, out, err = lfl_command(*QUICK, *methods, "--seed", "3")
@@ -37,6 +38,7 @@ def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
     assert lfl_command(*QUICK)[1].endswith("folder runs/compare-digits-logistic-2\n")
 
 
+@pytest.mark.slow
 def test_methods_of_one_seed_see_the_same_batches_from_the_same_start(lfl_command, tmp_path: Path) -> None:
     """A learned loss that is never learned and the baseline differ in their loss alone: meta-lr at rate 0 is it."""
     still = "meta-lr outer_lr=0 offline_lr=0"
@@ -46,6 +48,7 @@ def test_methods_of_one_seed_see_the_same_batches_from_the_same_start(lfl_comman
     assert [s["valid_error"] for s in whole[0]["seeds"]] == [s["valid_error"] for s in whole[1]["seeds"]]
 
 
+@pytest.mark.slow
 def test_a_users_own_table(lfl_command, tmp_path: Path) -> None:
     rows = "\n".join(f"{i % 7},{i / 100}" for i in range(80))
     (tmp_path / "table.csv").write_text(f"size,price\n{rows}\n")
@@ -55,6 +58,7 @@ def test_a_users_own_table(lfl_command, tmp_path: Path) -> None:
     assert out.endswith("folder runs/compare-table-logistic-1\n")
 
 
+@pytest.mark.slow
 def test_divergence_is_told_beside_the_rest(lfl_command, tmp_path: Path) -> None:
     status, out, err = lfl_command(*QUICK, "--methods", "baseline,baseline inner_lr=1e38")
     assert status == 1
@@ -87,6 +91,7 @@ def test_bad_input_ends_in_a_line(arguments: list[str], status: int, words: str,
     assert list(tmp_path.rglob("*.json")) == []
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_live_table(tmp_path: Path) -> None:
     status, text = on_a_terminal([*QUICK, "--out", str(tmp_path / "here")], columns=120)
     assert status == 0

@@ -48,6 +48,7 @@ def digests_of(folder: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("task", ["digits", "diabetes"])
 def test_the_same_seed_gives_the_same_bytes(task: str, method: str, lfl_command) -> None:

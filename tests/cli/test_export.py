@@ -37,6 +37,7 @@ def test_names_known_without_torch_are_those_of_the_library() -> None:
     assert list(catalogue.REDUCTIONS) == REDUCTIONS
 
 
+@pytest.mark.slow
 def test_each_form_is_written_where_it_is_said(export, folder: Path) -> None:
     assert export("run", "--to", "torch") == (0, "torch run/loss.pt2\n", "")
     assert export("run", "--to", "onnx", "-o", "new/l.onnx", "--reduction", "none") == (0, "onnx new/l.onnx\n", "")

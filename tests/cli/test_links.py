@@ -74,6 +74,7 @@ OUTPUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", OUTPUTS)
 def test_only_plain_files_are_replaced(command: str, here: Path, lfl_command) -> None:
     arguments = OUTPUTS[command]
@@ -95,6 +96,7 @@ def test_only_plain_files_are_replaced(command: str, here: Path, lfl_command) ->
         assert (here / "precious" / "new.csv").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_pictures_do_not_replace_links(here: Path, lfl_command) -> None:
     (here / "plots").mkdir()
     (here / "plots" / "learning.png").symlink_to("../precious/letter")

@@ -34,6 +34,7 @@ def test_a_table_of_any_name(name: str, lfl_command, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_study_of_such_a_name_on_a_terminal(tmp_path: Path) -> None:
     table = tmp_path / "x[/b].csv"
     table.parent.mkdir()

@@ -21,6 +21,7 @@ def test_every_former_flag_is_its_present_one() -> None:
             assert new_flags(["train", old, "3", f"{old}=3"]) == ["train", new, "3", f"{new}=3"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("always::lfl.old_names.OldNameWarning")
 def test_an_old_flag_works_with_one_line(lfl_command, tmp_path: Path) -> None:
     status, _, err = lfl_command("train", *SHORT, "--init-steps", "2", "--inner=adam", "--out", "run")
@@ -50,6 +51,7 @@ def test_an_old_variant_works_with_a_line() -> None:
         assert parse_variant("ml3 init-lr=0.01").asked == {"offline_lr": 0.01}
 
 
+@pytest.mark.slow
 def test_an_old_run_folder_is_read_as_before(lfl_command, tmp_path: Path) -> None:
     status, _, err = lfl_command("train", *SHORT, "--offline-steps", "2", "--out", "run")
     assert (status, err) == (0, "")

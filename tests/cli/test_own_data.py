@@ -163,6 +163,7 @@ def test_clean_data_are_told_of_and_kept_out(lfl_command, tmp_path: Path) -> Non
     assert (status, "run-t.npz was trained without --valid" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_number_of_clean_data_is_kept_from_the_command_to_the_comparison(lfl_command, tmp_path: Path) -> None:
     arrays(tmp_path / "t.npz")
     for size, words in ((["--valid-size", "9"], "9"), ([], "4")):

@@ -33,6 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_learned_loss_of_one_s_own_goes_all_the_way(here: Path, lfl_command) -> None:
     own = ["--loss", "own_cli_losses:learned"]
     assert lfl_command("train", *SMALL, *own, "--out", "run")[0] == 0
@@ -52,6 +53,7 @@ def test_a_learned_loss_of_one_s_own_goes_all_the_way(here: Path, lfl_command) -
     assert (status, "not a function of one target and one output" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_hand_made_loss_of_one_s_own(here: Path, lfl_command) -> None:
     name = "own_cli_losses:by_hand"
     assert lfl_command("train", *SMALL, "--method", "baseline", "--loss", name, "--out", "baseline")[0] == 0
@@ -84,6 +86,7 @@ def test_what_cannot_be_is_told_and_leaves_nothing(arguments: list[str], words: 
     assert not (here / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_configuration_s_base_goes_with_its_loss(here: Path, lfl_command) -> None:
     assert lfl_command("train", *SMALL, "--loss", "residual", "--base", "focal", "--out", "run")[0] == 0
     assert lfl_command("train", "--config", "run/config.json", "--out", "same")[0] == 0
@@ -109,6 +112,7 @@ def foreign(here: Path, lfl_command, **settings: object) -> None:
     sys.modules.pop("evil_loss", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [{"loss": "evil_loss:learned", "base": None}, {"base": "evil_loss:by_hand"}])
 def test_no_command_runs_the_loss_that_a_folder_names(named: dict[str, str], here: Path, lfl_command) -> None:
     foreign(here, lfl_command, **named)
@@ -132,6 +136,7 @@ def test_no_command_runs_the_loss_that_a_folder_names(named: dict[str, str], her
     assert not (here / "again").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_from_elsewhere_is_used_where_it_is_named(here: Path, lfl_command) -> None:
     name = "own_cli_losses:learned"
     assert lfl_command("train", *SMALL, "--loss", name, "--out", "run")[0] == 0

@@ -14,6 +14,7 @@ def plot(lfl_command):
     return partial(lfl_command, "plot")
 
 
+@pytest.mark.slow
 def test_it_says_what_it_wrote_and_what_it_left_out(plot, tmp_path: Path) -> None:
     for name in ("b/seed-0", "again"):
         write_run(tmp_path / name, method="baseline")
@@ -44,6 +45,7 @@ BAD_INPUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_ends_in_a_line_and_leaves_nothing(case: str, plot, tmp_path: Path) -> None:
     arguments, words = BAD_INPUT[case]

@@ -63,6 +63,7 @@ def test_no_room_on_the_disk_keeps_the_page_that_was_there(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "run"]
 
 
+@pytest.mark.slow
 def test_help_does_not_import_torch() -> None:
     without_torch = "import sys; sys.modules['torch'] = None; sys.argv[0] = 'lfl'; from lfl_cli.app import main; main()"
     for command in ("plot", "report"):

@@ -26,6 +26,7 @@ def numbers(path: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "ratio_to_baseline_time"} for row in rows(path)]
 
 
+@pytest.mark.slow
 def test_a_row_beyond_the_paper_with_its_tuned_baseline(lfl_command, tmp_path: Path) -> None:
     status, out, err = lfl_command(*TABLE, "--seeds", "1")
     assert (status, err) == (0, "")
@@ -62,6 +63,7 @@ def test_a_row_beyond_the_paper_with_its_tuned_baseline(lfl_command, tmp_path: P
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_table_of_variants_into_files_that_hold_more(lfl_command, tmp_path: Path) -> None:
     here = ["--rows", "digits/logistic", "--steps", "4", "--offline-steps", "2", "--seeds", "2"]
     files = ["--csv", "results/table6.csv", "--markdown", "results/table6.md"]
@@ -113,6 +115,7 @@ def test_killed_at_any_time_and_called_again_the_numbers_are_the_same(lfl_comman
     assert not list(again.rglob(".running*"))
 
 
+@pytest.mark.slow
 def test_names_and_help_do_not_import_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; from lfl_cli.app import main; main()"
     for command, flag in (("reproduce", "--markdown"), ("compare", "--methods")):

@@ -30,6 +30,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_table_a_sheet_and_a_line(spoiled: Path, tmp_path: Path, lfl_command) -> None:
     status, out, err = lfl_command("suspects", str(spoiled / "digits"), "-o", "deep/doubted.csv", "--top", "7")
     assert (status, err) == (0, "")
@@ -54,6 +55,7 @@ def test_real_targets_have_no_sheet(spoiled: Path, tmp_path: Path, lfl_command) 
     assert not (tmp_path / "new.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_and_not_spoiled(runs: Path, tmp_path: Path, lfl_command) -> None:
     status, out, _ = lfl_command("suspects", str(runs / "stopped"), "--sheet", "sheet.svg")
     assert status == 0

@@ -71,6 +71,7 @@ def test_no_command_runs_the_code_that_a_folder_names(command: str, model: str, 
     assert not {"again", "out.csv"} & set(os.listdir(foreign))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plot", "report", "export", "fixed", "load_loss", "AdaptiveLoss"])
 def test_what_needs_no_model_runs_none(command: str, foreign: Path, lfl_command) -> None:
     (foreign / "evil.py").write_text(EVIL)
@@ -91,6 +92,7 @@ def test_what_needs_no_model_runs_none(command: str, foreign: Path, lfl_command)
     assert not (foreign / "exploded").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", MODELS.values())
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_objective_is_code_to_what_trains_and_nothing_to_the_rest(
@@ -112,6 +114,7 @@ def test_an_objective_is_code_to_what_trains_and_nothing_to_the_rest(
         assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_judged_by_a_function_of_one_s_own_goes_on_where_it_is_named(tmp_path: Path, lfl_command) -> None:
     (tmp_path / "mine_to_judge.py").write_text("from lfl import brier\n")
     quick = ["--model", "logistic", "--steps", "3", "--offline-steps", "2", "--batch-size", "8"]
@@ -184,6 +187,7 @@ def test_data_of_one_s_own_are_read_where_they_are_named(foreign: Path, lfl_comm
         assert out.startswith("test error")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["eval", "resume", "train --config"])
 def test_clean_data_of_one_s_own_are_read_where_they_are_named(command: str, foreign: Path, lfl_command) -> None:
     digits = load_task("digits", foreign)
@@ -211,6 +215,7 @@ def test_clean_data_of_one_s_own_are_read_where_they_are_named(command: str, for
         assert (status, "own.npz lacks x and y" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_was_made_here_goes_on_by_itself(tmp_path: Path, lfl_command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of one's own on data of one's own is trained, measured and repeated without naming either again."""
     home = tmp_path / "state"
@@ -263,6 +268,7 @@ def test_a_seed_s_own_settings_cannot_ask_for_more(tmp_path: Path) -> None:
         resume(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_study_s_half_made_run_cannot_ask_for_more(tmp_path: Path, lfl_command) -> None:
     """`compare` goes on with what is half-made; there the settings must be those of this very command."""
     from lfl.study import make_experiment, parse_variant

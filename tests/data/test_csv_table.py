@@ -185,6 +185,7 @@ def test_a_column_of_ids_is_refused_before_it_takes_memory(tmp_path: Path) -> No
     assert peak < 20e6  # 20,000 inputs of 20,000 rows are 3.2 GB
 
 
+@pytest.mark.slow
 def test_inputs_beyond_the_memory_are_refused(tmp_path: Path) -> None:
     names = ",".join(f"c{i}" for i in range(600))
     rows = "\n".join(",".join(f"w{(i * j) % 997}" for j in range(600)) for i in range(1000))

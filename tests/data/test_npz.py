@@ -112,6 +112,7 @@ def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
         read_npz(tmp_path / "data.npz")
 
 
+@pytest.mark.slow
 def test_a_member_larger_than_its_array_is_never_unpacked(tmp_path: Path) -> None:
     member = GOOD + bytes(300_000_000)
     path = archive(tmp_path / "data.npz", method=zipfile.ZIP_DEFLATED, x_train=member, y_train=GOOD)

@@ -18,6 +18,7 @@ from lfl.run import load_history
 from .test_fixed_loss import batch_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_it_goes_through_what_the_run_kept(kind: str, runs: dict[str, Path]) -> None:
     loss = lfl.AdaptiveLoss(runs[kind])
@@ -55,6 +56,7 @@ def test_the_steps_taken_are_saved_and_narrowing_phi_leaves_them_whole(runs: dic
     assert int(other.bfloat16().steps_taken) == 3001
 
 
+@pytest.mark.slow
 def test_compiled_it_moves_on_without_compiling_again(runs: dict[str, Path]) -> None:
     loss = lfl.AdaptiveLoss(runs["classification"])
     calls = []

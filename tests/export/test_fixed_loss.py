@@ -67,6 +67,7 @@ def test_a_torch_loop_arrives_where_base_step_arrives(kind: str, runs: dict[str,
         assert not torch.allclose(theta[name], start[name], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_it_runs_under_the_transforms_and_compiled_whole(kind: str, runs: dict[str, Path]) -> None:
     loss = lfl.load_loss(runs[kind])

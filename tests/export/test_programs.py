@@ -33,6 +33,7 @@ def differentiated(loss, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[
     return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_a_torch_program_has_the_values_and_the_gradient(kind: str, reduction: str) -> None:
@@ -157,6 +158,7 @@ def test_what_no_program_can_hold_is_told() -> None:
         torch_program(loss)
 
 
+@pytest.mark.slow
 def test_by_default_a_file_lies_in_the_run_folder(runs: dict[str, Path]) -> None:
     path = export_loss(runs["classification"], "torch")
     assert path == runs["classification"] / "loss.pt2"

@@ -59,6 +59,7 @@ def double_backward(name: str) -> torch.Tensor:
     return torch.cat([g.flatten() for g in torch.autograd.grad(outer, list(phi.values()))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["unroll", "mixed"])
 @pytest.mark.parametrize("name", NETS)
 def test_exact_forms_are_right_up_to_the_rounding_of_bfloat16(name: str, form: str) -> None:

@@ -174,6 +174,7 @@ def test_a_seed_gives_every_pass_the_same_noise_and_leaves_torchs_state_alone(na
     assert distance(other, expected) > 1e-3  # the noise matters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("make", [Noisy, Recurrent, lambda: Encoder(batch_first=True)])
 def test_a_seed_serves_every_form(make: Callable[[], nn.Module], steps: int) -> None:

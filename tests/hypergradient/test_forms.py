@@ -68,6 +68,7 @@ def test_every_form_compiled_equals_the_reference(model: str, optimiser: str, nu
         assert_close(found, reference, RTOL[name])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=0, max_size=3),
@@ -192,6 +193,7 @@ def test_part_of_a_batch_for_a_form_of_ones_own() -> None:
     assert_close(step(hypergradient=part)[2].outer, step(hypergradient="mixed")[2].outer)
 
 
+@pytest.mark.slow
 def test_forms_as_functions_compile() -> None:
     case = make_case("plain", "sgd", "regression", torch.float64)
     torch._dynamo.reset()

@@ -54,6 +54,7 @@ def test_conjugate_gradient_is_the_implicit_function_theorem(at_minimum: Any) ->
     assert_close(phi_gradient(case, lfl.implicit("cg", num_terms=25)), exact, 1e-7)
 
 
+@pytest.mark.slow
 def test_neumann_series_converges_to_it(at_minimum: Any) -> None:
     case, exact, hessian = at_minimum
     rate = 1.0 / float(torch.linalg.eigvalsh(hessian).max())
@@ -72,6 +73,7 @@ def test_neumann_series_is_an_unroll_at_the_minimum(at_minimum: Any) -> None:
     assert_close(phi_gradient(case, lfl.implicit(num_terms=7, rate=0.2)), expected, 1e-8)
 
 
+@pytest.mark.slow
 def test_damping_is_added_to_the_curvature(at_minimum: Any) -> None:
     case, _, _ = at_minimum
     solved = phi_gradient(case, lfl.implicit("cg", num_terms=25, damping=0.3))

@@ -92,6 +92,7 @@ def test_equals_higher_in_float32(model: str, optimiser: str, kind: str) -> None
     assert relative_error(phi_gradient(case), higher_gradient(case)) < 1e-5
 
 
+@pytest.mark.slow
 @TABLE
 def test_equals_finite_differences_in_float64(model: str, optimiser: str, kind: str) -> None:
     case = make_case(model, optimiser, kind, torch.float64)

@@ -145,6 +145,7 @@ def test_losses_that_a_method_does_not_have_are_named(asked, words: str) -> None
         states(**asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", REPRESENTATIONS)
 @pytest.mark.parametrize("source", ["ml3", "adalfl+lr"])
 def test_a_loss_from_another_run_is_trained_with_as_it_stands(loss: str, source: str, tmp_path: Path) -> None:

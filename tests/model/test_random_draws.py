@@ -45,6 +45,7 @@ def step(module: nn.Module, hypergradient: str) -> dict[str, torch.Tensor]:
     return program(theta, phi, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hypergradient", ["unroll", "mixed"])
 @pytest.mark.parametrize(
     "noise",
@@ -61,6 +62,7 @@ def test_a_compiled_step_refuses_random_draws(noise, hypergradient: str) -> None
         step(Noisy(noise), hypergradient)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hypergradient", ["unroll", "mixed"])
 def test_a_model_without_them_is_compiled(hypergradient: str) -> None:
     assert all(bool(t.isfinite().all()) for t in step(Noisy(torch.tanh), hypergradient).values())

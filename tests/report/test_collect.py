@@ -121,6 +121,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [write_run(root / str(i), **each) for i, each in enumerate(asked)]
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6))
 def test_groups_hold_runs_that_differ_only_in_their_seed(seed: int, folders: list[Path]) -> None:
     shuffled = random.Random(seed).sample(folders, len(folders))

@@ -95,6 +95,7 @@ def test_a_baseline_has_learning_curves_alone(tmp_path: Path) -> None:
     assert [png.name for png, _ in draw_pictures(comparisons, tmp_path / "plots")] == ["learning.png"]
 
 
+@pytest.mark.slow
 def test_names_are_safe_and_never_meet(tmp_path: Path) -> None:
     tasks = ["/data/$(a) b.csv", "/other/$(a) b.csv"]
     runs = [write_run(tmp_path / str(i), task=task, method="ml3", kind="regression") for i, task in enumerate(tasks)]

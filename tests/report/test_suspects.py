@@ -29,6 +29,7 @@ def pictures(n: int, channels: int, *, real: bool = False) -> tuple[np.ndarray, 
     return x, lfl.task_from_arrays(x, y, x[:4], y[:4])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "channels", "panels"), [(100, 1, 48), (100, 3, 48), (30, 3, 27)])
 def test_a_panel_for_each_of_the_worst(n: int, channels: int, panels: int) -> None:
     x, task = pictures(n, channels)

@@ -129,6 +129,7 @@ def test_with_an_objective_the_best_is_the_argmin_of_its_values_over_the_whole_s
     assert result.valid["objective"] == pytest.approx(result.valid["negative_log_likelihood"], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["last", "best"])
 @pytest.mark.parametrize("stop", [("init", 3), ("train", 2), ("train", 20), ("train", 35)])
 def test_a_stopped_run_keeps_its_best_so_far_and_resumes_to_the_same_bytes(

@@ -84,6 +84,7 @@ def another(folder: Path) -> str:
     return said.read_text()
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_hold_a_folder_at_once(tmp_path: Path) -> None:
     with locked(tmp_path):
         assert f"another process is at work in {tmp_path}" in another(tmp_path)

@@ -17,6 +17,7 @@ from lfl.training import resolve
 from ..report.folders import curves
 
 
+@pytest.mark.slow
 def test_it_ends_where_the_run_ended_and_reads_back(tmp_path: Path) -> None:
     task = load_task("digits", Path("unused"))
     settings = resolve(task.defaults, method="adalfl+lr", model="logistic", steps=120, offline_steps=4, batch_size=8)

@@ -117,6 +117,7 @@ def one(shape, outputs):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["baseline", "adalfl"])
 def test_one_logit_serves_two_classes(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the sigmoid of the trained line, computed by hand."""

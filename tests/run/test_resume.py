@@ -121,6 +121,7 @@ def test_killed_at_random_and_resumed(tmp_path: Path) -> None:
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path) -> None:
     settings = settings_of()
     execute(TASKS["digits"], settings, tmp_path / "whole")
@@ -134,6 +135,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path) -> None:
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_without_a_whole_checkpoint_it_starts_again(tmp_path: Path) -> None:
     settings = settings_of()
     execute(TASKS["digits"], settings, tmp_path / "whole")
@@ -145,6 +147,7 @@ def test_without_a_whole_checkpoint_it_starts_again(tmp_path: Path) -> None:
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_resumed_is_said(tmp_path: Path) -> None:
     settings = settings_of()
     folder = tmp_path / "run"

@@ -10,6 +10,7 @@ from lfl.task import load_task
 from lfl.training import Progress, resolve
 
 
+@pytest.mark.slow
 def test_scalars_are_those_of_the_metrics(tmp_path: Path) -> None:
     reading = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed"

@@ -21,6 +21,7 @@ FAST = {"model": "logistic", "steps": 60, "offline_steps": 30, "offline_lr": 1e-
 """One linear layer and few steps: the checks fit some two hundred times."""
 
 
+@pytest.mark.slow
 @parametrize_with_checks([AdaLFLClassifier(**FAST), AdaLFLRegressor(**FAST)])
 def test_scikit_learn_is_content(estimator, check) -> None:
     check(estimator)
@@ -31,6 +32,7 @@ def flowers() -> tuple[np.ndarray, np.ndarray]:
     return load_iris(return_X_y=True)
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_a_fit_and_another_does_not(flowers) -> None:
     first, again, other = (AdaLFLClassifier(**FAST, random_state=s).fit(*flowers) for s in (3, 3, 4))
     probabilities = first.predict_proba(flowers[0])
@@ -41,6 +43,7 @@ def test_a_seed_repeats_a_fit_and_another_does_not(flowers) -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_words_are_classes_in_sorted_order(flowers) -> None:
     x, ids = flowers
     words = np.array(["setosa", "versicolor", "aster"])[ids]
@@ -56,6 +59,7 @@ def one_logit(shape, outputs) -> torch.nn.Module:
     return torch.nn.Linear(shape[0], 1)
 
 
+@pytest.mark.slow
 def test_one_logit_serves_two_classes(flowers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the sigmoid of the trained line, computed by hand."""
     own = ModuleType("own_logit")
@@ -70,6 +74,7 @@ def test_one_logit_serves_two_classes(flowers, monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_allclose(fitted.predict_proba(x)[:, 1], likely, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_units_of_inputs_and_targets_do_not_matter() -> None:
     """Powers of two change no rounding, so that the fit is the same to the last bit."""
     x, y = load_diabetes(return_X_y=True)
@@ -79,6 +84,7 @@ def test_units_of_inputs_and_targets_do_not_matter() -> None:
     assert plain.target_deviation_ == pytest.approx(y.std(), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 3)])
 def test_predictions_have_the_shape_of_the_targets(shape: tuple[int, ...]) -> None:
     g = np.random.default_rng(0)
@@ -90,6 +96,7 @@ def test_predictions_have_the_shape_of_the_targets(shape: tuple[int, ...]) -> No
     assert (((predicted - y) ** 2).mean(0) < 0.2 * y.var(0)).all()
 
 
+@pytest.mark.slow
 def test_the_loss_and_the_model_are_there_to_be_used(flowers) -> None:
     x, ids = flowers
     fitted = AdaLFLClassifier(**FAST, random_state=0).fit(x, ids)
@@ -111,6 +118,7 @@ def test_every_method_fits_both_kinds(method: str, flowers) -> None:
         assert fitted.n_iter_ == 5
 
 
+@pytest.mark.slow
 def test_a_grid_search_goes_over_its_parameters(flowers) -> None:
     grid = {"model": ["logistic", "mlp-8"], "steps": np.array([3, 40])}
     search = GridSearchCV(AdaLFLClassifier(**FAST, random_state=0), grid, cv=2).fit(*flowers)
@@ -138,6 +146,7 @@ def test_bad_parameters_are_named_as_parameters(asked, error, words: str) -> Non
         AdaLFLRegressor(**FAST | asked).fit(x, y)
 
 
+@pytest.mark.slow
 def test_several_columns_of_classes_are_refused_and_one_is_taken(flowers) -> None:
     x, y = flowers
     for rows in (np.eye(3)[y], np.eye(3, dtype=int)[y], np.c_[y, y]):
@@ -148,6 +157,7 @@ def test_several_columns_of_classes_are_refused_and_one_is_taken(flowers) -> Non
     np.testing.assert_array_equal(column.predict(x), AdaLFLClassifier(**FAST, random_state=0).fit(x, y).predict(x))
 
 
+@pytest.mark.slow
 def test_inputs_far_from_zero_keep_their_digits(flowers) -> None:
     y = flowers[1]
     hours = np.arange(float(len(y)))[:, None] * 3600
@@ -160,6 +170,7 @@ def test_inputs_far_from_zero_keep_their_digits(flowers) -> None:
             near.predict(wide)
 
 
+@pytest.mark.slow
 def test_the_objective_judges_what_is_learned(flowers) -> None:
     plain, named, brier = (
         AdaLFLClassifier(**FAST, objective=name, random_state=0).fit(*flowers).predict_proba(flowers[0])
@@ -173,6 +184,7 @@ def test_the_objective_judges_what_is_learned(flowers) -> None:
         AdaLFLClassifier(**FAST, objective="brier", method="baseline").fit(*flowers)
 
 
+@pytest.mark.slow
 def test_own_clean_data_judge_the_loss_and_leave_all_rows_to_the_model(flowers) -> None:
     """Against fits of the same rows without a part held out, and scikit-learn's own scaling."""
     x, y = flowers
@@ -194,6 +206,7 @@ def test_own_clean_data_judge_the_loss_and_leave_all_rows_to_the_model(flowers) 
     assert np.array_equal(*(fitted.predict_proba(x) for fitted in baselines))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [(), (1,), (2,)])
 def test_own_clean_targets_are_standardised_by_those_of_the_fit(width: tuple[int, ...]) -> None:
     g = np.random.default_rng(0)
@@ -207,6 +220,7 @@ def test_own_clean_targets_are_standardised_by_those_of_the_fit(width: tuple[int
     assert np.array_equal(larger.predict(x), fitted.predict(x) * 1024)
 
 
+@pytest.mark.slow
 def test_clean_labels_are_numbered_as_the_others_and_frames_keep_their_names(flowers) -> None:
     x, ids = flowers
     words = np.array(["setosa", "versicolor", "aster"])[ids]
@@ -243,6 +257,7 @@ def test_clean_data_that_do_not_fit_are_named(changed, error, words: str, flower
         AdaLFLRegressor(**FAST).fit(x, y, X_valid=x[:20], y_valid=x[:20, :2])
 
 
+@pytest.mark.slow
 def test_residual_keeps_wrong_labels_out() -> None:
     """40 % of the labels are wrong, 144 clean ones judge the loss: at least a third of cross-entropy's errors go."""
     x, y = load_digits(return_X_y=True)

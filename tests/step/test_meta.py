@@ -28,6 +28,7 @@ def assert_same(a: Any, b: Any) -> None:
     assert all(torch.equal(x, y) for x, y in zip(tree_leaves(a), tree_leaves(b), strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @any_case
 def test_writes_to_nothing_repeats_and_leaves_global_randomness_alone(
@@ -44,6 +45,7 @@ def test_writes_to_nothing_repeats_and_leaves_global_randomness_alone(
     assert_same(lfl.meta_step(*inputs, **case.kwargs), first)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @any_case
 def test_vmap_over_theta_and_phi_equals_the_loop(model: str, optimiser: str, kind: str, batch_size: int) -> None:
@@ -149,6 +151,7 @@ def test_a_fresh_carry_is_what_a_carry_left_out_means() -> None:
     assert_same(lfl.meta_step(*case[1:5], **kwargs), lfl.meta_step(*case[1:5], carry, **kwargs))
 
 
+@pytest.mark.slow
 def test_compiles_whole_and_rates_do_not_recompile() -> None:
     case = make_case("batch norm", "nesterov", "classification", torch.float64)
     kwargs = case.kwargs | {"outer": lfl.adam(0.01)}
@@ -181,6 +184,7 @@ class Unseen(nn.Module):
         return self.head(h.mean(-1))
 
 
+@pytest.mark.slow
 def test_in_a_loop_of_a_users_own() -> None:
     """Amplitude and offset of noisy waves, learned with a loss that is learned beside it."""
     g = generator(0, "waves")

@@ -10,6 +10,7 @@ import lfl
 from ..hypergradient.cases import make_case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", ["sgd", "nesterov", "adam"])
 @pytest.mark.parametrize("model", ["plain", "batch norm"])
 def test_three_inner_steps_equal_finite_differences(model: str, optimiser: str) -> None:

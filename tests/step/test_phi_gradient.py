@@ -27,6 +27,7 @@ def batches(case: Case, num_steps: int) -> list[Any]:
     return [case.batch_tr, case.batch_val, case.batch_tr][:num_steps]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_steps", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("held", HELD)
 @pytest.mark.parametrize(
@@ -53,6 +54,7 @@ def test_equals_central_differences_of_the_validation_loss(
     assert float(info.phi_grad_norm) == pytest.approx(sum(float(t.square().sum()) for t in tree_leaves(grads)) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["auto", "unroll", "mixed", "finite-difference", "implicit", lfl.implicit("cg")])
 @pytest.mark.parametrize("num_steps", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("model", MODELS)

@@ -72,6 +72,7 @@ def test_nothing_to_draw(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("learning*"))
 
 
+@pytest.mark.slow
 def test_compare_from_python_is_what_the_runs_gave(tmp_path: Path) -> None:
     seen = []
     methods = ["baseline", "adalfl", "baseline inner_lr=1e38"]
@@ -104,6 +105,7 @@ def test_compare_says_what_it_cannot_do(tmp_path: Path) -> None:
             compare(out=tmp_path, **asked)
 
 
+@pytest.mark.slow
 def test_a_users_own_data_are_read_anew_each_time(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     errors = []

@@ -24,6 +24,7 @@ from .cases import DIGITS, contents, experiment, run, write_models
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "seeds"), [("logistic", [0, 1]), ("mlp", [0, 1])])
 def test_runs_are_those_that_training_makes(model: str, seeds: list[int], tmp_path: Path) -> None:
     out = tmp_path / "study"
@@ -42,6 +43,7 @@ def test_runs_are_those_that_training_makes(model: str, seeds: list[int], tmp_pa
     assert list((out / FOLDER).iterdir()) == []
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_runs_as_this_one(tmp_path: Path) -> None:
     for model in ("logistic", "mlp"):
         for jobs in (1, 2):
@@ -116,6 +118,7 @@ def test_an_experiment_that_fails_leaves_the_others_alone(jobs: int, tmp_path: P
     assert read_outcome(experiments[2], 0) is not None
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_worker_is_resumed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_models(tmp_path, kills=2)
@@ -235,6 +238,7 @@ def test_two_studies_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
     assert run(tmp_path, [experiment(tmp_path)], [0]) == []
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_one_that_was_taken_for_lost(tmp_path: Path) -> None:
     """On a cluster, a worker that was only cut off still trains when another is given its work."""
     study = experiment(tmp_path, "baseline", "mlp")
@@ -250,6 +254,7 @@ def test_a_worker_waits_for_one_that_was_taken_for_lost(tmp_path: Path) -> None:
     assert read_outcome(study, 0) is not None
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_not_there_is_named(tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("distributed", reason="dask's distributed is not installed")
     monkeypatch.setattr(engine, "SECONDS_TO_CONNECT", 1)

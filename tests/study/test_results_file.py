@@ -78,6 +78,7 @@ words = st.text(st.characters(codec="ascii", exclude_characters="|\n\r", categor
 keys = st.tuples(words, words, words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [csv_format(), markdown_format(hours=True), markdown_format(hours=False)])
 @given(data=st.data())
 def test_what_is_written_reads_back(form, data) -> None:

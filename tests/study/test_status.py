@@ -12,6 +12,7 @@ from lfl.study.status import running
 from .cases import experiment, line_of, run, write_models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "who"), [("logistic", "2 seeds"), ("mine:linear", "seed 0")])
 def test_what_trains_is_seen_from_its_folder(model: str, who: str, tmp_path: Path, monkeypatch) -> None:
     write_models(tmp_path)

@@ -46,6 +46,7 @@ def test_another_file_in_crimes_place_is_named(tmp_path: Path) -> None:
         read_crime(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["crime", "california"])
 def test_without_a_network_nothing_half_written_is_left(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ def test_a_task_is_trained_by_them(name: str) -> None:
     assert load_task(name, Path("unused")).defaults == DEFAULTS[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "rises"), [({}, True), ({"restart_every": 1}, False)])
 def test_a_loss_of_real_values_rises_beyond_its_target(asked: dict, rises: bool, tmp_path: Path) -> None:
     """One that is learned on models as they are drawn, which lie below their targets, falls for ever."""

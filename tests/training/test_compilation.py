@@ -96,6 +96,7 @@ def test_seeds_together_have_the_numbers_that_each_has_alone(method: str) -> Non
         assert_close(tree_map(lambda t, i=i: t[i] if t is not None else None, together), last_state(method, seed=seed))
 
 
+@pytest.mark.slow
 def test_many_programs_in_one_process_do_not_use_up_the_compilers_patience() -> None:
     """The compiler gives up at the ninth recompilation of one code object."""
     torch._dynamo.reset()
