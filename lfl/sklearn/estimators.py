@@ -126,7 +126,7 @@ class AdaLFLClassifier(ClassifierMixin, _AdaLFL):  # type: ignore[misc]
     Example:
         >>> from sklearn.datasets import load_iris
         >>> x, y = load_iris(return_X_y=True)
-        >>> bool(AdaLFLClassifier(steps=100, random_state=0).fit(x, y).score(x, y) > 0.9)
+        >>> bool(AdaLFLClassifier(method="residual", steps=200, random_state=0).fit(x, y).score(x, y) > 0.9)
         True
     """
 
@@ -197,7 +197,7 @@ class AdaLFLRegressor(RegressorMixin, MultiOutputMixin, _AdaLFL):  # type: ignor
     Example:
         >>> from sklearn.datasets import load_diabetes
         >>> x, y = load_diabetes(return_X_y=True)
-        >>> bool(AdaLFLRegressor(random_state=0).fit(x, y).score(x, y) > 0.3)
+        >>> bool(AdaLFLRegressor(method="residual", steps=200, random_state=0).fit(x, y).score(x, y) > 0.3)
         True
     """
 

@@ -159,6 +159,7 @@ def test_stopped_before_its_first_line_it_took_no_time(tmp_path: Path) -> None:
     assert (run.result.completed, run.result.seconds, run.metrics()) == (False, 0.0, [])
 
 
+@pytest.mark.slow
 def test_what_is_no_run_of_one_seed_is_named(tmp_path: Path) -> None:
     with pytest.raises(lfl.UserError, match="no such folder"):
         lfl.load_run(tmp_path / "nothing")

@@ -287,6 +287,7 @@ def test_there_are_sixty_kinds() -> None:
     assert len(BAD_WORDS) + len(BAD_FILES) >= 60
 
 
+@pytest.mark.slow
 def test_a_hostile_checkpoint_is_passed_over(runs: Path, lfl_command, tmp_path: Path) -> None:
     """Pickles under a checkpoint's name are never loaded; the run goes on from the whole one before."""
     shutil.copytree(runs / "stopped", tmp_path / "stopped")

@@ -105,6 +105,7 @@ def test_pictures_do_not_replace_links(here: Path, lfl_command) -> None:
     assert (here / "precious" / "letter").read_text() == "keep"
 
 
+@pytest.mark.slow
 def test_a_study_follows_no_links(here: Path, lfl_command) -> None:
     """A cell's folder, where half-made runs are cleared away, may not lie elsewhere."""
     command = [

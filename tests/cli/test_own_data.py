@@ -132,6 +132,7 @@ def test_data_that_cannot_be_trained_on(case: str, lfl_command, tmp_path: Path) 
     check(tmp_path, before, status, err, words)
 
 
+@pytest.mark.slow
 def test_clean_data_are_told_of_and_kept_out(lfl_command, tmp_path: Path) -> None:
     """From the command to the run folder and back: arrays, a table and pictures."""
     arrays(tmp_path / "t.npz", x_valid=X[:12] + 1, y_valid=Y[:12])

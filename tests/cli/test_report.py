@@ -50,6 +50,7 @@ def test_bad_input_ends_in_a_line_and_leaves_nothing(case: str, report, tmp_path
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_no_room_on_the_disk_keeps_the_page_that_was_there(tmp_path: Path) -> None:
     """The limit is below the size of a page."""
     write_run(tmp_path / "run")

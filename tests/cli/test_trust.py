@@ -257,6 +257,7 @@ def test_a_home_that_cannot_be_written_is_no_trouble(tmp_path: Path, monkeypatch
     assert load_model_and_data(tmp_path / "run", model="mine_there:net")[0].completed
 
 
+@pytest.mark.slow
 def test_a_seed_s_own_settings_cannot_ask_for_more(tmp_path: Path) -> None:
     """Seeds that train one after the other read their own settings each."""
     from lfl.run import execute_seeds

@@ -78,6 +78,7 @@ def test_tasks_differ_by_any_partition(split: str) -> None:
     assert lfl.task_from_arrays(**arrays).digest != lfl.task_from_arrays(**other).digest
 
 
+@pytest.mark.slow
 def test_sixty_thousand_images_take_less_than_a_second() -> None:
     images = Split(torch.zeros(60_000, 1, 28, 28), torch.zeros(60_000, dtype=torch.int64))
     start = time.process_time()

@@ -99,6 +99,7 @@ def first_move(loss_fn: lfl.LearnedLoss, phi: dict[str, torch.Tensor], classes: 
     return float(torch.cat([(moved[name] - phi[name]).abs().flatten() for name in phi]).median())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "least", "as_published"), [(100, 0.4, 0.01), (1000, 0.1, 1e-5)])
 def test_phi_moves_however_many_classes_there_are(classes: int, least: float, as_published: float) -> None:
     phi, loss_fn = lfl.loss_network("classification", generator=generator(0, "phi"))

@@ -64,6 +64,7 @@ def test_every_measured_step_is_drawn(kind: str, columns: int, method: str, rows
     assert brightness == sorted(brightness)
 
 
+@pytest.mark.slow
 def test_it_is_left_in_the_run_folder(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "learned")
     assert draw_losses(folder) == folder / "losses.png"

@@ -38,6 +38,7 @@ def test_colours_on_dark_have_the_hues_and_can_be_seen() -> None:
             assert abs(hues[0][0] - hues[1][0]) < 0.06
 
 
+@pytest.mark.slow
 def test_files_are_the_same_each_time_and_undated() -> None:
     def draw(form: str) -> bytes:
         figure = new_figure(4, 3)

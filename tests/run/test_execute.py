@@ -58,6 +58,7 @@ def test_repeats_byte_for_byte_but_for_the_clock(tmp_path: Path) -> None:
             assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_seeds_together_leave_the_folders_that_they_leave_alone(tmp_path: Path) -> None:
     settings = resolve(TASKS["digits"].defaults, model="logistic", steps=8, offline_steps=4, batch_size=16)
     results = execute_seeds(TASKS["digits"], settings, [2, 5], tmp_path / "both")

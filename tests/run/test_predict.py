@@ -36,6 +36,7 @@ def rows_of_test(task: lfl.Task, raw: np.ndarray) -> np.ndarray:
     return np.array([np.flatnonzero((scaled == row).all(1))[0] for row in tested])
 
 
+@pytest.mark.slow
 def test_classes_of_raw_images(tmp_path: Path) -> None:
     folder = trained(load_task("digits", tmp_path), tmp_path / "run")
     raw, truth = load_digits(return_X_y=True)

@@ -196,6 +196,7 @@ def test_a_folder_that_the_system_does_not_open_is_named(tmp_path: Path) -> None
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+@pytest.mark.slow
 def test_a_folder_is_one_process_s_at_a_time(tmp_path: Path) -> None:
     def meddle(progress: Progress) -> None:
         if progress.step == 8:
@@ -216,6 +217,7 @@ def test_a_run_that_diverges_late_keeps_its_checkpoint(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "checkpoints").is_dir()
 
 
+@pytest.mark.slow
 def test_a_run_that_somebody_else_has_just_finished_is_left_alone(tmp_path: Path) -> None:
     """Another `resume` ends while this one has the model built: what it wrote stays, whoever came first."""
     module = ModuleType("model_of_two")

@@ -79,6 +79,7 @@ def test_no_flags_where_nothing_was_made_wrong(tmp_path: Path) -> None:
         assert "wrong" not in read(to_csv(ranked, 1))[0]
 
 
+@pytest.mark.slow
 def test_real_targets_in_their_own_units(tmp_path: Path) -> None:
     task = load_task("diabetes", tmp_path)
     ranked = trained(task, tmp_path / "run", outliers="shift:0.1", inner_lr=0.05)

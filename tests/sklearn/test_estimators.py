@@ -109,6 +109,7 @@ def test_the_loss_and_the_model_are_there_to_be_used(flowers) -> None:
     assert slope[0, 1] < 0 < slope[0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "fixed"])
 def test_every_method_fits_both_kinds(method: str, flowers) -> None:
     asked = FAST | {"method": method, "steps": 5, "offline_steps": 2}

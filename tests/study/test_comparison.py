@@ -23,6 +23,7 @@ from lfl.study import (
 from .cases import SMALL, experiment, line_of, run
 
 
+@pytest.mark.slow
 def test_files_hold_what_the_runs_gave(tmp_path: Path) -> None:
     names = ["baseline", "ml3", "baseline inner_lr=1e38"]
     cells = [experiment(tmp_path, name) for name in names]
@@ -58,6 +59,7 @@ def summaries(out: Path, *names: str):
     return [summarise(line, [each], [0, 1]) for line, each in zip(lines, cells, strict=True)]
 
 
+@pytest.mark.slow
 def test_the_curves_of_all_lines_under_their_names(tmp_path: Path) -> None:
     found = summaries(tmp_path, "baseline", "baseline inner_lr=0.1", "baseline inner_lr=1e38")
     png, svg = draw_learning(found, tmp_path)

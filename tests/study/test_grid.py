@@ -198,6 +198,7 @@ def test_signals_leave_checkpoints_and_show_in_no_file(
         assert stopped == alone
 
 
+@pytest.mark.slow
 def test_an_error_in_progress_stops_the_study(tmp_path: Path) -> None:
     study = experiment(tmp_path, steps=100_000, log_every=1000, eval_every=100_000)
 
@@ -210,6 +211,7 @@ def test_an_error_in_progress_stops_the_study(tmp_path: Path) -> None:
     assert has_checkpoints(study.folder, 1)()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_other_settings_is_not_lost(tmp_path: Path) -> None:
     def stop(status) -> None:
         if has_checkpoints(tmp_path, 1)():

@@ -109,6 +109,7 @@ def test_lines_that_were_not_chosen_stay_and_all_are_in_the_papers_order(form, t
     assert {key: line for key, line in after.items() if key in (tuned, own)} == {k: before[k] for k in (tuned, own)}
 
 
+@pytest.mark.slow
 def test_processes_that_take_lines_in_at_once_lose_none(tmp_path: Path) -> None:
     path = tmp_path / "table1.csv"
     writers = [start(MERGE, stderr=tmp_path / f"said-{writer}", into=path, writer=writer) for writer in range(4)]

@@ -83,6 +83,7 @@ def test_other_targets_of_several_columns_are_no_classes(targets: np.ndarray) ->
         task_from_arrays(X, targets, kind="classification")
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5), min_size=30, max_size=60), st.integers(6, 8))
 def test_rows_and_ids_agree(ids: list[int], width: int) -> None:
     if len(set(ids)) < 2:

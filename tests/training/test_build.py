@@ -106,6 +106,7 @@ MARK = 1e6
 """What the first input of every clean row is; those of train lie about zero."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("asked", [{}, {"horizon": 2, "meta_every": 4}, {"offline_objective": "valid"}])

@@ -89,6 +89,7 @@ def test_compiled_runs_equal_eager_ones_and_nothing_compiles_twice(asked) -> Non
     assert_close(compiled, last_state(**asked))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["baseline", "ml3", "meta-lr", "adalfl", "adalfl+lr"])
 def test_seeds_together_have_the_numbers_that_each_has_alone(method: str) -> None:
     together = last_state(method, seeds=[3, 5, 8])
@@ -105,6 +106,7 @@ def test_many_programs_in_one_process_do_not_use_up_the_compilers_patience() -> 
         assert program(torch.zeros(())) == i
 
 
+@pytest.mark.slow
 def test_what_occurs_twice_is_computed_once() -> None:
     """A program with its own derivative: the product below is also the first half of its tangent."""
 

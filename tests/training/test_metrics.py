@@ -44,6 +44,7 @@ def test_class_ids_out_of_range_and_nothing_that_counts_are_refused() -> None:
         evaluate(apply_fn, theta, buffers, Split(torch.zeros(1, 3), torch.tensor([-100])), ERRORS["classification"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**31), st.integers(2, 6), st.integers(2, 60))
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")

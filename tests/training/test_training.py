@@ -43,6 +43,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_every_method_starts_at_the_same_theta_and_sees_the_same_batches() -> None:
     problems = [build_problem(TASK, settings(method=method)) for method in METHODS if method != "fixed"]
     first = problems[0]
