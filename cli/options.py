@@ -26,7 +26,7 @@ DataDir = Annotated[
     ),
 ]
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, or folders of seed-S run folders.", metavar="RUN...")]
-ExportTo = Annotated[str, choice(EXPORTS, "What to write", "--to")]
+ExportTo = Annotated[str, choice({name: each.about for name, each in EXPORTS.items()}, "What to write", "--to")]
 LossReduction = Annotated[
     str, choice(REDUCTIONS, "Reduction of the losses of a batch, for torch and onnx", "--reduction")
 ]

@@ -4,7 +4,7 @@ Each name stands here once. `lfl list`, the flags, their help and their completi
 are made from these tables. Nothing is imported before it is asked for, so that the command line starts without torch.
 """
 
-from .entry import Defaults, Entry, LossEntry, MethodEntry, TaskEntry
+from .entry import Defaults, Entry, FormatEntry, LossEntry, MethodEntry, TaskEntry
 
 CLASSES, REAL_VALUES = ("classification",), ("regression",)
 
@@ -248,12 +248,18 @@ OBJECTIVES: dict[str, LossEntry] = {
 }
 OWN_OBJECTIVES = {"MODULE:FUNCTION": "your own function of outputs and targets, with a value for each example"}
 
-HYPERGRADIENTS: dict[str, str] = {
-    "auto": "the faster exact one (the default)",
-    "unroll": "exact, reverse over reverse mode",
-    "mixed": "exact, forward over reverse mode, in the memory of a plain step",
-    "finite-difference": "an approximation by one more forward pass",
-    "implicit": "an approximation that takes the model for a minimum of the learned loss",
+HYPERGRADIENTS: dict[str, Entry] = {
+    "unroll": Entry("exact, reverse over reverse mode", "lfl.hypergradient.unroll:unroll"),
+    "mixed": Entry(
+        "exact, forward over reverse mode, in the memory of a plain step", "lfl.hypergradient.mixed_mode:mixed"
+    ),
+    "finite-difference": Entry(
+        "an approximation by one more forward pass", "lfl.hypergradient.mixed_mode:finite_difference"
+    ),
+    "implicit": Entry(
+        "an approximation that takes the model for a minimum of the learned loss",
+        "lfl.hypergradient.implicit:BY_DEFAULT",
+    ),
 }
 
 DEVICES = {
@@ -268,9 +274,9 @@ ENGINES = {
     "ray": "a ray cluster (pip install 'lfl[ray]')",
 }
 EXPORTS = {
-    "torch": "a torch.export program, which torch.export.load reads without lfl",
-    "onnx": "an ONNX model (pip install 'lfl[onnx]')",
-    "sympy": "a small closed formula with its error, as text",
+    "torch": FormatEntry("a torch.export program, which torch.export.load reads without lfl", "pt2"),
+    "onnx": FormatEntry("an ONNX model (pip install 'lfl[onnx]')", "onnx"),
+    "sympy": FormatEntry("a small closed formula with its error, as text", "txt"),
 }
 REDUCTIONS = {
     "mean": "over examples (the default)",

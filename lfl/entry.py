@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,18 @@ class LossEntry(Entry):
     kinds: tuple[str, ...] = ("classification", "regression")
     from_base: bool = False
     pointwise: bool = False
+
+
+class FormatEntry(NamedTuple):
+    """A format that a learned loss is exported in.
+
+    Args:
+        about: one line for help and completion.
+        suffix: of its files.
+    """
+
+    about: str
+    suffix: str
 
 
 @dataclass(frozen=True)

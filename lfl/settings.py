@@ -6,7 +6,7 @@ from typing import Any
 from . import catalogue
 from .catalogue import HANDMADE_LOSSES, HYPERGRADIENTS, LEARNED_LOSSES, LEARNING, METHODS, OFFLINE, ONLINE, OWN_LOSSES
 from .errors import UserError
-from .schedules import ABOUT, AS_THE_MODEL
+from .schedules import AS_THE_MODEL, SCHEDULES
 from .setting import STATED, Known, Setting, check_value, of_task, short
 
 DATA, METHOD, MODEL_OPTIMISER = "Data", "Method", "The model's optimiser"
@@ -43,8 +43,7 @@ def _theta_init(known: Known) -> str:
 class Settings:
     """What determines a run, beside its data. `docs/settings.md` lists every setting with its default.
 
-    A field is one setting: its flag is `--` and its name with hyphens, its key in `--config` and in `config.json` is
-    its name.
+    A field is one setting: its flag is `--` and its name with hyphens, its key in files is its name.
 
     Raises:
         UserError: a value of another type or out of range, or two settings that do not go together.
@@ -150,12 +149,14 @@ class Settings:
     clip_norm: float | None = setting(
         MODEL_OPTIMISER, "The greatest norm of the model's gradient; a longer one is scaled down."
     )
-    schedule: str = setting(MODEL_OPTIMISER, "Schedule of the model's learning rate", "constant", choices=ABOUT)
+    schedule: str = setting(
+        MODEL_OPTIMISER, "Schedule of the model's learning rate", "constant", choices=_about(SCHEDULES)
+    )
     outer_schedule: str = setting(
         LOSS_OPTIMISER,
         "Schedule of the loss's learning rate, online",
         "constant",
-        choices={**ABOUT, AS_THE_MODEL: "the same as the model's, which --schedule gives"},
+        choices={**_about(SCHEDULES), AS_THE_MODEL: "the same as the model's, which --schedule gives"},
         methods=ONLINE,
         before="constant",
     )
@@ -185,9 +186,12 @@ class Settings:
         METHOD, "Draw other first parameters at each start of the model.", True, methods=OFFLINE
     )
     hypergradient: str = setting(
-        METHOD, "How the gradient of the loss's parameters is computed", "auto", choices=HYPERGRADIENTS,
+        METHOD,
+        "How the gradient of the loss's parameters is computed",
+        "auto",
+        choices={"auto": "the faster exact one", **_about(HYPERGRADIENTS)},
         methods=LEARNING,
-    )  # fmt: skip
+    )
     horizon: int = setting(
         METHOD,
         "Steps of the model that an online step of the loss is differentiated through.",

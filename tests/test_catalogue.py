@@ -13,7 +13,7 @@ from lfl.loss import base_loss, draw_loss
 
 SOURCES: dict[str, Entry] = {
     f"{table}/{name}": entry
-    for table in ("TASKS", "MODELS", "LEARNED_LOSSES", "HANDMADE_LOSSES", "OBJECTIVES")
+    for table in ("TASKS", "MODELS", "LEARNED_LOSSES", "HANDMADE_LOSSES", "OBJECTIVES", "HYPERGRADIENTS")
     for name, entry in getattr(catalogue, table).items()
 }
 

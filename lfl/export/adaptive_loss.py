@@ -7,13 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ..catalogue import REDUCTIONS
 from ..errors import UserError, one_of
 from ..loss import IGNORE_INDEX, AnyLearnedLoss
 from ..run import load_history, load_learned_loss
 from ..trees import map_tree
 from ..types import Tensors
 from .fixed_loss import as_buffers, tensors_of
-from .reduction import REDUCTIONS, reduced_loss
+from .reduction import reduced_loss
 
 
 class Schedule(NamedTuple):
@@ -76,7 +77,7 @@ class AdaptiveLoss(nn.Module):
         super().__init__()
         if not isinstance(run, Schedule):
             run = load_schedule(Path(run), loss=loss, base=base, trust=trust)
-        one_of("reduction", reduction, REDUCTIONS)
+        one_of("reduction", reduction, list(REDUCTIONS))
         kept = run.steps
         if len(kept) < 2 or kept[0] != 0 or any(a >= b for a, b in pairwise(kept)):
             raise UserError(f"a schedule needs at least two steps that grow from 0, got {kept}.")

@@ -5,11 +5,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..catalogue import REDUCTIONS
 from ..errors import one_of
 from ..loss import IGNORE_INDEX, AnyLearnedLoss
 from ..run import load_learned_loss
 from ..types import Tensors
-from .reduction import REDUCTIONS, reduced_loss
+from .reduction import reduced_loss
 
 
 class FixedLoss(nn.Module):
@@ -40,7 +41,7 @@ class FixedLoss(nn.Module):
         self, loss_fn: AnyLearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX
     ) -> None:
         super().__init__()
-        one_of("reduction", reduction, REDUCTIONS)
+        one_of("reduction", reduction, list(REDUCTIONS))
         self.loss_fn, self.reduction, self.ignore_index = loss_fn, reduction, ignore_index
         self.phi = as_buffers(phi)
 

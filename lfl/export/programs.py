@@ -7,13 +7,12 @@ from pathlib import Path
 
 import torch
 
+from ..catalogue import EXPORTS
 from ..errors import Failure, UserError, one_of, reason
 from ..loss import LearnedLoss
 from ..run import allowed_loss_of
 from ..run.folder import check_output, explained, write_output
 from .fixed_loss import FixedLoss, load_loss
-
-SUFFIXES = {"torch": "pt2", "onnx": "onnx", "sympy": "txt"}
 
 
 def export_loss(
@@ -43,8 +42,8 @@ def export_loss(
             loss or is damaged, code that was not named, a path that cannot be a file.
         Failure: packages are missing, or the file cannot be written.
     """
-    one_of("--to", to, list(SUFFIXES))
-    path = out or run / f"loss.{SUFFIXES[to]}"
+    one_of("--to", to, list(EXPORTS))
+    path = out or run / f"loss.{EXPORTS[to].suffix}"
     _check_writable(path)
     module = load_loss(run, reduction=reduction, loss=loss, base=base, trust=trust)
     if to == "sympy":

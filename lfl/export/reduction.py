@@ -8,8 +8,6 @@ from ..loss.classes import values_are_visible
 from ..loss.handcrafted import same_shape
 from ..types import Tensors
 
-REDUCTIONS = ["mean", "sum", "none"]
-
 
 def reduced_loss(
     loss_fn: AnyLearnedLoss,

@@ -7,19 +7,15 @@ from typing import Any
 
 import torch
 
+from ..catalogue import HYPERGRADIENTS as ENTRIES
 from ..errors import UserError, one_of
 from ..types import Tensors
 from .bilevel import Hypergradient
-from .implicit import at_minimum, implicit
+from .implicit import at_minimum
 from .mixed_mode import finite_difference, mixed
 from .unroll import unroll
 
-HYPERGRADIENTS: dict[str, Hypergradient] = {
-    "unroll": unroll,
-    "mixed": mixed,
-    "finite-difference": finite_difference,
-    "implicit": implicit(),
-}
+HYPERGRADIENTS: dict[str, Hypergradient] = {name: entry.load() for name, entry in ENTRIES.items()}
 
 ON_PART_OF_A_BATCH = ("mixed", "finite-difference")
 IN_LOWERED_PRECISION = ("unroll",)

@@ -138,3 +138,7 @@ def _inner(a: Tensors, b: Tensors) -> torch.Tensor:
 def _or_one(x: torch.Tensor) -> torch.Tensor:
     """A divisor that is never 0: where x is 0 nothing is left to solve, and nothing changes."""
     return torch.where(x == 0.0, 1.0, x)
+
+
+BY_DEFAULT = implicit()
+"""The form called `"implicit"`."""

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from lfl import catalogue
-from lfl.export.programs import SUFFIXES
-from lfl.export.reduction import REDUCTIONS
 from lfl.run import execute
 from lfl.task import load_task
 from lfl.training import resolve
@@ -30,11 +27,6 @@ def export(folder: Path, lfl_command, monkeypatch: pytest.MonkeyPatch):
     """`lfl_command` of `lfl export`, beside the runs."""
     monkeypatch.chdir(folder)
     return partial(lfl_command, "export")
-
-
-def test_names_known_without_torch_are_those_of_the_library() -> None:
-    assert list(catalogue.EXPORTS) == list(SUFFIXES)
-    assert list(catalogue.REDUCTIONS) == REDUCTIONS
 
 
 @pytest.mark.slow

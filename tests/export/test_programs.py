@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import lfl
+from lfl.catalogue import EXPORTS, REDUCTIONS
 from lfl.export import FixedLoss
-from lfl.export.programs import SUFFIXES, export_loss, onnx_program, torch_program
-from lfl.export.reduction import REDUCTIONS
+from lfl.export.programs import export_loss, onnx_program, torch_program
 from lfl.loss import REPRESENTATIONS
 from lfl.randomness import generator
 
@@ -176,7 +176,7 @@ def test_a_formula_is_written_as_text_into_new_folders(runs: dict[str, Path], tm
     assert export_loss(runs["regression"], "sympy", path).read_text() == text
 
 
-@pytest.mark.parametrize("to", SUFFIXES)
+@pytest.mark.parametrize("to", EXPORTS)
 def test_paths_that_cannot_be_files_are_named(to: str, runs: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(lfl.UserError, match="beneath a file"):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lfl
-from lfl.export.reduction import REDUCTIONS, reduced_loss
+from lfl.catalogue import REDUCTIONS
+from lfl.export.reduction import reduced_loss
 from lfl.randomness import generator
 
 
@@ -30,7 +31,7 @@ def normal(seed: int, *shape: int) -> torch.Tensor:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 5), SHAPES, st.sampled_from(REDUCTIONS), st.booleans())
+@given(st.integers(0, 10_000), st.integers(2, 5), SHAPES, st.sampled_from(list(REDUCTIONS)), st.booleans())
 def test_class_ids_are_taken_as_cross_entropy_takes_them(
     seed: int, classes: int, shape: list[int], reduction: str, some_ignored: bool
 ) -> None:
@@ -44,7 +45,7 @@ def test_class_ids_are_taken_as_cross_entropy_takes_them(
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 5), SHAPES, st.sampled_from(REDUCTIONS))
+@given(st.integers(0, 10_000), st.integers(2, 5), SHAPES, st.sampled_from(list(REDUCTIONS)))
 def test_class_probabilities_give_the_expected_loss(seed: int, classes: int, shape: list[int], reduction: str) -> None:
     shape = [*shape[:1], classes, *shape[1:]]
     logits, shares = normal(seed, *shape), torch.softmax(normal(seed + 1, *shape), min(1, len(shape) - 1))
@@ -62,7 +63,7 @@ def test_the_expected_loss_of_a_network_is_the_mean_over_draws_of_the_class() ->
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), SHAPES, st.sampled_from(REDUCTIONS))
+@given(st.integers(0, 10_000), SHAPES, st.sampled_from(list(REDUCTIONS)))
 def test_values_are_taken_as_squared_error_takes_them(seed: int, shape: list[int], reduction: str) -> None:
     outputs, values = normal(seed, *shape), normal(seed + 1, *shape)
     expected = nn.MSELoss(reduction=reduction)(outputs, values)
@@ -135,7 +136,7 @@ def test_class_ids_out_of_range_are_named(bad: int) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), SHAPES, st.sampled_from(REDUCTIONS), st.booleans())
+@given(st.integers(0, 10_000), SHAPES, st.sampled_from(list(REDUCTIONS)), st.booleans())
 def test_one_logit_is_taken_as_binary_cross_entropy_takes_it(
     seed: int, shape: list[int], reduction: str, soft: bool
 ) -> None:
