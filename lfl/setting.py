@@ -1,10 +1,11 @@
-"""What a setting is: its type, default, range, choices and help, and the check of a value."""
+"""What a setting is: type, default, range, choices and help; and the checks of values, alone and together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, NamedTuple
 
+from .catalogue import LEARNED_LOSSES, METHODS
 from .entry import Defaults, MethodEntry
 from .errors import UserError, one_of
 
@@ -112,6 +113,38 @@ def check_type(name: str, declared: Any, value: Any) -> None:
     if not whole and type(value) not in types:
         words = " or ".join(WORDS[one] for one in types if one is not type(None))
         raise UserError(f"{flag(name)} must be {words}, but got {short(value)}.")
+
+
+def check_together(settings: Any) -> None:
+    """Raises `UserError` where two settings of a run do not go together; `settings` has them as attributes."""
+    if settings.meta_every % settings.horizon or settings.steps % settings.horizon:
+        raise UserError(
+            f"--steps and --meta-every must be multiples of --horizon, but got {settings.steps}, {settings.meta_every} "
+            f"and {settings.horizon}."
+        )
+    if settings.optimizer != "sgd" and (settings.momentum or settings.nesterov):
+        raise UserError(
+            f"--momentum and --nesterov are sgd's, but --optimizer is {settings.optimizer}; leave them out."
+        )
+    if settings.base is not None and not uses_base(settings.method, settings.loss):
+        with_base = ", ".join(name for name, entry in LEARNED_LOSSES.items() if entry.from_base)
+        raise UserError(
+            f"--base {settings.base} is for a learned loss that starts from it ({with_base}), but method "
+            f"{settings.method} has the loss {settings.loss}; leave --base out, or choose another --loss."
+        )
+    if (settings.method == "fixed") != (settings.loss_from is not None):
+        raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {settings.method}; give both.")
+    if settings.objective is not None and settings.keep == "last" and not METHODS[settings.method].learns:
+        raise UserError(
+            f"--objective {short(settings.objective)} is what a loss is learned for, but --method {settings.method} "
+            "learns nothing; leave it out, or keep the model that is best by it with --keep best."
+        )
+
+
+def uses_base(method: str, loss: str) -> bool:
+    """Whether what a method learns starts from a hand-made loss."""
+    entry = LEARNED_LOSSES.get(loss)
+    return METHODS[method].learns_loss and entry is not None and entry.from_base
 
 
 def parse_share(name: str, text: str, known: list[str]) -> tuple[str, float]:

@@ -5,9 +5,8 @@ from typing import Any
 
 from . import catalogue
 from .catalogue import HANDMADE_LOSSES, HYPERGRADIENTS, LEARNED_LOSSES, LEARNING, METHODS, OFFLINE, ONLINE, OWN_LOSSES
-from .errors import UserError
 from .schedules import AS_THE_MODEL, SCHEDULES
-from .setting import STATED, Known, Setting, check_value, of_task, short
+from .setting import STATED, Known, Setting, check_together, check_value, of_task, uses_base
 
 DATA, METHOD, MODEL_OPTIMISER = "Data", "Method", "The model's optimiser"
 LOSS_OPTIMISER, SPEED, OUTPUT = "The loss's optimiser", "Speed", "Output"
@@ -257,28 +256,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in SETTINGS:
             check_setting(name, getattr(self, name))
-        if self.meta_every % self.horizon or self.steps % self.horizon:
-            raise UserError(
-                f"--steps and --meta-every must be multiples of --horizon, but got {self.steps}, {self.meta_every} "
-                f"and {self.horizon}."
-            )
-        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
-            raise UserError(
-                f"--momentum and --nesterov are sgd's, but --optimizer is {self.optimizer}; leave them out."
-            )
-        if self.base is not None and not uses_base(self.method, self.loss):
-            with_base = ", ".join(name for name, entry in LEARNED_LOSSES.items() if entry.from_base)
-            raise UserError(
-                f"--base {self.base} is for a learned loss that starts from it ({with_base}), but method "
-                f"{self.method} has the loss {self.loss}; leave --base out, or choose another --loss."
-            )
-        if (self.method == "fixed") != (self.loss_from is not None):
-            raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {self.method}; give both.")
-        if self.objective is not None and self.keep == "last" and not METHODS[self.method].learns:
-            raise UserError(
-                f"--objective {short(self.objective)} is what a loss is learned for, but --method {self.method} "
-                "learns nothing; leave it out, or keep the model that is best by it with --keep best."
-            )
+        check_together(self)
 
 
 SETTINGS: dict[str, Setting] = {each.name: each.metadata["setting"] for each in fields(Settings)}
@@ -294,9 +272,3 @@ FORMER_NAMES = {each.was: name for name, each in SETTINGS.items() if each.was}
 def check_setting(name: str, value: Any) -> None:
     """Raises `UserError` unless a value is of a setting's type and in its range, whatever the other settings are."""
     check_value(name, TYPES[name], SETTINGS[name], value)
-
-
-def uses_base(method: str, loss: str) -> bool:
-    """Whether what a method learns starts from a hand-made loss."""
-    entry = LEARNED_LOSSES.get(loss)
-    return METHODS[method].learns_loss and entry is not None and entry.from_base
