@@ -95,15 +95,15 @@ def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:
             one_of(flag(name), value, list(setting.choices))
     elif declared in (int, int | None):
         if not setting.least <= value <= MOST_COUNT:
-            raise UserError(f"{flag(name)} must be a whole number of at least {setting.least}, but got {short(value)}.")
+            raise UserError(f"{flag(name)} must be a whole number of at least {setting.least}, got {short(value)}.")
     elif not 0.0 <= value <= MOST_RATE:
-        raise UserError(f"{flag(name)} must be a finite number of at least 0, but got {short(value)}.")
+        raise UserError(f"{flag(name)} must be a finite number of at least 0, got {short(value)}.")
 
 
 def check_text(name: str, value: str) -> None:
     """Raises `UserError` unless a text can be written to a file, and can be a path."""
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-        raise UserError(f"{flag(name)} must be text, but got {value!a}.")
+        raise UserError(f"{flag(name)} must be text, got {value!a}.")
 
 
 def check_type(name: str, declared: Any, value: Any) -> None:
@@ -112,14 +112,14 @@ def check_type(name: str, declared: Any, value: Any) -> None:
     whole = type(value) is int and float in types
     if not whole and type(value) not in types:
         words = " or ".join(WORDS[one] for one in types if one is not type(None))
-        raise UserError(f"{flag(name)} must be {words}, but got {short(value)}.")
+        raise UserError(f"{flag(name)} must be {words}, got {short(value)}.")
 
 
 def check_together(settings: Any) -> None:
     """Raises `UserError` where two settings of a run do not go together; `settings` has them as attributes."""
     if settings.meta_every % settings.horizon or settings.steps % settings.horizon:
         raise UserError(
-            f"--steps and --meta-every must be multiples of --horizon, but got {settings.steps}, {settings.meta_every} "
+            f"--steps and --meta-every must be multiples of --horizon, got {settings.steps}, {settings.meta_every} "
             f"and {settings.horizon}."
         )
     if settings.optimizer != "sgd" and (settings.momentum or settings.nesterov):

@@ -46,8 +46,8 @@ BAD = {
     "not TOML": (b"task = ", "is not TOML"),
     "not UTF-8": (b"\xff\xfe", "is not TOML"),
     "misspelt": (b"inner_rate = 0.1", "'inner_rate' is not a setting; did you mean 'inner_lr'"),
-    "a rate in words": (b'inner-lr = "fast"', "--inner-lr must be a finite number, but got 'fast'"),
-    "a task that is a number": (b"task = 3", "--task must be a word, but got 3"),
+    "a rate in words": (b'inner-lr = "fast"', "--inner-lr must be a finite number, got 'fast'"),
+    "a task that is a number": (b"task = 3", "--task must be a word, got 3"),
     "threads in words": (b'threads = "all"', "Expected `int | null`, got `str` - at `$.threads`"),
     "seeds true": (b"seeds = true", "Expected `int | null`, got `bool` - at `$.seeds`"),
 }

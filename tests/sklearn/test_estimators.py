@@ -130,7 +130,7 @@ def test_a_grid_search_goes_over_its_parameters(flowers) -> None:
 @pytest.mark.parametrize(
     ("asked", "error", "words"),
     [
-        ({"steps": 0}, lfl.UserError, "^steps must be a whole number of at least 1, but got 0"),
+        ({"steps": 0}, lfl.UserError, "^steps must be a whole number of at least 1, got 0"),
         ({"steps": None}, lfl.UserError, "^steps must be a number, got None"),
         ({"inner_lr": -1.0}, lfl.UserError, "^inner_lr must be a finite number"),
         ({"batch_size": 2.5}, lfl.UserError, "^batch_size must be a whole number"),

@@ -227,7 +227,7 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"steps": 0}, "--steps must be a whole number of at least 1, but got 0"),
+        ({"steps": 0}, "--steps must be a whole number of at least 1, got 0"),
         ({"offline_steps": -1}, "--offline-steps"),
         ({"inner_steps": 0}, "--inner-steps"),
         ({"batch_size": 0}, "--batch-size"),
@@ -249,8 +249,8 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"compile": "maybe"}, "--compile"),
         ({"precision": "float8"}, "--precision"),
         ({"meta_batch_size": 0}, "--meta-batch-size"),
-        ({"horizon": 2, "meta_every": 3}, "multiples of --horizon, but got 6, 3 and 2"),
-        ({"horizon": 4}, "multiples of --horizon, but got 6, 4 and 4"),
+        ({"horizon": 2, "meta_every": 3}, "multiples of --horizon, got 6, 3 and 2"),
+        ({"horizon": 4}, "multiples of --horizon, got 6, 4 and 4"),
     ],
 )
 def test_settings_out_of_range_are_named(asked, words: str) -> None:
