@@ -163,7 +163,7 @@ class Evaluator:
         if self.learned.learned_loss is not None:
             loss, task_loss = partial(self.learned.loss_fn, state.phi), TASK_LOSSES[self.task.kind]
             moved = effective_rate(self.apply_fn, theta, buffers, self.valid_batch, loss=loss, task_loss=task_loss)
-            numbers["effective_lr"] = (
-                alpha * schedule_factor(self.settings.schedule, step, self.settings.steps) * float(moved)
-            )
+            rate = alpha * schedule_factor(self.settings.schedule, step, self.settings.steps) * float(moved)
+            if math.isfinite(rate):  # it has no value where the task loss's gradient is 0
+                numbers["effective_lr"] = rate
         return numbers
