@@ -31,8 +31,8 @@ def compare(
             "others are compared with the first."
         ),
     ] = "baseline,adalfl",
-    seeds: Annotated[int, typer.Option(min=1, help="How many, from --seed on.")] = 5,
-    seed: Annotated[int, typer.Option(help="The first.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from --seed on.")] = 5,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     device: options.DeviceName = None,
     threads: options.Threads = None,
     jobs: study.Jobs = 1,
@@ -40,7 +40,7 @@ def compare(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the runs and of what was found; what is there is not run again.",
+            help="Folder of the runs and the results; what is complete there is not run again.",
             show_default="runs/compare-TASK-MODEL-N",
         ),
     ] = None,

@@ -95,7 +95,7 @@ def _cells(line: LineStatus) -> list[str]:
 
 
 def _beginning(status: Status) -> str:
-    there = f", {status.ended} of them there already" if status.ended else ""
+    there = f", {status.ended} of them complete already" if status.ended else ""
     return f"{status.runs} runs{there}"
 
 

@@ -117,7 +117,10 @@ def render(formulas: list[Formula], name: str, base: str | None = None) -> str:
         base: name of the handcrafted loss that the formulas are added to; None without one.
     """
     classes = len(formulas) == 2
-    many = "of C > 10 classes: f_i its power log 10 / log C, the wrong classes' mean counts nine times, 1/10 for 1/C"
+    many = (
+        "with C > 10 classes: f_i is taken to the power log 10 / log C, the mean over the wrong classes counts nine "
+        "times, and 1/10 stands for 1/C"
+    )
     plus = "" if base is None else f"{base} + "
     lines = [
         f"the loss of {name}, fitted by a formula l of one output",

@@ -34,7 +34,7 @@ def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
 
     status, out, _ = lfl_command(*QUICK, *methods, "--seed", "3", "--seeds", "3", "--out", str(folder))
     assert status == 0
-    assert "9 runs, 6 of them there already" in out
+    assert "9 runs, 6 of them complete already" in out
     assert lfl_command(*QUICK)[1].endswith("folder runs/compare-digits-logistic-2\n")
 
 

@@ -46,12 +46,12 @@ def test_a_row_beyond_the_paper_with_its_tuned_baseline(lfl_command, tmp_path: P
 
     status, out, err = lfl_command(*TABLE, "--seeds", "1")
     assert (status, err) == (0, "")
-    assert "9 runs, 9 of them there already\n" in out
+    assert "9 runs, 9 of them complete already\n" in out
     assert (folder / "table1.csv").read_bytes() == before
 
     status, out, err = lfl_command("reproduce", "table2", *TABLE[2:], "--seeds", "1")
     assert (status, err) == (0, "")
-    assert "9 runs, 9 of them there already\n" in out
+    assert "9 runs, 9 of them complete already\n" in out
     hours = {row["method"]: row for row in rows(folder / "table2.csv")}
     timing = (folder / "digits-logistic-adalfl" / "seed-0" / "timing.jsonl").read_text().splitlines()[-1]
     assert float(hours["adalfl"]["mean"]) == pytest.approx(json.loads(timing)["seconds"] / 3600, rel=1e-4)
@@ -70,7 +70,7 @@ def test_a_table_of_variants_into_files_that_hold_more(lfl_command, tmp_path: Pa
     assert lfl_command("reproduce", "table6", *here, *files, "--methods", "adalfl outer_lr=1e-1,adalfl")[0] == 0
     status, out, _ = lfl_command("reproduce", "table6", *here, *files, "--methods", "adalfl outer_lr=1e-5,baseline")
     assert status == 0
-    assert "4 runs, 2 of them there already" in out  # the rate of the default is adalfl
+    assert "4 runs, 2 of them complete already" in out  # the rate of the default is adalfl
     labels = ["adalfl outer_lr=1e-1", "adalfl outer_lr=1e-5", "adalfl", "baseline"]
     assert [row["method"] for row in rows(tmp_path / "results" / "table6.csv")] == labels
     lines = (tmp_path / "results" / "table6.md").read_text().splitlines()
