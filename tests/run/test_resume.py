@@ -49,7 +49,7 @@ CASES = {
     "baseline": {"method": "baseline"},
     "momentum": {"method": "adalfl", "momentum": 0.9, "nesterov": True},
     "offline": {"method": "ml3", "loss": "taylor-cubic"},
-    "rate too": {"method": "adalfl+lr", "schedule": "cosine", "inner": "adam"},
+    "rate too": {"method": "adalfl+lr", "schedule": "cosine", "optimizer": "adam"},
     "look-ahead": {"method": "adalfl", "horizon": 4, "meta_every": 8, "inner_steps": 2},
     "regression": {"task": "diabetes", "method": "adalfl"},
     "compiled": {"method": "adalfl", "compile": "on"},
