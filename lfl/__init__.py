@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .model import PureModule, draw_masks, functional, mask_specs
     from .model.custom_gradients import CustomGradients
     from .model.dropout import MaskSpec
-    from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
+    from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, lion, muon, rmsprop, sgd
     from .report.statistics import Spread
     from .run import Named, Result
     from .run.schema import StepErrors
@@ -149,15 +149,18 @@ __all__ = [
     "huber",
     "implicit",
     "label_smoothing",
+    "lion",
     "load_loss",
     "load_run",
     "loss_network",
     "mask_specs",
     "meta_step",
     "mixed",
+    "muon",
     "offline_step",
     "phi_gradient",
     "residual_loss",
+    "rmsprop",
     "sgd",
     "soft_f1",
     "sparse_label_smoothing",
