@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
+    from .learner import Learner
     from .loss import (
         ExampleLoss,
         LearnedLoss,
@@ -95,6 +96,7 @@ __all__ = [
     "Info",
     "InnerRun",
     "LearnedLoss",
+    "Learner",
     "LflError",
     "Line",
     "LineStatus",
@@ -176,7 +178,7 @@ __all__ = [
 
 _MODULES = (
     *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
-    *("hypergradient", "step", "method", "settings", "data.scaling", "data.splits", "data.augmentation"),
+    *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.augmentation"),
     *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
     *("report.statistics", "run.schema"),
 )

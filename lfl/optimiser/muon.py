@@ -59,7 +59,7 @@ def muon(
         weight_decay: strength of the decay, also AdamW's.
         ns_coefficients, ns_steps: of the Newton-Schulz iteration.
         eps: the least norm that a matrix is divided by.
-        adjust: `"original"`, s = sqrt(max(1, rows / columns)); or `"match-rms-adamw"`, s = 0.2 sqrt(max(rows, columns)).
+        adjust: `"original"`, s = sqrt(max(1, rows / columns)); or `"match-rms-adamw"`, s = 0.2 sqrt of the larger one.
         others_lr: AdamW's rate; the same as `lr` when omitted. Where a step is given another rate than `lr`, AdamW's
             changes in proportion.
         dtype: precision of the iteration; the parameter's own when omitted. With `torch.bfloat16` it is
