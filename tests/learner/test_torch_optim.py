@@ -16,7 +16,10 @@ ACCEPTED = {
     "sgd": (torch.optim.SGD, {"lr": 0.1}),
     "nesterov": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
     "adam": (torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.99), "eps": 1e-5, "weight_decay": 0.01}),
-    "adamw": (torch.optim.AdamW, {"lr": torch.tensor(0.01), "weight_decay": 0.1, "foreach": False}),
+    "adamw": (
+        torch.optim.AdamW,
+        {"lr": torch.tensor(0.01, dtype=torch.float64), "weight_decay": 0.1, "foreach": False},
+    ),
     "rmsprop": (torch.optim.RMSprop, {"lr": 0.01, "momentum": 0.5, "centered": True}),
 }
 
