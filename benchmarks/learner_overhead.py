@@ -3,9 +3,9 @@
     python benchmarks/learner_overhead.py                # writes results/learner_overhead.csv
     python benchmarks/learner_overhead.py --table        # the table of docs/learner.md
 
-One thread, one process, both loops in turns, so that what else the machine does hits both: medians of single steps,
-the ratio of the medians, and the median and the middle half of the ratios of neighbouring steps, which say how noisy it
-was.
+One thread, one process, both loops in turns, in processor time, so that what else the machine does hits both or
+neither: medians of single steps, the ratio of the medians, and the median and the middle half of the ratios of neighbouring
+steps, which say how noisy it was.
 Random data; eager and compiled; Nesterov momentum and weight decay. "loss fixed" are steps with `lfl.base_step`.
 """
 
@@ -46,8 +46,8 @@ def measure(seconds: float) -> None:
             row = [f"{'compiled' if compiled else 'eager'}, {name}", *summary(*times)]
             print(row, flush=True)
             rows.append(row)
-    with RESULTS.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+            with RESULTS.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
 def by_hand(s: Any, compiled: bool, learns: bool) -> Callable[..., None]:
@@ -116,9 +116,9 @@ def in_turns(calls: list[Callable[[], None]], seconds: float) -> list[list[float
     while time.perf_counter() < end or turn < 50:
         order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
         for i in order:
-            start = time.perf_counter()
+            start = time.process_time()
             calls[i]()
-            times[i].append(1e3 * (time.perf_counter() - start))
+            times[i].append(1e3 * (time.process_time() - start))
         turn += 1
     return times
 
@@ -134,7 +134,7 @@ def table() -> str:
     with RESULTS.open(newline="") as file:
         rows = list(csv.DictReader(file))
     lines = [
-        "| step | by hand, ms | `Learner.step`, ms | ratio of the medians | ratios of neighbouring steps, middle half |",
+        "| step | by hand, ms | `Learner.step`, ms | ratio of the medians | of neighbouring steps, middle half |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in rows:
