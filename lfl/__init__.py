@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
+    from .learner import Learner
     from .loss import (
         ExampleLoss,
         LearnedLoss,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from .model import PureModule, draw_masks, functional, mask_specs
     from .model.custom_gradients import CustomGradients
     from .model.dropout import MaskSpec
-    from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
+    from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, lion, muon, rmsprop, sgd
     from .report.statistics import Spread
     from .run import Named, Result
     from .run.schema import StepErrors
@@ -95,6 +96,7 @@ __all__ = [
     "Info",
     "InnerRun",
     "LearnedLoss",
+    "Learner",
     "LflError",
     "Line",
     "LineStatus",
@@ -149,15 +151,18 @@ __all__ = [
     "huber",
     "implicit",
     "label_smoothing",
+    "lion",
     "load_loss",
     "load_run",
     "loss_network",
     "mask_specs",
     "meta_step",
     "mixed",
+    "muon",
     "offline_step",
     "phi_gradient",
     "residual_loss",
+    "rmsprop",
     "sgd",
     "soft_f1",
     "sparse_label_smoothing",
@@ -173,7 +178,7 @@ __all__ = [
 
 _MODULES = (
     *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
-    *("hypergradient", "step", "method", "settings", "data.scaling", "data.splits", "data.augmentation"),
+    *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.augmentation"),
     *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
     *("report.statistics", "run.schema"),
 )

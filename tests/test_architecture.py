@@ -21,6 +21,7 @@ LAYERS = [
     "run",
     "report",
     "export",
+    "learner",
     "api",
     "sklearn",
     "study",

@@ -30,6 +30,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/cost.md", "label_smoothing.py", "--table"),
         ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
+        ("docs/learner.md", "learner_overhead.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--scores"),

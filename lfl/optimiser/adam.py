@@ -7,7 +7,8 @@ import torch
 
 from ..trees import leaves, map_tree
 from ..types import Rate, Tree
-from .optimiser import Optimiser, check
+from .optimiser import Optimiser, check, with_rate
+from .roots import safe_sqrt
 
 
 class AdamState(NamedTuple):
@@ -106,12 +107,12 @@ def _adam(
         square = map_tree(lambda v, g: b2 * v + (1.0 - b2) * g * g, state.square, grads)
 
         def step(p: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            root = _safe_sqrt(v / _bias_correction(b2, num_updates, v) + eps_root)
+            root = safe_sqrt(v / _bias_correction(b2, num_updates, v) + eps_root)
             return p * (1.0 - rate * decay) - rate * (m / _bias_correction(b1, num_updates, m)) / (root + eps)
 
         return map_tree(step, theta, mean, square), AdamState(num_updates, mean, square)
 
-    return Optimiser(init, update)
+    return Optimiser(init, with_rate(update, default_lr))
 
 
 def _bias_correction(beta: float, num_updates: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -119,9 +120,3 @@ def _bias_correction(beta: float, num_updates: torch.Tensor, like: torch.Tensor)
     if beta == 0.0:
         return torch.ones_like(num_updates, dtype=like.dtype)
     return -torch.expm1(num_updates.to(like.dtype) * math.log(beta))
-
-
-def _safe_sqrt(x: torch.Tensor) -> torch.Tensor:
-    """Square root whose derivative at 0 is 0."""
-    positive = x > 0.0
-    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)

@@ -4,7 +4,7 @@ import torch
 
 from ..trees import leaves, map_tree
 from ..types import Rate, Tree
-from .optimiser import Optimiser, apply_update, as_optimiser, check
+from .optimiser import Optimiser, apply_update, as_optimiser, check, rate_of, with_rate
 
 
 def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
@@ -41,4 +41,4 @@ def clip(optimiser: Optimiser, max_norm: float) -> Optimiser:
         factor = torch.where(long, max_norm / torch.where(long, square, 1.0).sqrt(), 1.0)
         return apply_update(optimiser, map_tree(lambda g: g * factor, grads), state, theta, lr)
 
-    return Optimiser(optimiser.init, update)
+    return Optimiser(optimiser.init, with_rate(update, rate_of(optimiser)))

@@ -39,6 +39,18 @@ class Linear(Optimiser):
     __slots__ = ()
 
 
+def with_rate(update: UpdateFn, lr: Rate | None) -> UpdateFn:
+    """Returns an update that says at which rate it steps where it is given none, as `update.lr`; for schedules."""
+    setattr(update, "lr", lr)  # noqa: B010 - a function has no such attribute by itself
+    return update
+
+
+def rate_of(optimiser: Optimiser) -> Rate | None:
+    """Returns an optimiser's own rate, None where its update does not say."""
+    rate: Rate | None = getattr(optimiser.update, "lr", None)
+    return rate
+
+
 def check(**settings: float | torch.Tensor) -> None:
     """Raises `UserError` for a setting that is negative or not finite; tensors are not checked."""
     for name, value in settings.items():

@@ -5,7 +5,7 @@ import torch
 from ..errors import UserError
 from ..trees import map_tree
 from ..types import Rate, Tree
-from .optimiser import Linear, Optimiser, check
+from .optimiser import Linear, Optimiser, check, with_rate
 
 
 def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Optimiser:
@@ -51,4 +51,4 @@ def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay
             direction = map_tree(lambda d, m: d + momentum * m, direction, state) if nesterov else state
         return map_tree(lambda p, d: p - rate * d, theta, direction), state
 
-    return Linear(init, update)
+    return Linear(init, with_rate(update, default_lr))

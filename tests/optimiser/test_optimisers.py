@@ -20,6 +20,12 @@ PAIRS = {
     "adam": (lfl.adam, torch.optim.Adam, {}),
     "adam, all": (lfl.adam, torch.optim.Adam, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
     "adamw": (lfl.adamw, torch.optim.AdamW, {}),
+    "rmsprop": (lfl.rmsprop, torch.optim.RMSprop, {}),
+    "rmsprop, all": (
+        lfl.rmsprop,
+        torch.optim.RMSprop,
+        {"alpha": 0.9, "eps": 1e-3, "momentum": 0.8, "centered": True, "weight_decay": 0.1},
+    ),
     "adamw, all": (lfl.adamw, torch.optim.AdamW, {"betas": (0.0, 0.99), "eps": 1e-4, "weight_decay": 0.2}),
 }
 
