@@ -12,14 +12,15 @@ import torch.nn.functional as F
 from ..errors import UserError
 from ..trees import leaves, map_tree
 from ..types import Kind, TaskLoss
-from .classes import IGNORE_INDEX, as_classes
-from .handcrafted import same_shape
+from .classes import IGNORE_INDEX, Classes, as_classes
+from .examples import expected_over_classes, of_rows, weighted_examples
+from .handcrafted import real_values
+from .labels import as_labels
+from .rows import Layout
+from .weighted import scale_by
 
 MANY = 10
 """Above this number of classes the rules for many classes apply."""
-
-CLASSES_AT_ONCE = 64
-"""Classes whose expected loss is evaluated at once; memory grows with it."""
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -43,7 +44,8 @@ class LearnedLoss:
 
     Args:
         pointwise: the loss l_phi(y_i, f_i) of two numbers, evaluated with `torch.func.vmap`.
-        kind: kind of targets: class ids (outputs are logits), or real values.
+        kind: kind of targets: class ids (outputs are logits), real values, or several labels of 0 and 1, for each of
+            which the output is sigmoid(logit).
         reduction: over the outputs of an example.
         ignore_index: class id of ignored examples.
         many_classes: whether C > 10 classes are made like ten. If true, f_i is the probability to the power
@@ -62,30 +64,62 @@ class LearnedLoss:
     ignore_index: int = IGNORE_INDEX
     many_classes: bool = False
     base: TaskLoss | None = None
+    layout: Layout | None = None
 
-    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
         """Computes the loss of each example.
 
         Args:
             phi: parameters of `pointwise`.
-            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`. One logit z, `[batch]` or
-                `[batch, 1]`, becomes the two logits (0, z) of classes 0 and 1: with p = sigmoid(z), f = (1 - p, p).
-            targets: class ids `[batch]`, or real values of the outputs' shape.
+            outputs: logits `[batch, classes]` or `[batch, classes, ...]`, logits of labels or real values `[batch]` or
+                `[batch, ...]`. One logit z of classes, `[batch]`, `[batch, 1]` or `[batch, 1, ...]`, becomes the two
+                logits (0, z) of classes 0 and 1: with p = sigmoid(z), f = (1 - p, p).
+            targets: class ids `[batch]` or `[batch, ...]`; labels or real values of the outputs' shape; soft labels,
+                probabilities of the outputs' shape, of which the loss is sum_k p_k M_phi(class k). Any of them may be
+                `lfl.Weighted`.
 
         Returns:
-            Losses `[batch]`; with ignored examples scaled as in `cross_entropy`.
+            Losses `[batch]`; with ignored or weighted targets scaled as in `cross_entropy`.
 
         Raises:
             UserError: outputs and targets do not fit each other; a class id out of range, as in `cross_entropy`.
         """
         phi, outputs = in_one_precision(phi, outputs)
-        if self.kind == "classification":
-            classes = as_classes(outputs, targets, self.ignore_index)
-            y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
-            return classes.over_counted(self._on_base(self.of_classes(phi, y, f), classes.logits, classes.ids))
-        same_shape(outputs, targets)
-        y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
-        return self._on_base(self.over_outputs(self.elementwise(phi, y, f)), outputs, targets.to(outputs.dtype))
+        if self.kind == "regression":
+            return self._of_real(phi, outputs, targets)
+        if self.kind == "multilabel":
+            return self._of_labels(phi, outputs, as_labels(outputs, targets, self.ignore_index))
+        classes = as_classes(outputs, targets, self.ignore_index, layout=self.layout)
+        if classes.shares is not None:
+            return classes.over_counted(self.expected(phi, classes.logits, classes.shares))
+        y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
+        return classes.over_counted(self._on_base(self.of_classes(phi, y, f), classes.logits, classes.ids))
+
+    def _of_real(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
+        real, scale = real_values(outputs, targets)
+        real = real.to(outputs.dtype)
+        y, f = (t.reshape(outputs.shape[0], -1) for t in (real, outputs))
+        losses = self.elementwise(phi, y, f)
+        if scale is None:
+            return self._on_base(self.over_outputs(losses), outputs, real)
+        losses = self.over_outputs(scale_by(scale.reshape(y.shape), losses))
+        if self.base is None:
+            return losses
+        if targets.weight.dim() == 1:
+            return losses + weighted_examples(self.base, outputs, real, targets.weight)
+        each = self.base(f.reshape(-1), y.reshape(-1)).reshape(y.shape)  # each value as an example with one output
+        return losses + scale_by(scale.reshape(y.shape), each).mean(1)
+
+    def _of_labels(self, phi: Any, outputs: torch.Tensor, labels: Classes) -> torch.Tensor:
+        f = outputs.sigmoid().reshape(outputs.shape[0], -1)
+        if labels.shares is None:
+            losses = self.elementwise(phi, labels.ids.to(f.dtype).reshape(f.shape), f)
+        else:
+            true, false = (self.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+            share = labels.shares[:, 1].reshape(f.shape)
+            losses = share * true + (1 - share) * false
+        losses = self.over_outputs(labels.scaled(losses.reshape(-1)).reshape(f.shape))
+        return losses if self.base is None else losses + labels.over_counted(of_rows(self.base, labels))
 
     def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of logits `[batch, classes]`, at least two, and class ids `[batch]` in range."""
@@ -174,24 +208,40 @@ class ExampleLoss:
     Args:
         function: `function(phi, outputs, targets) -> [batch]`. Outputs are logits `[batch, classes]`, at least two of
             them, and targets class ids `[batch]` in range; or both are real values of one shape, with the batch first.
-        kind: kind of targets.
+        kind: kind of targets. Of several labels each is an example with two classes.
         num_outputs: the number of outputs that the loss is for; None for any.
         ignore_index: class id of ignored examples.
+        layout: as in `LearnedLoss`.
     """
 
     function: OfExamples
     kind: Kind
     num_outputs: int | None = None
     ignore_index: int = IGNORE_INDEX
+    layout: Layout | None = None
 
-    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Computes the loss of each example; arguments, result and errors as in `LearnedLoss`."""
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
+        """Computes the loss of each example; arguments, result and errors as in `LearnedLoss`.
+
+        Of real values there is one weight for each example, since the loss is of all of its outputs together.
+        """
         phi, outputs = in_one_precision(phi, outputs)
-        if self.kind == "classification":
-            classes = as_classes(outputs, targets, self.ignore_index)
-            return classes.over_counted(self.of_ids(phi, classes.logits, classes.ids))
-        same_shape(outputs, targets)
-        return self._checked(phi, outputs, targets.to(outputs.dtype))
+        if self.kind == "regression":
+            y, scale = real_values(outputs, targets)
+            y = y.to(outputs.dtype)
+            if scale is None:
+                return self._checked(phi, outputs, y)
+            if targets.weight.dim() > 1:
+                raise UserError(
+                    f"this loss is of all outputs of an example together: it takes weights [batch], got "
+                    f"{list(targets.weight.shape)}; use a loss of one output at a time, such as lfl.loss_network."
+                )
+            return weighted_examples(partial(self._checked, phi), outputs, y, targets.weight)
+        if self.kind == "multilabel":
+            classes = as_labels(outputs, targets, self.ignore_index)
+        else:
+            classes = as_classes(outputs, targets, self.ignore_index, layout=self.layout)
+        return classes.over_counted(of_rows(partial(self._checked, phi), classes))
 
     def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of logits `[batch, classes]`, at least two, and class ids `[batch]` in range."""
@@ -223,21 +273,6 @@ class ExampleLoss:
 
 AnyLearnedLoss = LearnedLoss | ExampleLoss
 """A learned loss, of one output at a time or of all outputs of an example."""
-
-
-def expected_over_classes(loss: TaskLoss, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Computes expected losses `[batch]` of a loss of class ids, which is evaluated once for each class.
-
-    Args:
-        loss: `loss(logits, ids) -> [batch]`.
-        logits, shares: `[batch, classes]`, outputs and class probabilities.
-    """
-
-    def of_class(k: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        return share * loss(logits, k.expand(logits.shape[0]))
-
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    return torch.func.vmap(of_class, (0, 1), chunk_size=CLASSES_AT_ONCE)(classes, shares).sum(0)
 
 
 def in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:
