@@ -1,10 +1,9 @@
 """Learned losses of a batch: a function of one output at a time, or of all outputs of an example."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +14,11 @@ from ..types import Kind, TaskLoss
 from .classes import IGNORE_INDEX, Classes, as_classes
 from .examples import expected_over_classes, of_rows, weighted_examples
 from .handcrafted import real_values
+from .interpolation import interpolated
 from .labels import as_labels
+from .many_classes import Many, rules_for
 from .rows import Layout
 from .weighted import scale_by
-
-MANY = 10
-"""Above this number of classes the rules for many classes apply."""
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -28,14 +26,6 @@ Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 
 OfExamples = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 """`function(phi, outputs, targets) -> [batch]`."""
-
-
-class Many(NamedTuple):
-    """The rules that make many classes like ten: power of f, weight of a wrong class, divisor of a mean."""
-
-    power: float | torch.Tensor
-    weight: float | torch.Tensor
-    divisor: float | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,13 @@ class LearnedLoss:
 
             so that a loss starts as with ten classes. If false, f_i is the probability and every class weighs 1/C.
         base: a hand-made loss `base(outputs, targets) -> [batch]` that is added: M_phi = base + the above. It is given
-            logits of at least two classes and class ids in range, or real values; None for none.
+            logits of at least two classes and class ids in range, or real values; of several labels each as an
+            example with two classes. None for none.
+        layout: where the classes are in logits of dense targets, as in `lfl.in_layout`; None as in torch.
+        cells: for classes and labels: l_phi(0, .) and l_phi(1, .) are evaluated at `cells` + 1 probabilities and
+            interpolated by cubic polynomials, which with hundreds of classes or more takes a fraction of the time and
+            memory (`docs/targets.md`). A loss with kinks or poles needs more of them, or none. None evaluates the
+            network for each output.
     """
 
     pointwise: Pointwise
@@ -65,6 +61,14 @@ class LearnedLoss:
     many_classes: bool = False
     base: TaskLoss | None = None
     layout: Layout | None = None
+    cells: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses cells that cannot be."""
+        if self.cells is not None and (self.cells < 1 or self.kind == "regression"):
+            raise UserError(
+                f"cells are for probabilities, and at least 1, got {self.cells} for {self.kind}; leave them out."
+            )
 
     def __call__(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
         """Computes the loss of each example.
@@ -92,8 +96,14 @@ class LearnedLoss:
         classes = as_classes(outputs, targets, self.ignore_index, layout=self.layout)
         if classes.shares is not None:
             return classes.over_counted(self.expected(phi, classes.logits, classes.shares))
-        y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
-        return classes.over_counted(self._on_base(self.of_classes(phi, y, f), classes.logits, classes.ids))
+        f = self.probabilities(classes.logits)
+        if self.cells is None:
+            losses = self.of_classes(phi, classes.one_hot.to(outputs.dtype), f)
+        else:
+            own = self.curve(phi, 1.0, f.gather(1, classes.ids[:, None]))
+            true = torch.where(classes.one_hot, own, 0.0)
+            losses = self.over_classes(true, torch.where(classes.one_hot, 0.0, self.curve(phi, 0.0, f)))
+        return classes.over_counted(self._on_base(losses, classes.logits, classes.ids))
 
     def _of_real(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
         real, scale = real_values(outputs, targets)
@@ -113,9 +123,13 @@ class LearnedLoss:
     def _of_labels(self, phi: Any, outputs: torch.Tensor, labels: Classes) -> torch.Tensor:
         f = outputs.sigmoid().reshape(outputs.shape[0], -1)
         if labels.shares is None:
-            losses = self.elementwise(phi, labels.ids.to(f.dtype).reshape(f.shape), f)
+            y = labels.ids.to(f.dtype).reshape(f.shape)
+            if self.cells is None:
+                losses = self.elementwise(phi, y, f)
+            else:
+                losses = torch.where(y != 0, self.curve(phi, 1.0, f), self.curve(phi, 0.0, f))
         else:
-            true, false = (self.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+            true, false = self.curve(phi, 1.0, f), self.curve(phi, 0.0, f)
             share = labels.shares[:, 1].reshape(f.shape)
             losses = share * true + (1 - share) * false
         losses = self.over_outputs(labels.scaled(losses.reshape(-1)).reshape(f.shape))
@@ -130,7 +144,7 @@ class LearnedLoss:
     def expected(self, phi: Any, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Computes expected losses `[batch]`, sum_k p_k M_phi(class k), for class probabilities `[batch, classes]`."""
         f = self.probabilities(logits)
-        true, false = (self.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+        true, false = self.curve(phi, 1.0, f), self.curve(phi, 0.0, f)
         losses = self.over_classes(shares * true, (1 - shares) * false)
         return losses if self.base is None else losses + expected_over_classes(self.base, logits, shares)
 
@@ -162,6 +176,12 @@ class LearnedLoss:
         over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
         return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
 
+    def curve(self, phi: Any, y: float, f: torch.Tensor) -> torch.Tensor:
+        """Computes l_phi(y, f) elementwise for one target, 0 or 1, and `probabilities` f; interpolated with `cells`."""
+        if self.cells is None or torch.compiler.is_exporting():
+            return self.elementwise(phi, torch.full_like(f, y), f)
+        return interpolated(lambda x: self.pointwise(phi, torch.full_like(x, y), x), f, self.cells)
+
     def of_classes(self, phi: Any, one_hot: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of one-hot targets and `probabilities`, both `[batch, classes]`."""
         losses = self.elementwise(phi, one_hot, f)
@@ -185,20 +205,7 @@ class LearnedLoss:
         return losses if self.base is None else self.base(outputs, targets) + losses
 
     def _many(self, outputs: torch.Tensor) -> Many | None:
-        """The rules for many classes, for outputs `[batch, classes]`; None if they do not apply."""
-        classes = outputs.shape[-1]
-        if not self.many_classes:
-            return None
-        if torch.compiler.is_exporting():  # the program is for any number of classes
-            count = torch.full((), classes, dtype=outputs.dtype, device=outputs.device)
-            return Many(
-                (math.log(MANY) / count.log()).clamp(max=1.0),
-                ((MANY - 1) / (count - 1)).clamp(max=1.0),
-                count.clamp(max=MANY),
-            )
-        if classes <= MANY:
-            return None
-        return Many(math.log(MANY) / math.log(classes), (MANY - 1) / (classes - 1), MANY)
+        return rules_for(outputs) if self.many_classes else None
 
 
 @dataclass(frozen=True)
