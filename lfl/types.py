@@ -18,8 +18,8 @@ Rate = float | torch.Tensor
 RateOfPhi = Callable[[Any], Rate]
 """`rate(phi)`, a learning rate that phi holds."""
 
-Kind = Literal["classification", "regression"]
-"""What targets are: class ids, or real values."""
+Kind = Literal["classification", "regression", "multilabel"]
+"""What targets are: class ids, real values, or several labels that are each 0 or 1. Tasks have one of the first two."""
 
 Batch = tuple[Any, ...]
 """`(x, y)`; `(x, y, masks)` with dropout masks from `lfl.draw_masks`; or `(x, y, seed)`, where the model draws its own

@@ -73,7 +73,7 @@ def fit_formulas(loss_fn: AnyLearnedLoss, phi: Tensors) -> list[Formula]:
     loss_fn = replace(loss_fn, base=None)
     points = axis(loss_fn).double().numpy()
     curves = sample_curves(loss_fn, phi).double().numpy()
-    if loss_fn.kind == "classification":
+    if loss_fn.kind != "regression":
         return [fit_curve(points, c, "f", f"y = {y}") for y, c in zip((1, 0), curves, strict=True)]
     fitted = fit_curve(points, curves[0], "e", f"e = f - y, at y = {REGRESSION_TARGET}")
     values = _numeric(fitted.expression, "e")(points)

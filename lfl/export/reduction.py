@@ -1,5 +1,7 @@
 """A learned loss with the conventions of `torch.nn`: shapes, reductions, ignored targets, precision."""
 
+from dataclasses import replace
+
 import torch
 
 from ..errors import UserError
@@ -24,10 +26,11 @@ def reduced_loss(
 
     Args:
         loss_fn, phi: the learned loss and its parameters.
-        outputs: logits `[batch, classes, ...]` or `[classes]`; or real values of any shape. One logit z, `[batch, 1,
-            ...]` or with class ids `[batch]`, is taken for the two logits (0, z), as in training.
+        outputs: logits `[batch, classes, ...]` or `[classes]`; logits of labels or real values of any shape. One logit
+            z of classes, `[batch, 1, ...]` or with class ids `[batch]`, is taken for the logits (0, z), as in training.
         targets: class ids `[batch, ...]`, or class probabilities p `[batch, classes, ...]`, which give the expected
-            loss sum_k p_k M_phi(class k), for one logit that of class 1; or real values of the outputs' shape.
+            loss sum_k p_k M_phi(class k), for one logit that of class 1; or labels or real values of the outputs'
+            shape.
         reduction: `"none"` gives a loss for each class id, or for each real value as an example with one output;
             `"sum"` is their sum; `"mean"` the mean over examples of M_phi, which is what training descends.
         ignore_index: class id of targets that do not count; `"mean"` leaves them out of sum and number.
@@ -46,6 +49,8 @@ def reduced_loss(
             return reduced_loss(loss_fn, phi, outputs, targets, reduction=reduction, ignore_index=ignore_index)
     dtype = torch.promote_types(outputs.dtype, next(iter(phi.values())).dtype)
     outputs, phi = outputs.to(dtype), {name: tensor.to(dtype) for name, tensor in phi.items()}
+    if loss_fn.kind == "multilabel":
+        return _of_labels(loss_fn, phi, outputs, targets, reduction, ignore_index)
     if loss_fn.kind == "regression":
         same_shape(outputs, targets)
         alone = isinstance(loss_fn, LearnedLoss) and loss_fn.base is None
@@ -60,6 +65,25 @@ def reduced_loss(
     if reduction == "none":
         return losses
     return losses.sum() / count if reduction == "mean" else losses.sum()
+
+
+def _of_labels(
+    loss_fn: AnyLearnedLoss,
+    phi: Tensors,
+    outputs: torch.Tensor,
+    targets: torch.Tensor,
+    reduction: str,
+    ignore_index: int,
+) -> torch.Tensor:
+    """Returns a loss of labels of any shape: each label alone, their sum, or what training descends."""
+    loss_fn = replace(loss_fn, ignore_index=ignore_index)
+    if reduction == "mean":
+        return loss_fn(phi, outputs.reshape(outputs.shape or (1,)), targets.reshape(targets.shape or (1,))).mean()
+    same_shape(outputs, targets)
+    kept = targets != ignore_index if not targets.is_floating_point() else torch.ones_like(outputs, dtype=torch.bool)
+    each = loss_fn(phi, outputs.reshape(-1), torch.where(kept, targets, 0).reshape(-1)).reshape(outputs.shape)
+    losses = torch.where(kept, each, 0.0)
+    return losses if reduction == "none" else losses.sum()
 
 
 def _of_classes(

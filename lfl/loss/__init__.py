@@ -1,7 +1,7 @@
 """Losses, learned and hand-made."""
 
 from .base import HANDCRAFTED, OBJECTIVES, base_loss
-from .classes import IGNORE_INDEX, check_class_ids, class_logits
+from .classes import IGNORE_INDEX, check_class_ids
 from .handcrafted import (
     absolute_cross_entropy,
     absolute_error,
@@ -14,15 +14,18 @@ from .handcrafted import (
     sparse_label_smoothing,
     squared_error,
 )
+from .labels import binary_cross_entropy, each_label
 from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss
 from .network import loss_network
 from .objectives import balanced_cross_entropy, brier, soft_f1
 from .representations import REPRESENTATIONS, draw_loss
 from .residual import POINTWISE, residual_loss
+from .rows import Layout, class_logits, in_layout
 from .taylor import taylor_loss
 from .true_class import true_class_loss
 from .vector_scaling import vector_scaling
 from .weight_net import weight_net
+from .weighted import Weighted
 
 __all__ = [
     "HANDCRAFTED",
@@ -32,20 +35,25 @@ __all__ = [
     "REPRESENTATIONS",
     "AnyLearnedLoss",
     "ExampleLoss",
+    "Layout",
     "LearnedLoss",
+    "Weighted",
     "absolute_cross_entropy",
     "absolute_error",
     "balanced_cross_entropy",
     "base_loss",
+    "binary_cross_entropy",
     "brier",
     "check_class_ids",
     "class_logits",
     "cross_entropy",
     "draw_loss",
+    "each_label",
     "error_rate",
     "focal",
     "generalised_cross_entropy",
     "huber",
+    "in_layout",
     "label_smoothing",
     "loss_network",
     "residual_loss",

@@ -17,6 +17,11 @@ def _by_kind(entries: Mapping[str, LossEntry]) -> dict[Kind, dict[str, TaskLoss]
     return {kind: {name: entry.load() for name, entry in entries.items() if kind in entry.kinds} for kind in kinds}
 
 
+def kind_of_rows(kind: Kind) -> Kind:
+    """The kind of what a loss of whole examples sees: of several labels each is an example with two classes."""
+    return "classification" if kind == "multilabel" else kind
+
+
 HANDCRAFTED, OBJECTIVES = _by_kind(HANDMADE_LOSSES), _by_kind(OBJECTIVE_ENTRIES)
 """Hand-made losses, and objectives for learning a loss, by name for each kind of target; the task's own comes first."""
 
@@ -66,7 +71,7 @@ def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num
         UserError: it raised an error, or does not return a real number for each example.
     """
     outputs = torch.zeros(2, num_outputs)
-    targets = torch.tensor([0, 1]) if kind == "classification" else torch.zeros(2, num_outputs)
+    targets = torch.tensor([0, 1]) if kind == "classification" else torch.zeros(2, num_outputs)  # labels may be 0.0
     shown = f"outputs {list(outputs.shape)} and targets {list(targets.shape)}"
     losses = called("loss", name, loss, *first, outputs, targets, shown=shown)  # type: ignore[arg-type]
     if not isinstance(losses, torch.Tensor) or losses.shape != (2,) or not losses.is_floating_point():

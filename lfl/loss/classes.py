@@ -2,101 +2,134 @@
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from ..errors import UserError
+from .rows import Layout, as_rows, is_whole
+from .weighted import check_weight, factors, spread, without_weight
 
 IGNORE_INDEX = -100
 """The class id of an example that is ignored, as in torch."""
 
+MOST_OFF = 0.01
+"""How far the sum of soft labels may be from 1: half precision."""
+
 
 class Classes(NamedTuple):
-    """Checked logits and class ids.
+    """Checked logits and class ids, a row for each example or for each of its positions.
 
     Args:
-        logits: `[batch, classes]`, at least two of them.
-        ids: class ids `[batch]`, int64, all in range; 0 for ignored examples.
-        counted: booleans `[batch]`, false for ignored examples; None if no example is known to be ignored.
-        weights: factors `[batch]` on the losses that make their mean the mean over counted examples; None for 1.
+        logits: `[rows, classes]`, at least two of them.
+        ids: class ids `[rows]`, int64, all in range; 0 for ignored rows, and for soft labels.
+        counted: booleans `[rows]`, false for ignored rows; None if no row is known to be ignored.
+        weights: factors `[rows]` on the losses that make their mean the mean over counted rows, weighted where the
+            targets are; None for 1.
+        shares: soft labels, class probabilities `[rows, classes]`; None for class ids.
+        batch: the number of examples if each has several rows, one after the other; None for one row each.
     """
 
     logits: torch.Tensor
     ids: torch.Tensor
     counted: torch.Tensor | None = None
     weights: torch.Tensor | None = None
+    shares: torch.Tensor | None = None
+    batch: int | None = None
 
     @property
     def one_hot(self) -> torch.Tensor:
-        """Targets as booleans `[batch, classes]`; `F.one_hot` does not run under the transforms."""
+        """Targets as booleans `[rows, classes]`; `F.one_hot` does not run under the transforms."""
         return self.ids[:, None] == torch.arange(self.logits.shape[1], device=self.ids.device)
 
     def over_counted(self, losses: torch.Tensor) -> torch.Tensor:
-        """Sets losses `[batch]` of ignored examples to 0, and scales the others so that the mean is the mean over them.
+        """Reduces losses `[rows]` to `[batch]`: the mean over an example's rows of `scaled` losses."""
+        return self.of_examples(self.scaled(losses))
 
-            batch / counted loss        so that        1/batch sum = 1/counted sum over those that count
+    def scaled(self, losses: torch.Tensor) -> torch.Tensor:
+        """Sets losses `[rows]` of ignored rows to 0, and scales the others so that the mean is the mean over them.
 
-        If no example is ignored the losses are unchanged; if all are, the mean is NaN, as in torch.
+            rows / counted loss        so that        1/rows sum = 1/counted sum over those that count
+
+        If no row is ignored the losses are unchanged; if all are, the mean is NaN, as in torch.
         """
         if self.counted is None or self.weights is None:
             return losses
         return torch.where(self.counted, losses, 0.0) * self.weights.to(losses.dtype)
 
+    def of_examples(self, losses: torch.Tensor) -> torch.Tensor:
+        """Reduces losses `[rows]` to their mean over the rows of each example, `[batch]`."""
+        return losses if self.batch is None else losses.reshape(self.batch, -1).mean(1)
 
-def as_classes(outputs: torch.Tensor, targets: torch.Tensor, ignore_index: int = IGNORE_INDEX) -> Classes:
+
+def as_classes(
+    outputs: torch.Tensor,
+    targets: Any,
+    ignore_index: int = IGNORE_INDEX,
+    *,
+    layout: Layout | None = None,
+    soft: str | None = None,
+) -> Classes:
     """Converts outputs and targets to logits and class ids, and checks them.
 
     Args:
-        outputs: logits `[batch, classes]`; or one logit `[batch]` or `[batch, 1]`, as in `class_logits`.
-        targets: class ids `[batch]`, integers; 0 or 1 for one logit.
-        ignore_index: class id of ignored examples.
+        outputs: logits `[batch, classes]` or `[batch, classes, ...]`, as in torch; with the layout `"last"`
+            `[batch, ..., classes]`. One logit `[batch]`, `[batch, 1]` or `[batch, 1, ...]` as in `class_logits`.
+        targets: class ids `[batch]` or `[batch, ...]`, integers; 0 or 1 for one logit; or soft labels, probabilities of
+            the outputs' shape. Either may be `Weighted`.
+        ignore_index: class id of ignored examples or positions.
+        layout: where the classes are: `"first"`, after the batch; `"last"`; None is `"first"`, and an error where the
+            sizes would fit both.
+        soft: why the loss cannot take soft labels; None if it can.
 
     Returns:
         The `Classes`. A class id out of range raises an error if its value can be read: in an eager program, and on a
         GPU outside transforms. Elsewhere (vmapped, compiled) its loss is NaN.
 
     Raises:
-        UserError: other shapes or dtypes, or a class id out of range.
+        UserError: other shapes or dtypes, a class id out of range, soft labels that are no probabilities.
     """
-    logits = class_logits(outputs)
-    if logits.dim() != 2 or targets.shape != logits.shape[:1] or not _integers(targets):
-        raise UserError(
-            f"classification needs outputs [batch, classes] and class ids, integers [batch], got "
-            f"{list(outputs.shape)} and {list(targets.shape)} of {targets.dtype}; real-valued targets are for "
-            "regression."
-        )
-    ids, num_classes = targets.long(), logits.shape[1]
-    if values_are_visible(targets):
+    y, weight = without_weight(targets)
+    logits, rows, batch, shape = as_rows(outputs, y, layout)
+    shown = values_are_visible(y)
+    if weight is not None:
+        if shown and values_are_visible(weight):
+            check_weight(weight)
+        weight = spread(weight, shape, logits.dtype).reshape(-1)
+    if rows.dim() == 2:
+        if soft is not None:
+            raise UserError(f"{soft}, got probabilities {list(y.shape)}; give class ids.")
+        return _soft_classes(logits, rows, weight, batch, shown)
+    ids, num_classes = rows.long(), logits.shape[1]
+    num_outputs = outputs.numel() // max(1, len(ids)) if num_classes == 2 else num_classes  # one logit has two classes
+    if shown and weight is None:
         if not 0 <= ignore_index < num_classes and _all_in_range(ids, num_classes):
-            return Classes(logits, ids)
-        check_class_ids(targets, outputs.shape[1] if outputs.dim() > 1 else 1, ignore_index=ignore_index)
+            return Classes(logits, ids, batch=batch)
+        check_class_ids(y, num_outputs, ignore_index=ignore_index)
     counted = ids != ignore_index
+    if weight is not None:
+        counted = counted & (weight != 0)
+        if shown and values_are_visible(weight):
+            check_class_ids(torch.where(counted, ids, 0), num_outputs, ignore_index=ignore_index)
     known = (ids >= 0) & (ids < num_classes)
-    factor = ids.shape[0] / counted.sum().to(torch.promote_types(logits.dtype, torch.float32))
+    if weight is None:
+        factor = ids.shape[0] / counted.sum().to(torch.promote_types(logits.dtype, torch.float32))
+    else:
+        factor = factors(torch.where(counted, weight, 0.0))
     weights = torch.where(known | ~counted, factor, torch.nan)
-    return Classes(logits, torch.where(known & counted, ids, 0), counted, weights)
+    return Classes(logits, torch.where(known & counted, ids, 0), counted, weights, batch=batch)
 
 
-def class_logits(outputs: torch.Tensor) -> torch.Tensor:
-    """Converts one logit z to the two logits (0, z), whose softmax is (1 - p, p) with p = sigmoid(z).
-
-    Args:
-        outputs: `[batch]`, `[batch, 1]` or `[batch, classes]`.
-
-    Returns:
-        Logits `[batch, classes]`, at least two of them; two or more outputs are returned unchanged.
-
-    Example:
-        >>> class_logits(torch.tensor([[3.0], [-1.0]]))
-        tensor([[ 0.,  3.],
-                [ 0., -1.]])
-    """
-    if outputs.dim() == 1:
-        outputs = outputs[:, None]
-    if outputs.dim() != 2 or outputs.shape[1] != 1:
-        return outputs
-    return torch.cat((torch.zeros_like(outputs), outputs), 1)
+def _soft_classes(
+    logits: torch.Tensor, shares: torch.Tensor, weight: torch.Tensor | None, batch: int | None, shown: bool
+) -> Classes:
+    counted = None if weight is None else weight != 0
+    if counted is not None:
+        shares = torch.where(counted[:, None], shares, 1 / shares.shape[1])
+    if shown and not torch._C._functorch.is_functorch_wrapped_tensor(shares):
+        check_shares(shares)
+    ids = torch.zeros(logits.shape[:1], dtype=torch.long, device=logits.device)
+    return Classes(logits, ids, counted, None if weight is None else factors(weight), shares.to(logits.dtype), batch)
 
 
 def check_class_ids(targets: torch.Tensor, num_outputs: int, *, ignore_index: int = IGNORE_INDEX) -> None:
@@ -113,7 +146,7 @@ def check_class_ids(targets: torch.Tensor, num_outputs: int, *, ignore_index: in
     Example:
         >>> check_class_ids(torch.tensor([0, 2, -100]), num_outputs=3)
     """
-    if not _integers(targets):
+    if not is_whole(targets):
         raise UserError(f"class ids are integers, got targets of {targets.dtype}; convert them.")
     num_classes = max(2, num_outputs)
     ids = targets.long()
@@ -127,8 +160,16 @@ def check_class_ids(targets: torch.Tensor, num_outputs: int, *, ignore_index: in
     )
 
 
-def _integers(targets: torch.Tensor) -> bool:
-    return not targets.is_floating_point() and not targets.is_complex()
+def check_shares(shares: torch.Tensor) -> None:
+    """Raises `UserError` unless rows `[rows, classes]` are probabilities: at least 0, with a sum of 1 (to 1 %)."""
+    total = shares.detach().float().sum(1)
+    off = ~((total - 1).abs() <= MOST_OFF) | (shares.detach().amin(1) < 0)
+    if bool(off.any()):
+        row = [round(float(p), 4) for p in shares[off][0][:5]]
+        raise UserError(
+            f"soft labels are class probabilities, at least 0 and with a sum of 1, got a row that starts with {row}; "
+            "divide by its sum, use the kind multilabel for independent labels, or regression for real values."
+        )
 
 
 def _all_in_range(ids: torch.Tensor, num_classes: int) -> bool:

@@ -53,7 +53,7 @@ def sample_curves(loss_fn: AnyLearnedLoss, phi: Any) -> torch.Tensor:
         return _of_examples(loss_fn, phi, points)[None]
     targets, outputs = (
         (torch.tensor([1.0, 0.0]), points)
-        if loss_fn.kind == "classification"
+        if loss_fn.kind != "regression"
         else (torch.tensor([REGRESSION_TARGET]), REGRESSION_TARGET + points)
     )
     along = torch.func.vmap(loss_fn.pointwise, (None, None, 0))

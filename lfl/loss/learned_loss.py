@@ -1,10 +1,9 @@
 """Learned losses of a batch: a function of one output at a time, or of all outputs of an example."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +11,14 @@ import torch.nn.functional as F
 from ..errors import UserError
 from ..trees import leaves, map_tree
 from ..types import Kind, TaskLoss
-from .classes import IGNORE_INDEX, as_classes
-from .handcrafted import same_shape
-
-MANY = 10
-"""Above this number of classes the rules for many classes apply."""
-
-CLASSES_AT_ONCE = 64
-"""Classes whose expected loss is evaluated at once; memory grows with it."""
+from .classes import IGNORE_INDEX, Classes, as_classes
+from .examples import expected_over_classes, of_rows, weighted_examples
+from .handcrafted import real_values
+from .interpolation import interpolated
+from .labels import as_labels
+from .many_classes import Many, rules_for
+from .rows import Layout
+from .weighted import scale_by
 
 Reduction = Literal["mean", "sum"]
 Pointwise = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -29,21 +28,14 @@ OfExamples = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 """`function(phi, outputs, targets) -> [batch]`."""
 
 
-class Many(NamedTuple):
-    """The rules that make many classes like ten: power of f, weight of a wrong class, divisor of a mean."""
-
-    power: float | torch.Tensor
-    weight: float | torch.Tensor
-    divisor: float | torch.Tensor
-
-
 @dataclass(frozen=True)
 class LearnedLoss:
     """M_phi as a function of one output at a time: `pointwise` at each output, reduced over the outputs.
 
     Args:
         pointwise: the loss l_phi(y_i, f_i) of two numbers, evaluated with `torch.func.vmap`.
-        kind: kind of targets: class ids (outputs are logits), or real values.
+        kind: kind of targets: class ids (outputs are logits), real values, or several labels of 0 and 1, for each of
+            which the output is sigmoid(logit).
         reduction: over the outputs of an example.
         ignore_index: class id of ignored examples.
         many_classes: whether C > 10 classes are made like ten. If true, f_i is the probability to the power
@@ -53,7 +45,13 @@ class LearnedLoss:
 
             so that a loss starts as with ten classes. If false, f_i is the probability and every class weighs 1/C.
         base: a hand-made loss `base(outputs, targets) -> [batch]` that is added: M_phi = base + the above. It is given
-            logits of at least two classes and class ids in range, or real values; None for none.
+            logits of at least two classes and class ids in range, or real values; of several labels each as an
+            example with two classes. None for none.
+        layout: where the classes are in logits of dense targets, as in `lfl.in_layout`; None as in torch.
+        cells: for classes and labels: l_phi(0, .) and l_phi(1, .) are evaluated at `cells` + 1 probabilities and
+            interpolated by cubic polynomials, which with hundreds of classes or more takes a fraction of the time and
+            memory (`docs/targets.md`). A loss with kinks or poles needs more of them, or none. None evaluates the
+            network for each output.
     """
 
     pointwise: Pointwise
@@ -62,30 +60,80 @@ class LearnedLoss:
     ignore_index: int = IGNORE_INDEX
     many_classes: bool = False
     base: TaskLoss | None = None
+    layout: Layout | None = None
+    cells: int | None = None
 
-    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def __post_init__(self) -> None:
+        """Refuses cells that cannot be."""
+        if self.cells is not None and (self.cells < 1 or self.kind == "regression"):
+            raise UserError(
+                f"cells are for probabilities, and at least 1, got {self.cells} for {self.kind}; leave them out."
+            )
+
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
         """Computes the loss of each example.
 
         Args:
             phi: parameters of `pointwise`.
-            outputs: logits `[batch, classes]`, or real values `[batch]` or `[batch, ...]`. One logit z, `[batch]` or
-                `[batch, 1]`, becomes the two logits (0, z) of classes 0 and 1: with p = sigmoid(z), f = (1 - p, p).
-            targets: class ids `[batch]`, or real values of the outputs' shape.
+            outputs: logits `[batch, classes]` or `[batch, classes, ...]`, logits of labels or real values `[batch]` or
+                `[batch, ...]`. One logit z of classes, `[batch]`, `[batch, 1]` or `[batch, 1, ...]`, becomes the two
+                logits (0, z) of classes 0 and 1: with p = sigmoid(z), f = (1 - p, p).
+            targets: class ids `[batch]` or `[batch, ...]`; labels or real values of the outputs' shape; soft labels,
+                probabilities of the outputs' shape, of which the loss is sum_k p_k M_phi(class k). Any of them may be
+                `lfl.Weighted`.
 
         Returns:
-            Losses `[batch]`; with ignored examples scaled as in `cross_entropy`.
+            Losses `[batch]`; with ignored or weighted targets scaled as in `cross_entropy`.
 
         Raises:
             UserError: outputs and targets do not fit each other; a class id out of range, as in `cross_entropy`.
         """
         phi, outputs = in_one_precision(phi, outputs)
-        if self.kind == "classification":
-            classes = as_classes(outputs, targets, self.ignore_index)
-            y, f = classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits)
-            return classes.over_counted(self._on_base(self.of_classes(phi, y, f), classes.logits, classes.ids))
-        same_shape(outputs, targets)
-        y, f = (t.to(outputs.dtype).reshape(outputs.shape[0], -1) for t in (targets, outputs))
-        return self._on_base(self.over_outputs(self.elementwise(phi, y, f)), outputs, targets.to(outputs.dtype))
+        if self.kind == "regression":
+            return self._of_real(phi, outputs, targets)
+        if self.kind == "multilabel":
+            return self._of_labels(phi, outputs, as_labels(outputs, targets, self.ignore_index))
+        classes = as_classes(outputs, targets, self.ignore_index, layout=self.layout)
+        if classes.shares is not None:
+            return classes.over_counted(self.expected(phi, classes.logits, classes.shares))
+        f = self.probabilities(classes.logits)
+        if self.cells is None:
+            losses = self.of_classes(phi, classes.one_hot.to(outputs.dtype), f)
+        else:
+            own = self.curve(phi, 1.0, f.gather(1, classes.ids[:, None]))
+            true = torch.where(classes.one_hot, own, 0.0)
+            losses = self.over_classes(true, torch.where(classes.one_hot, 0.0, self.curve(phi, 0.0, f)))
+        return classes.over_counted(self._on_base(losses, classes.logits, classes.ids))
+
+    def _of_real(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
+        real, scale = real_values(outputs, targets)
+        real = real.to(outputs.dtype)
+        y, f = (t.reshape(outputs.shape[0], -1) for t in (real, outputs))
+        losses = self.elementwise(phi, y, f)
+        if scale is None:
+            return self._on_base(self.over_outputs(losses), outputs, real)
+        losses = self.over_outputs(scale_by(scale.reshape(y.shape), losses))
+        if self.base is None:
+            return losses
+        if targets.weight.dim() == 1:
+            return losses + weighted_examples(self.base, outputs, real, targets.weight)
+        each = self.base(f.reshape(-1), y.reshape(-1)).reshape(y.shape)  # each value as an example with one output
+        return losses + scale_by(scale.reshape(y.shape), each).mean(1)
+
+    def _of_labels(self, phi: Any, outputs: torch.Tensor, labels: Classes) -> torch.Tensor:
+        f = outputs.sigmoid().reshape(outputs.shape[0], -1)
+        if labels.shares is None:
+            y = labels.ids.to(f.dtype).reshape(f.shape)
+            if self.cells is None:
+                losses = self.elementwise(phi, y, f)
+            else:
+                losses = torch.where(y != 0, self.curve(phi, 1.0, f), self.curve(phi, 0.0, f))
+        else:
+            true, false = self.curve(phi, 1.0, f), self.curve(phi, 0.0, f)
+            share = labels.shares[:, 1].reshape(f.shape)
+            losses = share * true + (1 - share) * false
+        losses = self.over_outputs(labels.scaled(losses.reshape(-1)).reshape(f.shape))
+        return losses if self.base is None else losses + labels.over_counted(of_rows(self.base, labels))
 
     def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of logits `[batch, classes]`, at least two, and class ids `[batch]` in range."""
@@ -96,7 +144,7 @@ class LearnedLoss:
     def expected(self, phi: Any, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Computes expected losses `[batch]`, sum_k p_k M_phi(class k), for class probabilities `[batch, classes]`."""
         f = self.probabilities(logits)
-        true, false = (self.elementwise(phi, y, f) for y in (torch.ones_like(f), torch.zeros_like(f)))
+        true, false = self.curve(phi, 1.0, f), self.curve(phi, 0.0, f)
         losses = self.over_classes(shares * true, (1 - shares) * false)
         return losses if self.base is None else losses + expected_over_classes(self.base, logits, shares)
 
@@ -128,6 +176,12 @@ class LearnedLoss:
         over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
         return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
 
+    def curve(self, phi: Any, y: float, f: torch.Tensor) -> torch.Tensor:
+        """Computes l_phi(y, f) elementwise for one target, 0 or 1, and `probabilities` f; interpolated with `cells`."""
+        if self.cells is None or torch.compiler.is_exporting():
+            return self.elementwise(phi, torch.full_like(f, y), f)
+        return interpolated(lambda x: self.pointwise(phi, torch.full_like(x, y), x), f, self.cells)
+
     def of_classes(self, phi: Any, one_hot: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of one-hot targets and `probabilities`, both `[batch, classes]`."""
         losses = self.elementwise(phi, one_hot, f)
@@ -151,20 +205,7 @@ class LearnedLoss:
         return losses if self.base is None else self.base(outputs, targets) + losses
 
     def _many(self, outputs: torch.Tensor) -> Many | None:
-        """The rules for many classes, for outputs `[batch, classes]`; None if they do not apply."""
-        classes = outputs.shape[-1]
-        if not self.many_classes:
-            return None
-        if torch.compiler.is_exporting():  # the program is for any number of classes
-            count = torch.full((), classes, dtype=outputs.dtype, device=outputs.device)
-            return Many(
-                (math.log(MANY) / count.log()).clamp(max=1.0),
-                ((MANY - 1) / (count - 1)).clamp(max=1.0),
-                count.clamp(max=MANY),
-            )
-        if classes <= MANY:
-            return None
-        return Many(math.log(MANY) / math.log(classes), (MANY - 1) / (classes - 1), MANY)
+        return rules_for(outputs) if self.many_classes else None
 
 
 @dataclass(frozen=True)
@@ -174,24 +215,40 @@ class ExampleLoss:
     Args:
         function: `function(phi, outputs, targets) -> [batch]`. Outputs are logits `[batch, classes]`, at least two of
             them, and targets class ids `[batch]` in range; or both are real values of one shape, with the batch first.
-        kind: kind of targets.
+        kind: kind of targets. Of several labels each is an example with two classes.
         num_outputs: the number of outputs that the loss is for; None for any.
         ignore_index: class id of ignored examples.
+        layout: as in `LearnedLoss`.
     """
 
     function: OfExamples
     kind: Kind
     num_outputs: int | None = None
     ignore_index: int = IGNORE_INDEX
+    layout: Layout | None = None
 
-    def __call__(self, phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Computes the loss of each example; arguments, result and errors as in `LearnedLoss`."""
+    def __call__(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
+        """Computes the loss of each example; arguments, result and errors as in `LearnedLoss`.
+
+        Of real values there is one weight for each example, since the loss is of all of its outputs together.
+        """
         phi, outputs = in_one_precision(phi, outputs)
-        if self.kind == "classification":
-            classes = as_classes(outputs, targets, self.ignore_index)
-            return classes.over_counted(self.of_ids(phi, classes.logits, classes.ids))
-        same_shape(outputs, targets)
-        return self._checked(phi, outputs, targets.to(outputs.dtype))
+        if self.kind == "regression":
+            y, scale = real_values(outputs, targets)
+            y = y.to(outputs.dtype)
+            if scale is None:
+                return self._checked(phi, outputs, y)
+            if targets.weight.dim() > 1:
+                raise UserError(
+                    f"this loss is of all outputs of an example together: it takes weights [batch], got "
+                    f"{list(targets.weight.shape)}; use a loss of one output at a time, such as lfl.loss_network."
+                )
+            return weighted_examples(partial(self._checked, phi), outputs, y, targets.weight)
+        if self.kind == "multilabel":
+            classes = as_labels(outputs, targets, self.ignore_index)
+        else:
+            classes = as_classes(outputs, targets, self.ignore_index, layout=self.layout)
+        return classes.over_counted(of_rows(partial(self._checked, phi), classes))
 
     def of_ids(self, phi: Any, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of logits `[batch, classes]`, at least two, and class ids `[batch]` in range."""
@@ -223,21 +280,6 @@ class ExampleLoss:
 
 AnyLearnedLoss = LearnedLoss | ExampleLoss
 """A learned loss, of one output at a time or of all outputs of an example."""
-
-
-def expected_over_classes(loss: TaskLoss, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Computes expected losses `[batch]` of a loss of class ids, which is evaluated once for each class.
-
-    Args:
-        loss: `loss(logits, ids) -> [batch]`.
-        logits, shares: `[batch, classes]`, outputs and class probabilities.
-    """
-
-    def of_class(k: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        return share * loss(logits, k.expand(logits.shape[0]))
-
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    return torch.func.vmap(of_class, (0, 1), chunk_size=CLASSES_AT_ONCE)(classes, shares).sum(0)
 
 
 def in_one_precision(phi: Any, outputs: torch.Tensor) -> tuple[Any, torch.Tensor]:

@@ -88,8 +88,9 @@ def loss_network(
 
         M_phi(y, f) = 1/C sum_i l_phi(y_i, f_i)        l_phi: 2 -> width -> ... -> width -> 1
 
-    For classification f_i is the softmax probability of class i and y_i its one-hot target; for regression
-    both are raw values. The same l_phi serves every output, so phi fits any number of them.
+    For classification f_i is the softmax probability of class i and y_i its one-hot target; for regression both are raw
+    values; of several labels f_i is the sigmoid of a logit, and y_i is 0 or 1. The same l_phi serves every output, so
+    phi fits any number of them.
 
     With C > 10 classes f_i is that probability to the power log 10 / log C, and the wrong classes together count as
     nine (`LearnedLoss`, `many_classes`). As published, phi's first gradient falls as 1/C^3, a million times from ten
@@ -98,7 +99,7 @@ def loss_network(
     are in `docs/own-loss.md`. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
 
     Args:
-        kind: `"classification"` or `"regression"`.
+        kind: `"classification"`, `"regression"` or `"multilabel"`.
         width: units of each hidden layer.
         depth: number of hidden layers.
         activation: of the hidden layers: a name in `ACTIVATIONS`, or a function of a tensor.
@@ -125,7 +126,7 @@ def loss_network(
 
     Source: Raymond et al. (2025), eqs. 3 and 4, Algorithm 1.
     """
-    one_of("kind", kind, ["classification", "regression"])
+    one_of("kind", kind, ["classification", "regression", "multilabel"])
     one_of("reduction", reduction, ["mean", "sum"])
     if width < 1 or depth < 1:
         raise UserError(f"a loss network needs width and depth of at least 1, got {width} and {depth}.")

@@ -1,15 +1,15 @@
 """Objectives: the losses by which a learned loss is evaluated on clean data."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
 from .classes import IGNORE_INDEX, Classes, as_classes
-from .handcrafted import cross_entropy
+from .handcrafted import expected
 
 
-def balanced_cross_entropy(
-    outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX
-) -> torch.Tensor:
+def balanced_cross_entropy(outputs: torch.Tensor, targets: Any, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
     """Computes cross-entropy in which all classes of the batch weigh the same, however rare.
 
         w_i ce_i        w_i = batch / (classes of the batch * examples of i's class in the batch)
@@ -33,18 +33,20 @@ def balanced_cross_entropy(
 
     Source: the weights are scikit-learn's `class_weight="balanced"` (King and Zeng, 2001), taken in each batch.
     """
-    classes = as_classes(outputs, targets, ignore_index)
-    losses = cross_entropy(outputs, targets, ignore_index=ignore_index)
+    classes = as_classes(
+        outputs, targets, ignore_index, soft="balanced cross-entropy counts the examples of each class"
+    )
+    losses = classes.scaled(expected(classes))
     examples = (_counted(classes) * classes.one_hot).sum(0)
     there = examples > 0
     of_own_class = torch.where(classes.one_hot, torch.where(there, examples, 1.0), 0.0).sum(1)
-    return losses * (len(losses) / (there.sum() * of_own_class)).to(losses.dtype)
+    return classes.of_examples(losses * (len(losses) / (there.sum() * of_own_class)).to(losses.dtype))
 
 
-def brier(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+def brier(outputs: torch.Tensor, targets: Any, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
     """Computes the Brier score: the squared distance between the probabilities and the one-hot target.
 
-        sum_i (p_i - y_i)^2        p = softmax(outputs), y the one-hot target; from 0 to 2
+        sum_i (p_i - y_i)^2        p = softmax(outputs), y the one-hot target or the soft label; from 0 to 2
 
     Args:
         outputs, targets, ignore_index: as in `cross_entropy`.
@@ -58,11 +60,12 @@ def brier(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = I
     Source: Brier (1950).
     """
     classes = as_classes(outputs, targets, ignore_index)
-    off = F.softmax(classes.logits, -1) - classes.one_hot.to(classes.logits.dtype)
+    y = classes.one_hot.to(classes.logits.dtype) if classes.shares is None else classes.shares
+    off = F.softmax(classes.logits, -1) - y
     return classes.over_counted(off.square().sum(-1))
 
 
-def soft_f1(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
+def soft_f1(outputs: torch.Tensor, targets: Any, *, ignore_index: int = IGNORE_INDEX) -> torch.Tensor:
     """Computes 1 - macro F1, with probabilities in place of decisions so that it has a gradient.
 
         1 - mean_c 2 TP_c / (2 TP_c + FP_c + FN_c)        TP_c = sum_i p_ic y_ic
@@ -87,16 +90,16 @@ def soft_f1(outputs: torch.Tensor, targets: torch.Tensor, *, ignore_index: int =
         >>> soft_f1(sure, torch.tensor([0, 1, 1]))  # 1 - (2/3 + 2/3) / 2
         tensor([0.3333, 0.3333, 0.3333])
     """
-    classes = as_classes(outputs, targets, ignore_index)
+    classes = as_classes(outputs, targets, ignore_index, soft="soft F1 counts the examples of each class")
     p = F.softmax(classes.logits, -1)
     counted = _counted(classes).to(p.dtype)
     hits, true = ((counted * torch.where(classes.one_hot, each, 0.0)).sum(0) for each in (p, torch.ones_like(p)))
     there = true > 0
     f1 = torch.where(there, 2 * hits, 0.0) / torch.where(there, (counted * p).sum(0) + true, 1.0)
-    return (1 - f1.sum() / there.sum()) + torch.zeros_like(p[:, 0])
+    return classes.of_examples((1 - f1.sum() / there.sum()) + torch.zeros_like(p[:, 0]))
 
 
 def _counted(classes: Classes) -> torch.Tensor:
-    """Weights `[batch, 1]`: 0 for ignored examples, the same positive number for all others."""
+    """Weights `[rows, 1]`: 0 for ignored rows, the same positive number for all others, times their weight."""
     wide = torch.promote_types(classes.logits.dtype, torch.float32)
-    return classes.over_counted(torch.ones_like(classes.logits[:, 0], dtype=wide))[:, None]
+    return classes.scaled(torch.ones_like(classes.logits[:, 0], dtype=wide))[:, None]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from ..catalogue import LEARNED_LOSSES
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
-from .base import base_loss
+from .base import base_loss, kind_of_rows
 from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss, OfExamples, Pointwise
 from .network import INITIALISERS, draw_layers, through_layers
 
@@ -67,10 +67,11 @@ def residual_loss(
 
     The base is computed from the outputs themselves, cross-entropy from logits. The first step of a model equals that
     of the base to a thousandth for classes, and to a hundredth for real values. From there phi is free to change the
-    shape of the loss.
+    shape of the loss. Of several labels each is an example with two classes, and the base is one of classes:
+    cross-entropy is then binary cross-entropy.
 
     Args:
-        kind: `"classification"` or `"regression"`.
+        kind: `"classification"`, `"regression"` or `"multilabel"`.
         base: L: a name in `lfl.loss.HANDCRAFTED[kind]`; `"module:function"`, imported; a function
             `(outputs, targets) -> [batch]`; cross-entropy or absolute error when omitted.
         correction: C_phi: `"example"`, a network of an example's confidence, for classes (`example_network`);
@@ -101,12 +102,14 @@ def residual_loss(
         >>> loss_fn(phi, torch.zeros(1, 4), torch.tensor([2]))
         tensor([1.3863])
     """
-    own = base_loss(kind, base, num_outputs=num_outputs)
+    rows = kind_of_rows(kind)
+    num_outputs = 2 if rows != kind else num_outputs
+    own = base_loss(rows, base, num_outputs=num_outputs)
     if bound is not None and not 0.0 < bound < float("inf"):
         raise UserError(f"bound must be a finite number above 0, or None, got {bound!r}.")
     if correction is None:
-        correction = EXAMPLE if kind == "classification" else ERROR
-    if isinstance(correction, str) and OF_KIND.get(correction, kind) != kind:
+        correction = EXAMPLE if rows == "classification" else ERROR
+    if isinstance(correction, str) and OF_KIND.get(correction, rows) != rows:
         raise UserError(
             f"the correction {correction} is for {OF_KIND[correction]}, but the targets are for {kind}; choose another."
         )

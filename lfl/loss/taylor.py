@@ -51,7 +51,7 @@ def taylor_loss(
 
     Source: Gonzalez and Miikkulainen (2021), eq. 9, trimmed of terms without f.
     """
-    one_of("kind", kind, ["classification", "regression"])
+    one_of("kind", kind, ["classification", "regression", "multilabel"])
     one_of("reduction", reduction, ["mean", "sum"])
     one_of("order", str(order), [str(known) for known in NUM_COEFFICIENTS])
     device = generator.device

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from ..errors import UserError
 from ..types import Kind, TaskLoss, Tensors
-from .base import base_loss
+from .base import base_loss, kind_of_rows
 from .learned_loss import ExampleLoss, Pointwise
 from .network import loss_network
 from .residual import GAIN
@@ -34,7 +34,7 @@ def true_class_loss(
     believed. The share s starts at 0; label smoothing by xi has s = -xi (C-1)/C.
 
     Args:
-        kind: `"classification"`.
+        kind: `"classification"`, or `"multilabel"`, where each label is an example with two classes.
         base, num_outputs, generator: as in `residual_loss`.
         width: units of each of the two hidden layers.
         gain: factor on the drawn weights of each layer.
@@ -50,10 +50,11 @@ def true_class_loss(
         >>> loss_fn(phi, torch.zeros(1, 1000), torch.tensor([2])).round()
         tensor([7.])
     """
-    if kind != "classification":
+    rows = kind_of_rows(kind)
+    if rows != "classification":
         raise UserError(f"true-class is for classes, but the targets are for {kind}; choose another loss.")
-    own = base_loss(kind, base, num_outputs=num_outputs)
-    phi, network = loss_network(kind, width=width, gain=gain, generator=generator)
+    own = base_loss(rows, base, num_outputs=2 if rows != kind else num_outputs)
+    phi, network = loss_network(rows, width=width, gain=gain, generator=generator)
     phi = phi | {SHARE: torch.zeros((), device=generator.device)}
     return phi, ExampleLoss(partial(_corrected, own, network.pointwise), kind)
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from ..errors import UserError
 from ..types import Kind, TaskLoss, Tensors
-from .base import base_loss
+from .base import base_loss, kind_of_rows
 from .learned_loss import ExampleLoss
 from .network import INITIALISERS
 
@@ -55,7 +55,8 @@ def weight_net(
 
     Source: Shu et al. (2019), eqs. 2 to 5 and section 3.1.
     """
-    own = base_loss(kind, base, num_outputs=num_outputs)
+    rows = kind_of_rows(kind)
+    own = base_loss(rows, base, num_outputs=2 if rows != kind else num_outputs)
     if width < 1:
         raise UserError(f"a weight network needs a width of at least 1, got {width}.")
     sizes = {"0": (width, 1), "1": (1, width)}

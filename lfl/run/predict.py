@@ -11,7 +11,7 @@ import torch
 from ..data.csv_table import encode, read_table
 from ..data.npz import read_arrays
 from ..errors import UserError
-from ..loss.classes import class_logits
+from ..loss import class_logits
 from ..task import Encoding
 from ..task.arrays import to_inputs
 from ..text import to_cell

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..data.splits import Split
 from ..errors import UserError
-from ..loss.classes import class_logits
+from ..loss import class_logits
 from ..task.targets import refuse_long_whole
 from ..task.task import FEWEST_VALID
 from ..types import Kind
