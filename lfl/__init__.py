@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .model.dropout import MaskSpec
     from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
     from .report.statistics import Spread
-    from .run import Named, Result
+    from .run import CsvLogger, JsonlLogger, Logger, MLflowLogger, Named, Result, TensorBoardLogger, WandbLogger
     from .run.schema import StepErrors
     from .settings import Settings
     from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
@@ -83,6 +83,7 @@ __all__ = [
     "Column",
     "Compared",
     "Comparison",
+    "CsvLogger",
     "CustomGradients",
     "Defaults",
     "Encoding",
@@ -94,11 +95,14 @@ __all__ = [
     "Hypergradient",
     "Info",
     "InnerRun",
+    "JsonlLogger",
     "LearnedLoss",
     "LflError",
     "Line",
     "LineStatus",
+    "Logger",
     "LossFn",
+    "MLflowLogger",
     "MaskSpec",
     "MissingPackage",
     "Named",
@@ -125,9 +129,11 @@ __all__ = [
     "Summary",
     "Task",
     "TaskLoss",
+    "TensorBoardLogger",
     "UpdateFn",
     "UserError",
     "Variant",
+    "WandbLogger",
     "ZeroGradientWarning",
     "absolute_cross_entropy",
     "absolute_error",
