@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..old_names import with_new_names
 from ..run import Logger, Named, Result, allowed_loss_of, data_folder, execute, execute_seeds
 from ..run.config import check_names
+from ..run.shared import locate
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
 from ..task import Task, load_task
 from ..training import Progress, Settings, resolve
@@ -151,7 +152,7 @@ def prepare(
     if "loss_from" in settings:
         settings["loss_from"] = str(settings["loss_from"])
         own = {key: settings.get(key) for key in ("loss", "base")}
-        settings = allowed_loss_of(Path(settings["loss_from"]), **own, trust=trust)._asdict() | settings
+        settings = allowed_loss_of(locate(settings["loss_from"]), **own, trust=trust)._asdict() | settings
     return Prepared(data, resolve(data.defaults, task=name, model=model, method=method, **settings), folder)
 
 

@@ -25,6 +25,7 @@ from .logger import Logger, log_picture, start_loggers
 from .loggers import loggers_of
 from .record import Record, Result
 from .schema import Ended, Left, StepErrors
+from .shared import locate
 
 Watch = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -71,7 +72,7 @@ def build_session(
     given = None
     if settings.loss_from is not None:
         like = learned(task, settings, settings.seed).phi_0 or {}
-        given = load_phi(Path(settings.loss_from), Made(settings.loss, settings.base), task.kind, like)
+        given = load_phi(locate(settings.loss_from), Made(settings.loss, settings.base), task.kind, like)
     problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=given)
     return Session(task, settings, plan(settings.method, problem), seeds, watch)
 
