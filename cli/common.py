@@ -66,13 +66,8 @@ def print_results(results: "list[Result]") -> None:
 
 def _draw(folder: "Path") -> None:
     from lfl.report import draw_losses
-    from lfl.run.tensorboard import FOLDER, TensorBoard
 
-    picture = draw_losses(folder)
-    if picture is not None and (folder / FOLDER).is_dir():
-        tensorboard = TensorBoard(folder)
-        tensorboard.image("learned loss", picture)
-        tensorboard.close()
+    draw_losses(folder)
 
 
 def _errors(errors: "Result | StepErrors") -> str:

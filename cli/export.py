@@ -10,18 +10,18 @@ from .text import say
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[str, typer.Argument(help="A run folder, or what else lfl.load_loss takes.")],
     to: options.ExportTo,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file.", show_default="RUN/loss.pt2, .onnx or .txt"),
+        typer.Option("--out", "-o", help="The file or folder.", show_default="RUN/loss.pt2, .onnx or .txt, RUN/loss"),
     ] = None,
     reduction: options.LossReduction = "mean",
     loss: options.OwnLoss = None,
     base: options.OwnBase = None,
     trust: options.Trust = False,
 ) -> None:
-    """Write the loss that a run has learned as a program or as a formula."""
+    """Write the loss that a run has learned as a program, a formula or a folder to share."""
     from lfl.export import export_loss
 
     path = export_loss(run, to, out, reduction=reduction, loss=loss, base=base, trust=trust)

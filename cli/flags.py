@@ -19,9 +19,21 @@ def complete(choices: Mapping[str, str]) -> Callable[[str], list[tuple[str, str]
     return matches
 
 
-def choice(choices: Mapping[str, str], help: str, name: str, **more: Any) -> Any:
-    """Returns an option whose value is one of the choices, which its help lists."""
-    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", autocompletion=complete(choices), **more)
+def complete_last(choices: Mapping[str, str]) -> Callable[[str], list[tuple[str, str]]]:
+    """Returns what completes the last of several words with commas between them, to a choice that is not there yet."""
+
+    def matches(incomplete: str) -> list[tuple[str, str]]:
+        *before, last = incomplete.split(",")
+        left = {name: line for name, line in choices.items() if name not in before}
+        return [(",".join([*before, name]), line) for name, line in complete(left)(last)]
+
+    return matches
+
+
+def choice(choices: Mapping[str, str], help: str, name: str, *, several: bool = False, **more: Any) -> Any:
+    """Returns an option whose value is one of the choices, or several, which its help lists."""
+    completion = (complete_last if several else complete)(choices)
+    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", autocompletion=completion, **more)
 
 
 def with_flags(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -61,7 +73,11 @@ def _parameter(name: str, setting: Setting) -> inspect.Parameter:
         spelled = f"{spelled}/--no-{name.replace('_', '-')}"
     more = {"rich_help_panel": setting.panel, "show_default": default_words(setting)}
     choices = {**setting.choices, **setting.own}
-    option = choice(choices, setting.help, spelled, **more) if choices else _plain(setting, spelled, more)
+    option = (
+        choice(choices, setting.help, spelled, several=setting.several, **more)
+        if choices
+        else _plain(setting, spelled, more)
+    )
     annotation: Any = Annotated[TYPES[name] | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 

@@ -29,6 +29,7 @@ def resume(
     trust: options.Trust = False,
 ) -> None:
     """Continue a run that was killed or interrupted, as if it had not been."""
+    from lfl.api.training import draw_learned
     from lfl.device import keep_freed_memory, set_precision
     from lfl.run import Named, read_facts, read_settings
     from lfl.run import resume as resume_run
@@ -45,6 +46,12 @@ def resume(
 
     with watching(f"{run}, on {where}") as watch:
         results = resume_run(
-            run, data_dir=data_dir, device=where, watch=watch, say=partial(say, error=True), named=named
+            run,
+            data_dir=data_dir,
+            device=where,
+            watch=watch,
+            say=partial(say, error=True),
+            named=named,
+            draw=draw_learned,
         )
     print_results(results)

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .model.dropout import MaskSpec
     from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, lion, muon, rmsprop, sgd
     from .report.statistics import Spread
-    from .run import Named, Result
+    from .run import CsvLogger, JsonlLogger, Logger, MLflowLogger, Named, Result, TensorBoardLogger, WandbLogger
     from .run.schema import StepErrors
     from .settings import Settings
     from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
@@ -88,6 +88,7 @@ __all__ = [
     "Column",
     "Compared",
     "Comparison",
+    "CsvLogger",
     "CustomGradients",
     "Defaults",
     "Encoding",
@@ -99,12 +100,15 @@ __all__ = [
     "Hypergradient",
     "Info",
     "InnerRun",
+    "JsonlLogger",
     "LearnedLoss",
     "Learner",
     "LflError",
     "Line",
     "LineStatus",
+    "Logger",
     "LossFn",
+    "MLflowLogger",
     "MaskSpec",
     "MissingPackage",
     "Named",
@@ -131,9 +135,11 @@ __all__ = [
     "Summary",
     "Task",
     "TaskLoss",
+    "TensorBoardLogger",
     "UpdateFn",
     "UserError",
     "Variant",
+    "WandbLogger",
     "Weighted",
     "ZeroGradientWarning",
     "absolute_cross_entropy",

@@ -274,9 +274,10 @@ ENGINES = {
     "ray": "a ray cluster (pip install 'lfl[ray]')",
 }
 EXPORTS = {
-    "torch": FormatEntry("a torch.export program, which torch.export.load reads without lfl", "pt2"),
-    "onnx": FormatEntry("an ONNX model (pip install 'lfl[onnx]')", "onnx"),
-    "sympy": FormatEntry("a small closed formula with its error, as text", "txt"),
+    "torch": FormatEntry("a torch.export program, which torch.export.load reads without lfl", ".pt2"),
+    "onnx": FormatEntry("an ONNX model (pip install 'lfl[onnx]')", ".onnx"),
+    "sympy": FormatEntry("a small closed formula with its error, as text", ".txt"),
+    "folder": FormatEntry("a folder to share, with a model card, which lfl.load_loss reads", ""),
 }
 REDUCTIONS = {
     "mean": "over examples (the default)",

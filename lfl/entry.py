@@ -87,7 +87,7 @@ class FormatEntry(NamedTuple):
 
     Args:
         about: one line for help and completion.
-        suffix: of its files.
+        suffix: of its files, with the dot; none for a folder.
     """
 
     about: str

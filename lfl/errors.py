@@ -47,7 +47,8 @@ def reason(error: BaseException) -> str:
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"} | {
     **dict.fromkeys(["onnx", "onnxscript"], "'lfl[onnx]'"),
-    "tensorboard": "'lfl[tensorboard]'",
+    **{name: f"'lfl[{name}]'" for name in ("tensorboard", "wandb", "mlflow")},
+    "huggingface_hub": "'lfl[hub]'",
     "distributed": "'lfl[dask]'",
     "ray": "'lfl[ray]'",
 }

@@ -49,6 +49,7 @@ class Setting:
         least: the smallest whole number that it may be.
         choices: what it may be, with a line about each.
         own: further forms of a value, such as `MODULE:FUNCTION`; a value that is no choice is then checked when used.
+        several: whether several choices may be given, with commas between them; the first is then none of the others.
         share: whether a choice is followed by a share of the rows, `symmetric:0.4`.
         before: what it was in runs of older versions that do not state it; `STATED` where every run does.
         methods: the methods that it is for; None for all.
@@ -62,6 +63,7 @@ class Setting:
     least: int = 1
     choices: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
     share: bool = False
     before: Any = STATED
     methods: tuple[str, ...] | None = None
@@ -91,6 +93,8 @@ def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:
         check_text(name, value)
         if setting.share:
             parse_share(flag(name), value, list(setting.choices))
+        elif setting.several:
+            check_several(flag(name), value, list(setting.choices))
         elif setting.choices and not setting.own:
             one_of(flag(name), value, list(setting.choices))
     elif declared in (int, int | None):
@@ -98,6 +102,15 @@ def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:
             raise UserError(f"{flag(name)} must be a whole number of at least {setting.least}, got {short(value)}.")
     elif not 0.0 <= value <= MOST_RATE:
         raise UserError(f"{flag(name)} must be a finite number of at least 0, got {short(value)}.")
+
+
+def check_several(name: str, value: str, known: list[str]) -> None:
+    """Raises `UserError` unless a value is choices with commas between them, each once, or the first of all alone."""
+    chosen = value.split(",")
+    for each in chosen:
+        one_of(name, each, known)
+    if len(set(chosen)) < len(chosen) or (known[0] in chosen and len(chosen) > 1):
+        raise UserError(f"{name} takes each choice once, and {known[0]} alone, got {value!r}.")
 
 
 def check_text(name: str, value: str) -> None:

@@ -15,6 +15,14 @@ PANELS = (DATA, METHOD, MODEL_OPTIMISER, LOSS_OPTIMISER, SPEED, OUTPUT)
 
 SPLITS = {"train": "the step's own train batch", "valid": "a batch of the clean data"}
 
+LOGS = {
+    "none": "nowhere",
+    "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')",
+    "csv": "the table metrics.csv in the run folder",
+    "wandb": "Weights & Biases (pip install 'lfl[wandb]')",
+    "mlflow": "MLflow (pip install 'lfl[mlflow]')",
+}
+
 
 def setting(panel: str, help: str, default: Any = None, **more: Any) -> Any:
     """Declares a setting: a field of `Settings`, with the arguments of `Setting`."""
@@ -248,9 +256,10 @@ class Settings:
     )  # fmt: skip
     log: str = setting(
         OUTPUT,
-        "Where metrics are written beside metrics.jsonl",
+        "Where metrics are written beside metrics.jsonl; several with commas",
         "none",
-        choices={"none": "nowhere", "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')"},
+        choices=LOGS,
+        several=True,
     )
 
     def __post_init__(self) -> None:

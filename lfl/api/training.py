@@ -12,8 +12,9 @@ import torch
 from ..device import resolve_device, set_precision
 from ..errors import UserError
 from ..old_names import with_new_names
-from ..run import Named, Result, allowed_loss_of, data_folder, execute, execute_seeds
+from ..run import Logger, Named, Result, allowed_loss_of, data_folder, execute, execute_seeds
 from ..run.config import check_names
+from ..run.shared import locate
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
 from ..task import Task, load_task
 from ..training import Progress, Settings, resolve
@@ -32,6 +33,7 @@ def train(
     data_dir: str | Path | None = None,
     device: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    loggers: Sequence[Logger] = (),
     trust: bool = False,
     **settings: Any,
 ) -> Run:
@@ -48,6 +50,8 @@ def train(
         data_dir: folder of downloaded data; `LFL_DATA` or lfl's own cache when omitted.
         device: `"cpu"`, `"cuda"` or `"mps"`; the first that is there of cuda, mps, cpu when omitted.
         progress: called with the `Progress` at the start of each phase and after each step.
+        loggers: take the metrics too, such as `lfl.WandbLogger(project="mine")`, or your own (docs/logs.md); one that
+            fails is left out with a warning.
         trust: whether the run that `loss_from` names may use its own code.
         settings: any other setting of `lfl train`, by the name of its flag: `steps=1000`, `inner_lr=0.1`, `seed=1`.
 
@@ -67,7 +71,7 @@ def train(
         (True, [1, 2, 3, 4])
     """
     ready = prepare(task, model, method, data_dir=data_dir, device=device, trust=trust, **settings)
-    results = train_prepared(ready, None if out is None else Path(out), progress)
+    results = train_prepared(ready, None if out is None else Path(out), progress, loggers=loggers)
     return _runs(ready, results, trust)[0]
 
 
@@ -148,7 +152,7 @@ def prepare(
     if "loss_from" in settings:
         settings["loss_from"] = str(settings["loss_from"])
         own = {key: settings.get(key) for key in ("loss", "base")}
-        settings = allowed_loss_of(Path(settings["loss_from"]), **own, trust=trust)._asdict() | settings
+        settings = allowed_loss_of(locate(settings["loss_from"]), **own, trust=trust)._asdict() | settings
     return Prepared(data, resolve(data.defaults, task=name, model=model, method=method, **settings), folder)
 
 
@@ -157,17 +161,27 @@ def train_prepared(
     out: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     seeds: Sequence[int] | None = None,
+    *,
+    loggers: Sequence[Logger] = (),
 ) -> list[Result]:
     """Trains one run, or one for each of `seeds`; an interrupted one returns its `Result` with its `signal`.
 
     Args:
         ready: of `prepare`.
-        out, progress, seeds: as in `lfl.train` and `train_seeds`.
+        out, progress, seeds, loggers: as in `lfl.train` and `train_seeds`; loggers are for one run alone.
     """
-    with _arithmetic(ready.settings.precision, ready.task.device):
+    task, settings, where = ready.task, ready.settings, ready.data_dir
+    with _arithmetic(settings.precision, task.device):
         if seeds is None:
-            return [execute(ready.task, ready.settings, out, progress, data_dir=ready.data_dir)]
-        return execute_seeds(ready.task, ready.settings, seeds, out, progress, data_dir=ready.data_dir)
+            return [execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned)]
+        return execute_seeds(task, settings, seeds, out, progress, data_dir=where, draw=draw_learned)
+
+
+def draw_learned(folder: Path) -> Path | None:
+    """Draws the learned loss of a run for its loggers, as `lfl.report.draw_losses`; None where none was learned."""
+    from ..report import draw_losses  # slow to import, and only where there are loggers
+
+    return draw_losses(folder)
 
 
 def _runs(ready: Prepared, results: list[Result], trust: bool) -> list[Run]:

@@ -1,15 +1,20 @@
 """A learned loss as an `nn.Module`, in place of `nn.CrossEntropyLoss` or `nn.MSELoss`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..catalogue import REDUCTIONS
-from ..errors import one_of
+from ..errors import UserError, one_of
 from ..loss import IGNORE_INDEX, AnyLearnedLoss
 from ..run import load_learned_loss
+from ..run.learned import about_loss
+from ..run.shared import locate
 from ..types import Tensors
+from .pretrained import save_loss
 from .reduction import reduced_loss
 
 
@@ -25,6 +30,9 @@ class FixedLoss(nn.Module):
         reduction: `"mean"`, over examples, which is what lfl's own training descends; `"sum"`; or `"none"`: a loss
             for each class id, or for each real value as an example with one output.
         ignore_index: class id of targets that do not count.
+        about: for `save_pretrained`, how the loss is made: `loss`, the name of its form in `lfl list` or
+            `"module:function"`; `base`, the hand-made loss that it starts from; `num_outputs`; and `learned`, anything
+            about how it was learned. `lfl.load_loss` gives it.
 
     Raises:
         UserError: an unknown reduction; in a call, outputs and targets that do not fit each other.
@@ -38,11 +46,18 @@ class FixedLoss(nn.Module):
     """
 
     def __init__(
-        self, loss_fn: AnyLearnedLoss, phi: Tensors, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX
+        self,
+        loss_fn: AnyLearnedLoss,
+        phi: Tensors,
+        *,
+        reduction: str = "mean",
+        ignore_index: int = IGNORE_INDEX,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         one_of("reduction", reduction, list(REDUCTIONS))
         self.loss_fn, self.reduction, self.ignore_index = loss_fn, reduction, ignore_index
+        self.about = about
         self.phi = as_buffers(phi)
 
     def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -66,6 +81,26 @@ class FixedLoss(nn.Module):
         """Returns phi, by name."""
         return tensors_of(self.phi)
 
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes the loss as a folder of its own, which `lfl.load_loss` reads and the Hugging Face Hub takes.
+
+        `config.json` says what it is made of and how it was learned, `loss.safetensors` is phi in single precision,
+        `README.md` a model card, `curve.png` a picture. Reduction and `ignore_index` are the reader's choice.
+
+        Args:
+            folder: made where it is not there; the folder of another loss is written over.
+
+        Raises:
+            UserError: the folder holds something else, or the loss was made without `about`.
+            Failure: it cannot be written.
+        """
+        if self.about is None:
+            raise UserError(
+                "this loss does not say how it is made; give FixedLoss(..., about={'loss': 'residual', 'base': "
+                "'cross-entropy', 'num_outputs': 10}), or load it with lfl.load_loss."
+            )
+        save_loss(Path(folder), self.loss_fn, self.current_phi(), self.about)
+
     def __repr__(self) -> str:
         return f"FixedLoss({self.loss_fn.kind}, reduction={self.reduction!r})"
 
@@ -79,14 +114,18 @@ def load_loss(
     base: str | None = None,
     trust: bool = False,
 ) -> FixedLoss:
-    """Loads the loss that a run has learned, with its phi after the last step.
+    """Loads a learned loss: of a run, of a folder of its own, one that comes with lfl, or from the Hugging Face Hub.
+
+    Of a run it is the loss with its phi after the last step.
 
     In place of `nn.CrossEntropyLoss()` it takes logits and class ids, in place of `nn.MSELoss()` predictions and real
     values. The real-valued targets of a run were scaled so that its train split spans [0, 1]: scale yours in the same
     way, or the loss is evaluated at errors that it has never seen.
 
     Args:
-        run: a run folder of `lfl train`, by a method that learns or is given a loss.
+        run: a run folder of `lfl train`, by a method that learns or is given a loss; a folder of `save_pretrained`; the
+            name of a loss that comes with lfl (docs/sharing.md), such as `"robust-classification"`, unless a folder
+            of that name is there; or `"hf://USER/NAME"`, `"hf://USER/NAME@REVISION"`.
         reduction, ignore_index: as in `FixedLoss`.
         loss, base: the run's own loss and base `"module:function"`, whose code may run; a run that was made here needs
             no naming.
@@ -98,9 +137,12 @@ def load_loss(
     Raises:
         UserError: the run learned no loss, a file of it is missing or damaged, it asks for code that was not named, or
             a bad argument.
+        Failure: the Hub cannot be reached, or has no such loss.
     """
-    phi, loss_fn = load_learned_loss(Path(run), loss=loss, base=base, trust=trust)
-    return FixedLoss(loss_fn, phi, reduction=reduction, ignore_index=ignore_index)
+    folder = locate(run)
+    phi, loss_fn = load_learned_loss(folder, loss=loss, base=base, trust=trust)
+    about = about_loss(folder)
+    return FixedLoss(loss_fn, phi, reduction=reduction, ignore_index=ignore_index, about=about)
 
 
 def as_buffers(tensors: Tensors) -> nn.Module:

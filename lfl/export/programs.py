@@ -10,13 +10,12 @@ import torch
 from ..catalogue import EXPORTS
 from ..errors import Failure, UserError, one_of, reason
 from ..loss import LearnedLoss
-from ..run import allowed_loss_of
 from ..run.folder import check_output, explained, write_output
 from .fixed_loss import FixedLoss, load_loss
 
 
 def export_loss(
-    run: Path,
+    run: str | Path,
     to: str,
     out: Path | None = None,
     *,
@@ -28,14 +27,16 @@ def export_loss(
     """Writes the learned loss of a run in another form.
 
     Args:
-        run: a run folder.
-        to: `"torch"`, a `torch.export` program; `"onnx"`; or `"sympy"`, formulas as text.
-        out: the file, written over where it exists; `RUN/loss.pt2`, `.onnx` or `.txt` when omitted.
-        reduction: of the program, as in `lfl.load_loss`; formulas ignore it.
+        run: a run folder, or what else `lfl.load_loss` takes.
+        to: `"torch"`, a `torch.export` program; `"onnx"`; `"sympy"`, formulas as text; or `"folder"`, a
+            folder of its own, to share (docs/sharing.md).
+        out: the file or folder, written over where it exists; `RUN/loss.pt2`, `.onnx`, `.txt` or `RUN/loss` when
+            omitted.
+        reduction: of the program, as in `lfl.load_loss`; formulas and folders ignore it.
         loss, base, trust: as in `lfl.load_loss`.
 
     Returns:
-        The path of the file.
+        The path of the file or folder.
 
     Raises:
         UserError: an unknown form, a loss that is not a function of one output for a formula, a run that learned no
@@ -43,14 +44,20 @@ def export_loss(
         Failure: packages are missing, or the file cannot be written.
     """
     one_of("--to", to, list(EXPORTS))
-    path = out or run / f"loss.{EXPORTS[to].suffix}"
-    _check_writable(path)
-    module = load_loss(run, reduction=reduction, loss=loss, base=base, trust=trust)
+    name = str(run)
+    stem = f"{name}/loss" if Path(name).is_dir() else name.rpartition("/")[2]
+    path = out or Path(stem + EXPORTS[to].suffix)
+    if to != "folder":
+        _check_writable(path)
+    module = load_loss(name, reduction=reduction, loss=loss, base=base, trust=trust)
+    if to == "folder":
+        module.save_pretrained(path)
+        return path
     if to == "sympy":
         from .formula import fit_formulas, render  # slow to import
 
         formulas = fit_formulas(module.loss_fn, module.current_phi())
-        content = render(formulas, str(run), base=allowed_loss_of(run, loss=loss, base=base, trust=trust).base).encode()
+        content = render(formulas, name, base=(module.about or {}).get("base")).encode()
     else:
         content = {"torch": torch_program, "onnx": onnx_program}[to](module)
     with explained(f"write {path}", "choose another -o"):

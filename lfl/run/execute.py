@@ -17,9 +17,10 @@ from ..training import Settings, build_programs, compiles, trains_together
 from .checkpoint import FOLDER
 from .folder import check_plain, create_folder, explained, locked, write_json
 from .load import load_data, read_result
+from .logger import Logger
 from .record import Result
 from .schema import Facts, environment, read_facts, read_settings
-from .session import Say, Session, Watch, build_session, run_session, silent
+from .session import Draw, Say, Session, Watch, build_session, run_session, silent
 from .trust import Named, allow, asked_for, note_made_here
 
 
@@ -30,6 +31,8 @@ def execute(
     watch: Watch | None = None,
     *,
     data_dir: Path | None = None,
+    loggers: Sequence[Logger] = (),
+    draw: Draw | None = None,
 ) -> Result:
     """Trains a run and writes its folder.
 
@@ -42,6 +45,8 @@ def execute(
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
         watch: called with each `Progress`.
         data_dir: where the data came from, noted for `resume`.
+        loggers: take the metrics too, beside those that the settings name.
+        draw: draws what a run folder has learned, for loggers, as `lfl.report.draw_losses`.
 
     Returns:
         The `Result`. The folder holds `config.json`, `encoding.json`, `metrics.jsonl`, `timing.jsonl`,
@@ -54,7 +59,7 @@ def execute(
     """
     compiled = compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=False, compiled=compiled)
-    session = build_session(task, settings, steps, None, watch)
+    session = build_session(task, settings, steps, None, watch)._replace(loggers=loggers, draw=draw)
     with _new_folder(out, settings) as folder:
         _begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
         return run_session(session, folder, [folder])[0]
@@ -68,11 +73,12 @@ def execute_seeds(
     watch: Watch | None = None,
     *,
     data_dir: Path | None = None,
+    draw: Draw | None = None,
 ) -> list[Result]:
     """Trains several seeds of a run: as one vmapped program where that is faster, else one after the other.
 
     Args:
-        task, settings, watch, data_dir: as in `execute`; the settings' own seed is not used.
+        task, settings, watch, data_dir, draw: as in `execute`; the settings' own seed is not used.
         seeds: at least one.
         out: holds a run folder `seed-S` for each, and a `config.json` of them all.
 
@@ -84,7 +90,7 @@ def execute_seeds(
     """
     together, compiled = trains_together(task, settings), compiles(task, settings)
     steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
-    session = build_session(task, settings, steps, seeds if together else None, watch)
+    session = build_session(task, settings, steps, seeds if together else None, watch)._replace(draw=draw)
     facts = _facts(task, data_dir, compiled) | {"together": together}
     with _new_folder(out, settings) as folder:
         write_json(folder / "config.json", asdict(settings) | facts | {"seeds": list(seeds)})
@@ -106,6 +112,8 @@ def resume(
     watch: Watch | None = None,
     say: Say = silent,
     named: Named | None = None,
+    loggers: Sequence[Logger] = (),
+    draw: Draw | None = None,
 ) -> list[Result]:
     """Continues a run that was interrupted, from its last whole checkpoint, or from the start where there is none.
 
@@ -120,6 +128,7 @@ def resume(
         watch: called with each `Progress`.
         say: called with a line about each damaged checkpoint, and about each difference to the machine where it began.
         named: what else its settings may use: its own model, loss and data, the run whose loss it trains on.
+        loggers, draw: as in `execute`; `loggers` for one seed alone.
 
     Returns:
         A `Result` for each seed.
@@ -135,6 +144,8 @@ def resume(
         check_plain(folder)
         settings, facts = read_settings(folder), read_facts(folder)
         folders = _folders(folder, settings, facts)
+        if loggers and facts.seeds is not None:
+            raise UserError(f"{folder} holds several seeds, and loggers are for one; resume one of its folders.")
         if all(read_result(own) is not None for own in folders):
             raise UserError(f"{folder} is complete; there is nothing to resume.")
         named = (named or Named())._replace(data_dir=data_dir)
@@ -147,6 +158,7 @@ def resume(
         compiled = compiles(task, settings) if facts.compiled is None else facts.compiled
         steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
         session = build_session(task, settings, steps, facts.seeds if together else None, watch)
+        session = session._replace(loggers=loggers, draw=draw)
         if facts.seeds is not None and not together:
             return _run_in_turn(session, steps, folders, say)
         return run_session(session, folder, folders, say)
@@ -166,7 +178,7 @@ def _run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Sa
         done = read_result(folder)
         if done is None:
             settings = read_settings(folder)
-            alone = build_session(session.task, settings, steps, None, session.watch)
+            alone = build_session(session.task, settings, steps, None, session.watch)._replace(draw=session.draw)
             (done,) = run_session(alone, folder, [folder], say)
         results.append(done)
         if not done.completed:

@@ -9,6 +9,7 @@ from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
 from ..catalogue import METHODS
 from ..errors import UserError
 from ..loss import POINTWISE, REPRESENTATIONS, AnyLearnedLoss, draw_loss
+from ..settings import TYPES
 from ..task import Encoding
 from ..training.losses import RATE
 from ..types import Kind, Tensors
@@ -16,13 +17,14 @@ from ..user_code import is_own
 from .folder import check_plain
 from .history import MOST_KEPT, History, read_curves
 from .load import check_tensors, read_tensors, require_ended
-from .schema import read_known, read_settings
+from .schema import read_ended, read_facts, read_known, read_settings
+from .shared import MOST_OUTPUTS, PHI, is_shared, read_shared
 from .trust import Named, allow, asked_for
 
 MOST_HISTORY = 1024 * MEBIBYTE
 
-MOST_OUTPUTS = 2**24
-"""Most outputs of a loss that has parameters for each output."""
+OWN_PATHS = ("task", "valid", "loss_from")
+"""Settings that may be paths on the user's own disk, of which others are told the last part alone."""
 
 
 class Made(NamedTuple):
@@ -65,14 +67,16 @@ def allowed_loss_of(folder: Path, *, loss: str | None = None, base: str | None =
 
 
 def _made(folder: Path, config: dict[str, Any]) -> Made:
-    loss = config.get("loss")
-    if not (folder / "loss_curves.npz").is_file() or not (loss in REPRESENTATIONS or is_own(loss)):
+    loss, learned = config.get("loss"), is_shared(folder) or (folder / "loss_curves.npz").is_file()
+    if not learned or not (loss in REPRESENTATIONS or is_own(loss)):
         raise UserError(f"{folder} learned no loss (method {config.get('method')}); name a run of ml3 or adalfl.")
-    return Made(str(loss), config["base"])
+    return Made(str(loss), config.get("base"))
 
 
 def kind_of_loss(folder: Path) -> Kind:
     """Returns the kind of target that the loss of a run was learned for."""
+    if is_shared(folder):
+        return read_shared(folder).kind
     curves = read_curves(folder)
     if curves is None:
         raise UserError(f"{folder} learned no loss; name a run of ml3 or adalfl.")
@@ -103,6 +107,8 @@ def _num_outputs(folder: Path, made: Made) -> int:
     """Returns the number of outputs that a loss is for; 1 for a loss of one output at a time, which takes any."""
     if made.loss in POINTWISE:
         return 1
+    if is_shared(folder):
+        return read_shared(folder).num_outputs
     path = folder / "encoding.json"
     num_outputs = Encoding.of(read_json(path, dict[str, object]), str(path)).num_outputs
     if num_outputs > MOST_OUTPUTS:
@@ -132,7 +138,35 @@ def load_phi(folder: Path, made: Made, kind: Kind, like: Tensors) -> Tensors:
         raise UserError(
             f"the loss of {folder} was learned for {learned_for}, got a task of {kind}; choose another run."
         )
-    return read_tensors(folder / "phi.safetensors", like, ignored={RATE}, finite=True)
+    path = folder / (PHI if is_shared(folder) else "phi.safetensors")
+    return read_tensors(path, like, ignored={RATE}, finite=True)
+
+
+def about_loss(folder: Path) -> dict[str, Any]:
+    """Reads what a learned loss is made of and how it was learned: what is written where it is shared.
+
+    Args:
+        folder: of a run, or of a shared loss.
+
+    Returns:
+        `loss`, `base` and `num_outputs`, as in `SharedLoss`, and `learned`: settings, errors and versions. Of paths in
+        the settings only the last part is told.
+
+    Raises:
+        UserError: as `load_learned_loss`.
+    """
+    if is_shared(folder):
+        shared = read_shared(folder)
+        return {"loss": shared.loss, "base": shared.base, "num_outputs": shared.num_outputs, "learned": shared.learned}
+    config = read_known(folder / "config.json")
+    made = _made(folder, config)
+    settings = {name: config[name] for name in TYPES if config.get(name) is not None}
+    told = {name: settings[name].rpartition("/")[2] for name in OWN_PATHS if "/" in settings.get(name, "")}
+    learned: dict[str, Any] = {"settings": settings | told, "versions": read_facts(folder).versions}
+    ended = read_ended(folder)
+    if ended is not None:
+        learned |= {name: getattr(ended, name) for name in ("step", "completed", "valid_error", "test_error")}
+    return {"loss": made.loss, "base": made.base, "num_outputs": _num_outputs(folder, made), "learned": learned}
 
 
 def load_all_phi(folder: Path) -> Tensors | None:

@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +19,8 @@ from ..types import Kind
 from .evaluation import Best, Snapshot
 from .folder import clear_partial, write_bytes, write_json, write_tensors
 from .history import History
+from .logger import Guarded
 from .schema import Ended, Place, StepErrors
-from .tensorboard import TensorBoard
 
 
 class Result(NamedTuple):
@@ -60,7 +60,7 @@ class Record:
         folder: the run folder.
         learned_loss: the loss whose curves are saved at the end; None where none is learned.
         history, best, left_at: phi by step, the best step and the length of the files so far, where a run is resumed.
-        tensorboard: event files to write beside `metrics.jsonl`; closed with the record, also where this fails.
+        loggers: take the metrics too; they are started, and closed with the record, also where this fails.
 
     Raises:
         UserError: a file is not a plain file, or is shorter than `left_at` says.
@@ -75,7 +75,7 @@ class Record:
         history: History | None = None,
         best: Best | None = None,
         left_at: Place | None = None,
-        tensorboard: TensorBoard | None = None,
+        loggers: Sequence[Guarded] = (),
     ) -> None:
         self.folder = folder
         self.learned_loss = learned_loss
@@ -83,10 +83,10 @@ class Record:
         self.best = best
         left_at = left_at or Place(0, 0, 0.0)
         self.start = time.perf_counter() - left_at.seconds
-        self.tensorboard = tensorboard
+        self.loggers = loggers
         with ExitStack() as opened:
-            if tensorboard is not None:
-                opened.callback(tensorboard.close)
+            for logger in loggers:
+                opened.callback(logger.close)
             self.metrics, self.timing = (
                 opened.enter_context(_open_at(folder / f"{name}.jsonl", length))
                 for name, length in (("metrics", left_at.metrics), ("timing", left_at.timing))
@@ -107,8 +107,8 @@ class Record:
         if metrics is not None:
             where = {"phase": progress.phase.name, "step": progress.step}
             print(json.dumps(where | metrics), file=self.metrics, flush=True)
-            if self.tensorboard is not None:
-                self.tensorboard.scalars(progress.phase.name, done, metrics)
+            for logger in self.loggers:
+                logger.log(done, {f"{progress.phase.name}/{name}": value for name, value in metrics.items()})
             clock = {"seconds": round(time.perf_counter() - self.start, 3)}
             print(json.dumps(where | clock), file=self.timing, flush=True)
 

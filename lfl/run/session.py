@@ -4,6 +4,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -19,12 +21,15 @@ from .evaluation import Best, Evaluator, Snapshot, best_of, better, snapshot
 from .folder import check_plain
 from .history import MOST_KEPT, History
 from .learned import Made, load_phi
+from .logger import Logger, log_picture, start_loggers
+from .loggers import loggers_of
 from .record import Record, Result
 from .schema import Ended, Left, StepErrors
-from .tensorboard import TensorBoard
+from .shared import locate
 
 Watch = Callable[[Progress], None]
 Say = Callable[[str], None]
+Draw = Callable[[Path], Path | None]
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,6 +45,8 @@ class Session(NamedTuple):
         task, settings, plan: of the run.
         seeds: seeds that train together; None for the settings' own seed alone.
         watch: called with each `Progress`.
+        loggers: take the metrics, beside those that the settings name; of one seed alone.
+        draw: draws what a run folder has learned, for loggers; returns the picture's path, None where there is none.
     """
 
     task: Task
@@ -47,6 +54,8 @@ class Session(NamedTuple):
     plan: Plan
     seeds: Sequence[int] | None
     watch: Watch | None
+    loggers: Sequence[Logger] = ()
+    draw: Draw | None = None
 
 
 class Stop:
@@ -63,7 +72,7 @@ def build_session(
     given = None
     if settings.loss_from is not None:
         like = learned(task, settings, settings.seed).phi_0 or {}
-        given = load_phi(Path(settings.loss_from), Made(settings.loss, settings.base), task.kind, like)
+        given = load_phi(locate(settings.loss_from), Made(settings.loss, settings.base), task.kind, like)
     problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=given)
     return Session(task, settings, plan(settings.method, problem), seeds, watch)
 
@@ -97,9 +106,10 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
     done = 0 if checkpoint is None else checkpoint.left.done
     with ExitStack() as stack:
         records: list[Record] = []
-        for folder, continued in zip(folders, so_far, strict=True):
-            tensorboard = TensorBoard(folder, done) if settings.log == "tensorboard" else None
-            records.append(Record(folder, what.learned_loss, **continued, tensorboard=tensorboard))
+        for seed, folder, continued in zip(session.seeds or [settings.seed], folders, so_far, strict=True):
+            wanted = [*loggers_of(settings.log, folder), *session.loggers]
+            loggers = start_loggers(wanted, asdict(replace(settings, seed=seed)), done)
+            records.append(Record(folder, what.learned_loss, **continued, loggers=loggers))
             stack.callback(records[-1].close)
         stop = stack.enter_context(stop_on_signals())
         steps = train(
@@ -204,6 +214,9 @@ def _finish(
             best=None if best is None else best.errors,
         )
         results.append(record.finish(kept.model, ended, stop.signal))
+        if session.draw is not None:
+            draw = partial(session.draw, record.folder)
+            log_picture(record.loggers, "learned loss", draw, _done(session, progress))
     if completed:
         remove_checkpoints(root)
     return results

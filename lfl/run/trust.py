@@ -22,6 +22,7 @@ from ..places import own_cache, state_folder
 from ..task import WITHOUT_DATA_DIR, is_file_task
 from ..training import Settings
 from ..user_code import is_own
+from .shared import shipped_losses
 
 MADE_HERE = "made-here"
 """File in the user's state folder: a line for each run that asks for something, a digest of its place and of that."""
@@ -69,7 +70,7 @@ def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
     elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):
         asked["data_dir"] = data_dir
     for name in ("valid", "loss_from"):
-        if isinstance(settings.get(name), str):
+        if isinstance(settings.get(name), str) and settings[name] not in shipped_losses():
             asked[name] = settings[name]
     return asked
 
@@ -103,7 +104,11 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
 
 def note_made_here(folder: Path, settings: Settings, data_dir: str | None) -> None:
     """Notes that this user made a run that asks for something; does nothing where the home cannot be written."""
-    asked = asked_for(asdict(settings), data_dir)
+    note_asked(folder, asked_for(asdict(settings), data_dir))
+
+
+def note_asked(folder: Path, asked: dict[str, str]) -> None:
+    """Notes that this user made a folder that asks for something, by name, as `note_made_here` does for a run."""
     home = state_folder()
     if not asked or home is None:
         return

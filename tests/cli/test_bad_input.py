@@ -192,6 +192,9 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], list[str], int, str]] = {
     "negative period": (text("my.toml", "checkpoint_every = -1"), CONFIG, 2, "--checkpoint-every must be a whole"),
     "unknown choice": (text("my.toml", "loss = 'magic'"), CONFIG, 2, "choose one of: network"),
     "unknown log": (text("my.toml", "log = 'paper'"), CONFIG, 2, "choose one of: none, tensorboard"),
+    "a log twice": (text("my.toml", "log = 'csv,csv'"), CONFIG, 2, "takes each choice once, and none alone"),
+    "none and a log": (text("my.toml", "log = 'none,csv'"), CONFIG, 2, "takes each choice once, and none alone"),
+    "a log without a name": (text("my.toml", "log = 'csv,'"), CONFIG, 2, "unknown --log ''"),
     "resume of nothing": (lambda f: None, ["resume", "nowhere"], 2, "no such folder"),
     "resume of a finished run": (lambda f: None, ["resume", "done"], 2, "is complete"),
     "resume without a configuration": (
