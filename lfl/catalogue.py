@@ -93,8 +93,11 @@ MODELS: dict[str, Entry] = {
         "wide residual network of 16 layers, eight times as wide, for images", "lfl.model.wide_resnet:wrn16_8"
     ),
 }
+MODEL_LIBRARIES = ("timm", "torchvision")
 OWN_MODELS = {
     "mlp-WIDTH": "mlp with another width, such as mlp-100",
+    "timm:NAME": "a network of timm with random weights, for images (pip install timm)",
+    "torchvision:NAME": "an image classifier of torchvision with random weights",
     "MODULE:FUNCTION": "your own function of the input's shape and the number of outputs",
 }
 

@@ -10,6 +10,7 @@ from ..catalogue import MODELS, OWN_MODELS
 from ..errors import UserError, one_of
 from ..types import Tensors
 from ..user_code import called, imported, is_own
+from .libraries import is_library, library_model
 from .mlp import mlp
 
 Architecture = Callable[[tuple[int, ...], int], nn.Module]
@@ -26,8 +27,8 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
     """Builds a fresh module, with its architecture's own initial parameters.
 
     Args:
-        name: name of an architecture; `"mlp-WIDTH"` for an mlp with hidden layers of that width; or
-            `"module:function"` for a user's own `function(input_shape, num_outputs)`, imported from the working
+        name: name of an architecture; `"mlp-WIDTH"` for an mlp with hidden layers of that width; `"timm:NAME"` or
+            `"torchvision:NAME"` for a network of these packages; or `"module:function"` for a user's own `function(input_shape, num_outputs)`, imported from the working
             directory or an installed package.
         input_shape: shape of one input.
         num_outputs: classes, or width of the targets.
@@ -35,6 +36,7 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
 
     Raises:
         UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
+        MissingPackage: timm or torchvision is needed, and not installed.
     """
     own, sizes = is_own(name), (input_shape, num_outputs)
     architecture = imported("model", name, TAKES) if own else _named(name)
@@ -50,6 +52,8 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
 
 
 def _named(name: str) -> Architecture:
+    if is_library(name):
+        return partial(library_model, name)
     base, _, width = name.partition("-")
     if base == "mlp" and width.isdecimal() and len(width) <= MOST_DIGITS and int(width) > 0:
         return partial(mlp, width=int(width))
