@@ -67,7 +67,7 @@ if TYPE_CHECKING:
         Variant,
         compare,
     )
-    from .task import Task, task_from_arrays
+    from .task import Loaders, Task, task_from_arrays, task_from_loaders
     from .task.encoding import Encoding
     from .training import Progress
     from .types import ApplyFn, LossFn, TaskLoss
@@ -98,6 +98,7 @@ __all__ = [
     "LflError",
     "Line",
     "LineStatus",
+    "Loaders",
     "LossFn",
     "MaskSpec",
     "MissingPackage",
@@ -163,6 +164,7 @@ __all__ = [
     "sparse_label_smoothing",
     "squared_error",
     "task_from_arrays",
+    "task_from_loaders",
     "taylor_loss",
     "train",
     "true_class_loss",

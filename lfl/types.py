@@ -18,6 +18,9 @@ Rate = float | torch.Tensor
 RateOfPhi = Callable[[Any], Rate]
 """`rate(phi)`, a learning rate that phi holds."""
 
+Shape = Any
+"""Shape of one input: a tuple of sizes; or, for a model with several inputs, dicts and tuples of these."""
+
 Kind = Literal["classification", "regression"]
 """What targets are: class ids, or real values."""
 

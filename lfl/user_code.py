@@ -14,7 +14,7 @@ from .errors import UserError, reason
 
 
 def is_own(name: object) -> bool:
-    """Whether a name has the form `"module:function"`; `"timm:NAME"` and `"torchvision:NAME"` are no code of the user's.
+    """Whether a name has the form `"module:function"`; the models `"timm:NAME"` and `"torchvision:NAME"` are none.
 
     Example:
         >>> is_own("my_losses:robust"), is_own("cross-entropy"), is_own("timm:resnet18")

@@ -1,7 +1,7 @@
 """Models of timm and torchvision, by name: `timm:NAME`, `torchvision:NAME`, with random weights.
 
-These packages' own builders make them, for images of the task's channels and size, with an output for each class. A name
-is looked up in the package's list alone: nothing is downloaded, and no code outside of the package runs.
+These packages' own builders make them, for images of the task's channels and size, with an output for each class. A
+name is looked up in the package's list alone: nothing is downloaded, and no code outside of the package runs.
 """
 
 import difflib
@@ -65,8 +65,7 @@ def _of_timm(name: str, own: str, input_shape: tuple[int, ...], num_outputs: int
         pass
     except (AssertionError, RuntimeError, ValueError, ZeroDivisionError) as error:
         raise _does_not_fit(name, input_shape, reason(error)) from error
-    module = timm.create_model(own, pretrained=False, **sizes)
-    return module
+    return timm.create_model(own, pretrained=False, **sizes)
 
 
 def _of_torchvision(name: str, own: str, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:

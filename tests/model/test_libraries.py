@@ -48,7 +48,8 @@ def test_three_steps_and_the_run_can_be_read(name: str, tmp_path: Path) -> None:
     run = lfl.train(
         task, name, "adalfl", out=tmp_path / "run", steps=3, offline_steps=1, batch_size=4, device="cpu", compile="off"
     )
-    assert run.result.completed and [row["step"] for row in run.metrics() if row["phase"] == "train"] == [1, 2, 3]
+    assert run.result.completed
+    assert [row["step"] for row in run.metrics() if row["phase"] == "train"] == [1, 2, 3]
     theta = lfl.load_run(tmp_path / "run").theta
     start = lfl.functional(build_model(name, (3, 32, 32), 3))[0]
     assert theta.keys() == start.keys()
@@ -76,7 +77,9 @@ def test_what_does_not_fit_is_refused(name: str, shape: tuple[int, ...], words: 
 
 
 def test_they_are_no_code_of_the_users() -> None:
-    assert not is_own("timm:resnet18") and not is_own("torchvision:resnet18") and is_own("my_timm:resnet18")
+    assert not is_own("timm:resnet18")
+    assert not is_own("torchvision:resnet18")
+    assert is_own("my_timm:resnet18")
     assert asked_for({"task": "digits", "model": "timm:resnet18"}, None) == {}
 
 
