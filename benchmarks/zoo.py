@@ -1,4 +1,4 @@
-"""One exact step through networks that were not written for lfl: 60 of timm and torchvision, and six tiny transformers.
+"""One exact step through networks that were not written for lfl: of timm, torchvision and transformers, and others.
 
     pip install timm transformers
     python benchmarks/zoo.py                    # all; networks that are in the results are skipped
@@ -7,6 +7,7 @@
 
 Each network is built with random weights in double precision and in training mode, as its package builds it, and takes
 one step of AdaLFL on four images of 64x64 pixels (or of the size that it requires) or four sequences of 12 words.
+Those of `zoo_targets.py` have other inputs and targets: a class for each pixel, node or word, several labels at once.
 Recorded: what the batch had to hold (nothing, dropout masks, or a seed), the type that the model returned (where that
 is no tensor, the loss reads its entries), the result of each form of the hypergradient, the difference of the two exact
 forms (relative to the size of the gradient), and how long a step took. Writes `results/zoo.json` after each network.
@@ -24,6 +25,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from zoo_targets import NETWORKS, Kind, by_hand
 
 import lfl
 from lfl.run.schema import environment
@@ -154,24 +156,30 @@ def inspect_network(source: str, name: str) -> dict[str, Any]:
     """Returns one row of the results."""
     torch.manual_seed(0)
     g = torch.Generator().manual_seed(1)
-    if source == "transformers":
+    own = NETWORKS.get(name) if source == "targets" else None
+    if own is not None:
+        module = own.build().train()
+        xs: list[Any] = [own.inputs(g) for _ in range(2)]
+        shape = None
+    elif source == "transformers":
         module, shape = transformer(name), [WORDS]
-        xs: list[Any] = [{"input_ids": torch.randint(1, 50, (BATCH, WORDS), generator=g)} for _ in range(2)]
+        xs = [{"input_ids": torch.randint(1, 50, (BATCH, WORDS), generator=g)} for _ in range(2)]
     else:
         module, pixels = (timm_model if source == "timm" else torchvision_model)(name)
         shape = [3, pixels, pixels]
         xs = [torch.randn(BATCH, *shape, generator=g, dtype=torch.float64) for _ in range(2)]
-    ys = [torch.randint(CLASSES, (BATCH,), generator=g) for _ in range(2)]
+    ys = [own.targets(g) if own else torch.randint(CLASSES, (BATCH,), generator=g) for _ in range(2)]
     module = module.double()
     row: dict[str, Any] = {
         "source": source,
         "name": name,
         "input": shape,
         "parameters": sum(p.numel() for p in module.parameters()),
+        "targets": own.kind.name if own else "a class",
     }
     theta, _, apply_fn = lfl.functional(module)
     parts: list[Any] = list(zip(xs, ys, strict=True))
-    step = partial(phi_gradient, theta, apply_fn)
+    step = partial(phi_gradient, theta, apply_fn, own.kind if own else None)
     row["batch"], batches, failure = None, parts, ""
     for needs in ("(x, y)", "(x, y, masks)", "(x, y, seed)"):
         try:
@@ -210,18 +218,30 @@ def complete(needs: str, apply_fn: Any, theta: Any, part: tuple[Any, Any], g: to
     return (*part, lfl.draw_masks(lfl.mask_specs(apply_fn, theta, part[0]), g))
 
 
-def phi_gradient(theta: Any, apply_fn: Any, batches: list[Any], hypergradient: str) -> torch.Tensor:
+def phi_gradient(theta: Any, apply_fn: Any, kind: Kind | None, batches: list[Any], hypergradient: str) -> torch.Tensor:
     phi, loss_fn = lfl.loss_network(
-        "classification", gain=2.0, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+        "classification" if kind is None else kind.learned,
+        gain=2.0,
+        generator=torch.Generator().manual_seed(2),
+        dtype=torch.float64,
     )
+
+    def learned(phi: Any, outputs: Any, y: torch.Tensor) -> torch.Tensor:
+        if kind is None:
+            return loss_fn(phi, logits_of(outputs), y)
+        return loss_fn(phi, *kind.rows(outputs, y)).view(len(y), -1).mean(-1)
+
+    def task_loss(outputs: Any, y: torch.Tensor) -> torch.Tensor:
+        return lfl.cross_entropy(logits_of(outputs), y) if kind is None else by_hand(kind, outputs, y)
+
     _, _, carry, _ = lfl.meta_step(
         theta,
         phi,
         batches[0],
         batches[1],
         apply_fn=apply_fn,
-        loss_fn=lambda phi, outputs, y: loss_fn(phi, logits_of(outputs), y),
-        task_loss=lambda outputs, y: lfl.cross_entropy(logits_of(outputs), y),
+        loss_fn=learned,
+        task_loss=task_loss,
         inner=lfl.sgd(0.01),
         outer=RECORDER,
         hypergradient=hypergradient,
@@ -241,13 +261,18 @@ def summary(results: dict[str, Any]) -> str:
         f"{len(apart)}; there they differ by {apart[len(apart) // 2]:.1e} in the median and {apart[-1]:.1e} at most, "
         "relative to the size of the gradient.",
         "",
-        "| networks | batch | outputs | forms |",
-        "| --- | --- | --- | --- |",
+        "| networks | targets | batch | outputs | forms |",
+        "| --- | --- | --- | --- | --- |",
     ]
     alike: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         forms = [form for form in ("unroll", "mixed") if row.get(form) == "ok"]
-        key = (row["batch"] or "none", row.get("outputs", ""), " and ".join(forms) or row.get("auto", ""))
+        key = (
+            row.get("targets", "a class"),
+            row["batch"] or "none",
+            row.get("outputs", ""),
+            " and ".join(forms) or row.get("auto", ""),
+        )
         alike.setdefault(key, []).append(row["name"])
     lines += [f"| {', '.join(names)} | {' | '.join(key)} |" for key, names in alike.items()]
     return "\n".join(lines)
@@ -268,6 +293,7 @@ def main() -> None:
         *(("timm", n) for n in TIMM),
         *(("torchvision", n) for n in TORCHVISION),
         *(("transformers", n) for n in TRANSFORMERS),
+        *(("targets", n) for n in NETWORKS),
     ]
     for source, name in zoo:
         results = read()

@@ -87,7 +87,14 @@ def _shown(task: "Task") -> str:
     """Describes the data that were read from the user's own files."""
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in task.splits.items())
     outputs = f"{task.num_outputs} {'classes' if task.kind == 'classification' else 'target columns'}"
-    return f"{task.name}: {task.kind}, {outputs}, inputs {list(task.input_shape)}, rows {sizes}"
+    return f"{task.name}: {task.kind}, {outputs}, inputs {_inputs(task.input_shape)}, rows {sizes}"
+
+
+def _inputs(shape: Any) -> str:
+    """Shows the shape of one input, or of each of several."""
+    from lfl.trees import is_shape
+
+    return str(list(shape) if is_shape(shape) else shape)
 
 
 def _clean(task: "Task") -> str:

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         Variant,
         compare,
     )
-    from .task import Task, task_from_arrays
+    from .task import Loaders, Task, task_from_arrays, task_from_loaders
     from .task.encoding import Encoding
     from .training import Progress
     from .types import ApplyFn, LossFn, TaskLoss
@@ -106,6 +106,7 @@ __all__ = [
     "LflError",
     "Line",
     "LineStatus",
+    "Loaders",
     "Logger",
     "LossFn",
     "MLflowLogger",
@@ -182,6 +183,7 @@ __all__ = [
     "sparse_label_smoothing",
     "squared_error",
     "task_from_arrays",
+    "task_from_loaders",
     "taylor_loss",
     "train",
     "true_class_loss",

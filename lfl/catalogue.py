@@ -68,6 +68,7 @@ OWN_TASKS = {
     "FILE.npz": "your own arrays x_train, y_train; x_valid, y_valid, x_test, y_test where you have them",
     "TABLE.csv": "your own table, with --target COLUMN, and --valid CLEAN.csv where you have one",
     "FOLDER/": "your own pictures, in train/CLASS/, and valid/CLASS/ and test/CLASS/ where you have them",
+    "MODULE:FUNCTION": "your own function that returns an lfl.Task, or loaders (docs/own-data.md)",
 }
 
 MODELS: dict[str, Entry] = {
@@ -93,8 +94,11 @@ MODELS: dict[str, Entry] = {
         "wide residual network of 16 layers, eight times as wide, for images", "lfl.model.wide_resnet:wrn16_8"
     ),
 }
+MODEL_LIBRARIES = ("timm", "torchvision")
 OWN_MODELS = {
     "mlp-WIDTH": "mlp with another width, such as mlp-100",
+    "timm:NAME": "a network of timm with random weights, for images (pip install timm)",
+    "torchvision:NAME": "an image classifier of torchvision with random weights",
     "MODULE:FUNCTION": "your own function of the input's shape and the number of outputs",
 }
 

@@ -45,6 +45,11 @@ def refill(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     )
 
 
+def is_shape(value: Any) -> bool:
+    """Whether a value is the shape of one tensor, a tuple of sizes, rather than a tree of shapes."""
+    return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
+
+
 class Constant:
     """A number, a string or None within a tree of tensors, as part of the tree's structure instead of a leaf.
 

@@ -20,6 +20,8 @@ RateOfPhi = Callable[[Any], Rate]
 
 Kind = Literal["classification", "regression", "multilabel"]
 """What targets are: class ids, real values, or several labels that are each 0 or 1. Tasks have one of the first two."""
+Shape = Any
+"""Shape of one input: a tuple of sizes; or, for a model with several inputs, dicts and tuples of these."""
 
 Batch = tuple[Any, ...]
 """`(x, y)`; `(x, y, masks)` with dropout masks from `lfl.draw_masks`; or `(x, y, seed)`, where the model draws its own

@@ -9,17 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .catalogue import MODEL_LIBRARIES
 from .errors import UserError, reason
 
 
 def is_own(name: object) -> bool:
-    """Whether a name has the form `"module:function"`.
+    """Whether a name has the form `"module:function"`; the models `"timm:NAME"` and `"torchvision:NAME"` are none.
 
     Example:
-        >>> is_own("my_losses:robust"), is_own("cross-entropy")
-        (True, False)
+        >>> is_own("my_losses:robust"), is_own("cross-entropy"), is_own("timm:resnet18")
+        (True, False, False)
     """
-    return isinstance(name, str) and ":" in name
+    return isinstance(name, str) and ":" in name and name.partition(":")[0] not in MODEL_LIBRARIES
 
 
 def imported(what: str, name: str, takes: str) -> Callable[..., Any]:

@@ -1,12 +1,13 @@
 """Splits of a data set: which rows are held out, a digest of the rows, and which rows a batch draws."""
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from ..randomness import generator
+from ..trees import leaves, map_tree
 
 SPLIT_SEED = 0
 """Seed of all splits: runs of different seeds differ in theta_0 and batches, not in data."""
@@ -15,14 +16,18 @@ DIGEST_BYTES = 16
 
 
 class Split(NamedTuple):
-    """Inputs `[n, ...]`, and targets: class ids `[n]` or real values `[n, width]`."""
+    """Inputs `[n, ...]`, or a tree of them; and targets: class ids `[n]` or real values `[n, width]`."""
 
-    x: torch.Tensor
+    x: Any
     y: torch.Tensor
 
     def to(self, device: torch.device) -> "Split":
         """Moves the split to `device`."""
-        return Split(self.x.to(device), self.y.to(device))
+        return map_tree(lambda t: t.to(device), self)  # type: ignore[no-any-return]
+
+    def pick(self, rows: torch.Tensor | slice) -> "Split":
+        """Returns the examples of these rows, in their order."""
+        return map_tree(lambda t: t[rows], self)  # type: ignore[no-any-return]
 
 
 def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,7 +52,7 @@ def held_out(y: torch.Tensor, size: float, *, stratified: bool) -> tuple[torch.T
 def hold_out(split: Split, size: float, *, stratified: bool) -> tuple[Split, Split]:
     """Splits rows into those that stay and those that `held_out` chooses; both in their original order."""
     kept, held = held_out(split.y, size, stratified=stratified)
-    return Split(split.x[kept], split.y[kept]), Split(split.x[held], split.y[held])
+    return split.pick(kept), split.pick(held)
 
 
 def digest_of(*splits: Split | None) -> str:
@@ -58,7 +63,7 @@ def digest_of(*splits: Split | None) -> str:
     """
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for split in splits:
-        for tensor in split or ():
+        for tensor in () if split is None else leaves(split):
             digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
             digest.update(tensor.contiguous().numpy().reshape(-1).view("uint8").data)
         digest.update(b"end")

@@ -8,8 +8,10 @@ from torch import nn
 
 from ..catalogue import MODELS, OWN_MODELS
 from ..errors import UserError, one_of
-from ..types import Tensors
+from ..trees import is_shape
+from ..types import Shape, Tensors
 from ..user_code import called, imported, is_own
+from .libraries import is_library, library_model
 from .mlp import mlp
 
 Architecture = Callable[[tuple[int, ...], int], nn.Module]
@@ -22,21 +24,27 @@ MOST_DIGITS = 6
 """The longest width of `mlp-WIDTH`."""
 
 
-def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, seed: int = 0) -> nn.Module:
+def build_model(name: str, input_shape: Shape, num_outputs: int, *, seed: int = 0) -> nn.Module:
     """Builds a fresh module, with its architecture's own initial parameters.
 
     Args:
-        name: name of an architecture; `"mlp-WIDTH"` for an mlp with hidden layers of that width; or
-            `"module:function"` for a user's own `function(input_shape, num_outputs)`, imported from the working
-            directory or an installed package.
-        input_shape: shape of one input.
+        name: name of an architecture; `"mlp-WIDTH"` for an mlp with hidden layers of that width; `"timm:NAME"` or
+            `"torchvision:NAME"` for a network of these packages; or `"module:function"` for a user's own
+            `function(input_shape, num_outputs)`, imported from the working directory or an installed package.
+        input_shape: shape of one input; of several, a tree of shapes, which only a user's own function takes.
         num_outputs: classes, or width of the targets.
         seed: seed of the initial parameters; torch's global random state is left unchanged.
 
     Raises:
         UserError: an unknown name, inputs that do not fit, or a function that does not return a module.
+        MissingPackage: timm or torchvision is needed, and not installed.
     """
     own, sizes = is_own(name), (input_shape, num_outputs)
+    if not own and not is_shape(input_shape):
+        raise UserError(
+            f"model {name} takes one tensor, but the task has the inputs {input_shape}; give a model of your own, "
+            "--model module:function, a function of these shapes and the number of outputs."
+        )
     architecture = imported("model", name, TAKES) if own else _named(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -50,6 +58,8 @@ def build_model(name: str, input_shape: tuple[int, ...], num_outputs: int, *, se
 
 
 def _named(name: str) -> Architecture:
+    if is_library(name):
+        return partial(library_model, name)
     base, _, width = name.partition("-")
     if base == "mlp" and width.isdecimal() and len(width) <= MOST_DIGITS and int(width) > 0:
         return partial(mlp, width=int(width))

@@ -114,7 +114,7 @@ class Evaluator:
         self.task, self.settings, self.apply_fn, self.learned = task, settings, apply_fn, learned
         self.num_seeds = num_seeds
         self.objective = None if settings.objective is None else objective_of(task.kind, settings)
-        self.valid_batch = Split(*(t[: settings.batch_size] for t in task.valid))
+        self.valid_batch = task.valid.pick(slice(settings.batch_size))
 
     def per_seed(self, tree: Any) -> list[Any]:
         """Splits a tree of stacked tensors into one for each seed; None, where nothing is learned, is None for each."""

@@ -189,7 +189,10 @@ def _run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Sa
 @contextmanager
 def _new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
     """Makes a run folder, and removes it again after an error unless a checkpoint or a result is in it."""
-    task, model = Path(settings.task).stem, settings.model.replace(":", ".")  # a user's own: a path, module:function
+    task, model = (
+        Path(settings.task).stem.replace(":", "."),
+        settings.model.replace(":", "."),
+    )  # a user's own: a path, module:function
     folder = create_folder(out, f"{task}-{model}-{settings.method}")
     try:
         with _writing(folder, "make room, or choose another --out"):

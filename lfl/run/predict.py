@@ -15,6 +15,7 @@ from ..loss import class_logits
 from ..task import Encoding
 from ..task.arrays import to_inputs
 from ..text import to_cell
+from ..trees import is_shape
 from .folder import check_output, write_named
 from .load import Model, load_model
 
@@ -106,6 +107,11 @@ def read_inputs(source: Path, encoding: Encoding) -> torch.Tensor:
 
 def check_inputs(x: np.ndarray, encoding: Encoding, name: str) -> torch.Tensor:
     """Returns raw inputs as a tensor; raises `UserError`, with their name, where the model does not take them."""
+    if not is_shape(encoding.input_shape):
+        raise UserError(
+            f"the model has several inputs, {encoding.input_shape}, and {name} holds one; call it from Python: "
+            "lfl.run.load_model(RUN)."
+        )
     tensor = to_inputs(x, name)
     if tensor.shape[1:] != encoding.input_shape:
         raise UserError(

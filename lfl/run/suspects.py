@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 
 from ..catalogue import TASKS
-from ..data.splits import Split
 from ..task import Task
 from ..task.load import Places, is_file_task, places_of
 from ..text import to_cell
@@ -68,7 +67,7 @@ def rank_suspects(model: Model, task: Task) -> Ranked:
     if is_corrupted(settings):
         rows, y, changed = corrupted_train(task, settings, settings.seed)
         wrong = changed if bool(changed.any()) else None
-    split = Split(task.train.x[rows.to(task.device)], y)
+    split = task.train.pick(rows.to(task.device))._replace(y=y)
     return Ranked(task, rows, y, wrong, suspects(model.apply_fn, model.theta, model.buffers, split, task.kind))
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ..catalogue import TASKS
 from ..errors import UserError
 from ..places import own_cache, state_folder
-from ..task import WITHOUT_DATA_DIR, is_file_task
+from ..task import WITHOUT_DATA_DIR, is_file_task, is_function_task
 from ..training import Settings
 from ..user_code import is_own
 from .shared import shipped_losses
@@ -30,7 +30,8 @@ MADE_HERE = "made-here"
 CODE = ("model", "loss", "base", "objective")
 """Settings that may name code, `"module:function"`."""
 
-WORDS = {name: f"run the code of the {name} {{}}" for name in CODE} | {
+CODE_WORDS = "run the code of the {} {{}}"
+WORDS = {name: CODE_WORDS.format(name) for name in CODE} | {
     "task": "read {}",
     "valid": "read {}",
     "data_dir": "read data in {}",
@@ -43,7 +44,7 @@ class Named(NamedTuple):
 
     Args:
         model, loss, base, objective: `"module:function"`, the run's own.
-        task: the present path of the run's own data.
+        task: the present path of the run's own data; or the run's own `"module:function"`.
         valid: the present path of the run's own clean data.
         data_dir: the folder of the data sets.
         loss_from: the run folder whose loss the run trains on.
@@ -69,6 +70,8 @@ def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
         asked["task"] = task
     elif data_dir is not None and task not in WITHOUT_DATA_DIR and not _is_own_cache(Path(data_dir)):
         asked["data_dir"] = data_dir
+    if isinstance(task, str) and is_function_task(task):
+        asked["task"] = task
     for name in ("valid", "loss_from"):
         if isinstance(settings.get(name), str) and settings[name] not in shipped_losses():
             asked[name] = settings[name]
@@ -87,14 +90,16 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
     Raises:
         UserError: it names what is asked for, and the flags that allow it.
     """
-    for name in CODE:
+    code = [*CODE, "task"] if is_function_task(asked.get("task", "")) else CODE
+    for name in code:
         given = getattr(named, name)
         if given is not None and name in uses and given != asked.get(name, given):
             raise UserError(f"{where} has the {name} {asked[name]}, got --{name} {given}; give the same.")
     unnamed = {name: asked[name] for name in asked if name in uses and getattr(named, name) is None}
     if not unnamed or named.trust or was_made_here(where, asked):
         return
-    wants = " and to ".join(WORDS[name].format(value) for name, value in unnamed.items())
+    words = WORDS | ({"task": CODE_WORDS.format("task")} if "task" in code else {})
+    wants = " and to ".join(words[name].format(value) for name, value in unnamed.items())
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in unnamed.items())
     raise UserError(
         f"{where} was not made here and asks to {wants}. If that is what you want, give {flags}, or --trust "

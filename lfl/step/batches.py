@@ -1,6 +1,11 @@
-"""The forms of a batch: one batch, or a list of several for a horizon of steps; and checks of them."""
+"""The forms of a batch: one batch, or a list of several for a horizon of steps; and checks of them.
 
-from collections.abc import Sequence
+The input x of a batch is a tensor, or a tree of tensors for a model with several inputs. How it is handed to the model
+follows from its outermost type alone: a dict is named inputs, `model(**x)`; a tuple, also a NamedTuple, is positional
+ones, `model(*x)`; anything else is one input, `model(x)`, a list of tensors too.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +13,7 @@ import torch
 from ..errors import UserError
 from ..model import is_seed
 from ..randomness import refuse_seed_in_programs
-from ..trees import map_tree
+from ..trees import leaves, map_tree
 from ..types import Batch
 
 FORMS = "(x, y), (x, y, masks) or (x, y, seed)"
@@ -16,6 +21,8 @@ FORMS = "(x, y), (x, y, masks) or (x, y, seed)"
 
 def as_batch(name: str, given: Any) -> Batch:
     """Returns one batch as a tuple; a list `[x, y]`, as a `DataLoader` gives, is one batch too.
+
+    An x that is a mapping of another type than dict, such as the encoding that a tokeniser returns, becomes a dict.
 
     Args:
         name: of the argument.
@@ -34,7 +41,8 @@ def as_batch(name: str, given: Any) -> Batch:
             f"{name} must be one batch, {FORMS}, got a list that starts with a {type(given[0]).__name__}; several "
             "inputs are one tuple, ((x_1, x_2), y)."
         )
-    batch = tuple(given)
+    x = given[0]
+    batch = (dict(x) if isinstance(x, Mapping) and not isinstance(x, dict) else x, *given[1:])
     if len(batch) == 3 and is_seed(batch[2]):
         refuse_seed_in_programs()
     return batch
@@ -73,7 +81,7 @@ def first_examples(batches_tr: Sequence[Batch], batch_val: Batch, count: int) ->
     if count < 1:
         raise UserError(f"meta_batch_size must be at least 1, got {count}.")
     for batch in batches_tr:
-        if len(batch) == 3 and is_seed(batch[2]) and count < len(batch[1]):
+        if len(batch) == 3 and is_seed(batch[2]) and count < len(leaves(batch[1])[0]):
             raise UserError(
                 "meta_batch_size takes part of each train batch, which draws other numbers from a seed than the whole "
                 "batch; give the batch with masks, or leave meta_batch_size out."

@@ -4,7 +4,8 @@ from ..entry import Defaults
 from .arrays import task_from_arrays
 from .defaults import DEFAULTS
 from .encoding import Encoding
-from .load import WITHOUT_DATA_DIR, is_file_task, load_task
+from .load import WITHOUT_DATA_DIR, is_file_task, is_function_task, load_task
+from .loaders import Loaders, task_from_loaders
 from .task import Task
 
 __all__ = [
@@ -12,8 +13,11 @@ __all__ = [
     "WITHOUT_DATA_DIR",
     "Defaults",
     "Encoding",
+    "Loaders",
     "Task",
     "is_file_task",
+    "is_function_task",
     "load_task",
     "task_from_arrays",
+    "task_from_loaders",
 ]

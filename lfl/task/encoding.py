@@ -10,7 +10,8 @@ from ..boundary import converted
 from ..data.csv_table import Column
 from ..data.scaling import Range, Scale
 from ..errors import UserError, reason
-from ..types import Kind
+from ..trees import is_shape
+from ..types import Kind, Shape
 
 LARGEST = 2**31
 """The largest dimension that is read from a file."""
@@ -22,7 +23,7 @@ class Encoding:
 
     Args:
         kind: `"classification"` or `"regression"`.
-        input_shape: shape of one input.
+        input_shape: shape of one input; of several, a tree of shapes.
         num_outputs: classes, or width of the targets.
         scale: standardisation of inputs.
         range: scaling of real targets; None for classes.
@@ -31,7 +32,7 @@ class Encoding:
     """
 
     kind: Kind
-    input_shape: tuple[int, ...]
+    input_shape: Shape
     num_outputs: int
     scale: Scale
     range: Range | None = None
@@ -42,7 +43,7 @@ class Encoding:
         """Returns the encoding as JSON values."""
         return {
             "kind": self.kind,
-            "input_shape": list(self.input_shape),
+            "input_shape": self.input_shape,
             "num_outputs": self.num_outputs,
             "scale": [t.tolist() for t in self.scale],
             "range": None if self.range is None else [t.tolist() for t in self.range],
@@ -59,7 +60,7 @@ class Encoding:
             span = None if found.range is None else [torch.tensor(t, dtype=torch.float64) for t in found.range]
         except (TypeError, ValueError, RuntimeError, OverflowError, RecursionError) as error:
             raise UserError(f"{where} is damaged ({reason(error)}); the run cannot be used.") from error
-        shape, width = tuple(found.input_shape), (found.num_outputs,)
+        shape, width = _shape_of(found.input_shape, where), (found.num_outputs,)
         fits = mean.shape == deviation.shape and _spreads_over(mean, shape) and bool((deviation > 0).all())
         fits = fits and (span is None) == (found.kind == "classification")
         fits = fits and all(t.shape == width for t in span or ())
@@ -81,7 +82,7 @@ class _Content(Struct, frozen=True):
     """The content of `encoding.json`."""
 
     kind: Kind
-    input_shape: list[Annotated[int, Meta(ge=1, le=LARGEST)]]
+    input_shape: list[Any] | dict[str, Any]
     num_outputs: Annotated[int, Meta(ge=1, le=LARGEST)]
     scale: Annotated[list[Any], Meta(min_length=2, max_length=2)]
     range: Annotated[list[Any], Meta(min_length=2, max_length=2)] | None
@@ -89,9 +90,22 @@ class _Content(Struct, frozen=True):
     columns: list[Column] | None
 
 
-def _spreads_over(tensor: torch.Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether a tensor can be expanded to a shape."""
+def _shape_of(value: Any, where: str) -> Shape:
+    """Returns a shape, or a tree of shapes, of the lists and dicts that JSON has for it."""
+    if isinstance(value, list) and all(type(size) is int and 1 <= size <= LARGEST for size in value):
+        return tuple(value)
+    if isinstance(value, list):
+        return tuple(_shape_of(part, where) for part in value)
+    if isinstance(value, dict):
+        return {name: _shape_of(part, where) for name, part in value.items()}
+    raise UserError(f"{where} is damaged (input_shape holds {value!r}); the run cannot be used.")
+
+
+def _spreads_over(tensor: torch.Tensor, shape: Shape) -> bool:
+    """Whether a tensor can be expanded to a shape; to several only a number."""
+    if not is_shape(shape):
+        return tensor.dim() == 0
     try:
-        return tensor.expand(shape).shape == shape
+        return bool(tensor.expand(shape).shape == shape)
     except RuntimeError:
         return False

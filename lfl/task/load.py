@@ -1,4 +1,4 @@
-"""Loads a task by name, or from a user's own file: arrays in a `.npz`, a table in a `.csv`, a folder of pictures."""
+"""Loads a task by name, or a user's own: arrays in a `.npz`, a table in a `.csv`, a folder of pictures, a function."""
 
 import os
 from dataclasses import replace
@@ -10,7 +10,9 @@ from ..data.csv_table import encode, inputs_of, read_table, targets_of
 from ..data.image_folder import read_folder, train_files
 from ..data.npz import read_npz
 from ..errors import UserError, one_of
+from ..user_code import is_own
 from .arrays import task_from_arrays
+from .own_function import task_from_function
 from .task import Held, Task
 
 WITHOUT_DATA_DIR = {name for name, entry in TASKS.items() if not entry.downloads}
@@ -26,10 +28,10 @@ def load_task(
     valid: str | None = None,
     **held: Unpack[Held],
 ) -> Task:
-    """Loads the task called `name`, or the user's own in a file or folder of that name.
+    """Loads the task called `name`, or the user's own in a file or folder of that name, or by a function.
 
     Args:
-        name: name of a task; or path of a `.npz`, a `.csv`, or a folder of pictures.
+        name: name of a task; path of a `.npz`, a `.csv`, or a folder of pictures; or `"module:function"`.
         data_dir: folder with the data of named tasks, or to download them to.
         target: the column of a `.csv` to be predicted.
         kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
@@ -44,10 +46,15 @@ def load_task(
     if name not in TASKS and is_file_task(name):
         own = None if valid is None else Path(valid)
         return task_from_files(Path(name), target=target, kind=kind, valid=own, **held)
-    one_of("task", name, [*TASKS, *OWN_TASKS])
-    for flag, given in (("--target", target), ("--kind", kind), ("--valid", valid)):
-        if given is not None:
-            raise UserError(f"{flag} is for your own data, but the task is {name}; leave it out.")
+    own_function = is_function_task(name)
+    if not own_function:
+        one_of("task", name, [*TASKS, *OWN_TASKS])
+    for flag, value in (("--target", target), ("--kind", None if own_function else kind), ("--valid", valid)):
+        if value is not None:
+            files = "files of your own" if own_function else "your own data"
+            raise UserError(f"{flag} is for {files}, but the task is {name}; leave it out.")
+    if own_function:
+        return task_from_function(name, data_dir, kind=kind, **held)
     task: Task = TASKS[name].load()(data_dir, **held)
     return task
 
@@ -55,6 +62,11 @@ def load_task(
 def is_file_task(name: str) -> bool:
     """Whether a task's name is the path of a user's own data."""
     return Path(name).suffix in {".npz", ".csv"} or name.endswith("/") or os.path.isdir(name)
+
+
+def is_function_task(name: str) -> bool:
+    """Whether a task's name is a user's own function, `"module:function"`, which is code."""
+    return name not in TASKS and is_own(name) and not is_file_task(name)
 
 
 def task_from_files(

@@ -6,10 +6,11 @@ from typing import TypedDict
 import torch
 
 from ..data.augmentation import Augmentation, augmentation_of
-from ..data.scaling import range_of, scale_of
+from ..data.scaling import Range, Scale, range_of, scale_of
 from ..data.splits import Split, digest_of, held_out
 from ..errors import UserError
-from ..types import Kind
+from ..trees import map_tree
+from ..types import Kind, Shape
 from .defaults import Defaults
 from .encoding import Encoding
 
@@ -24,6 +25,10 @@ FEWEST_KEPT = 10
 
 TEST_FRACTION = 0.2
 """Share of all rows that becomes test, if there is no test partition."""
+
+
+UNSCALED = Scale(torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64))
+"""The scale of inputs that stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +77,22 @@ class Task:
         return self.encoding.num_outputs
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input."""
+    def input_shape(self) -> Shape:
+        """Shape of one input; of several, a tree of shapes."""
         return self.encoding.input_shape
 
     @property
     def device(self) -> torch.device:
         """The device of the data."""
-        return self.train.x.device
+        return self.train.y.device
 
     def to(self, device: torch.device) -> "Task":
         """Moves the data to `device`."""
         augmentation = None if self.augmentation is None else self.augmentation.to(device)
-        x = self.train.x.to(device) if augmentation is None else augmentation.images  # a view, not a copy
+        train = self.train.to(device)
         return replace(
             self,
-            train=Split(x, self.train.y.to(device)),
+            train=train if augmentation is None else Split(augmentation.images, train.y),  # a view, not a copy
             valid=self.valid.to(device),
             test=self.test.to(device),
             augmentation=augmentation,
@@ -119,6 +124,7 @@ def build_task(
     valid_size: int | None = None,
     eval_split: bool = False,
     pad: int | None = None,
+    as_given: bool = False,
 ) -> Task:
     """Holds out valid (and test, and eval), and scales all splits by the rest of train.
 
@@ -131,6 +137,7 @@ def build_task(
         valid_size, eval_split: as in `Held`.
         pad: black pixels added around train images, which are then augmented by crops and flips; None for no
             augmentation.
+        as_given: whether inputs and targets stay as they are; inputs may then be trees.
 
     Raises:
         UserError: inputs or targets that cannot be scaled, or a `valid_size` that is too large.
@@ -148,14 +155,14 @@ def build_task(
     if eval_split:
         rows, held = _held_out(kind, whole, rows, VALID_FRACTION)
         others.append(held)
-    splits = [Split(whole.x[rows], whole.y[rows]), *others]
+    splits = [whole.pick(rows), *others]
     targets = [split.y for split in splits]
     try:
-        scale = scale_of(splits[0].x)
-        span = range_of(targets[0]) if kind == "regression" else None
+        scale = UNSCALED if as_given else scale_of(splits[0].x)
+        span = (_unit_range if as_given else range_of)(targets[0]) if kind == "regression" else None
         if span is not None:
             targets = [span(y) for y in targets]
-        scaled = [Split(scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
+        scaled = [Split(split.x if as_given else scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     augmentation = None
@@ -165,15 +172,21 @@ def build_task(
         scaled[0] = Split(augmentation.images, scaled[0].y)
     fourth = scaled[3] if eval_split else None
     names = None if kind == "regression" else list(range(num_outputs))
-    encoding = Encoding(kind, tuple(train.x.shape[1:]), num_outputs, scale, span, names)
+    shape = map_tree(lambda t: tuple(t.shape[1:]), train.x)
+    encoding = Encoding(kind, shape, num_outputs, scale, span, names)
     return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth, digest, rows=rows)
+
+
+def _unit_range(y: torch.Tensor) -> Range:
+    """The range of targets `[n, width]` that stay as they are."""
+    return Range(torch.zeros(y.shape[1], dtype=torch.float64), torch.ones(y.shape[1], dtype=torch.float64))
 
 
 def _held_out(kind: Kind, whole: Split, rows: torch.Tensor, size: float) -> tuple[torch.Tensor, Split]:
     """Holds out some of `rows`: returns the indices that stay, and the rows held out."""
     y = whole.y[rows]
     kept, held = held_out(y, size, stratified=_stratifies(kind, y, size))
-    return rows[kept], Split(whole.x[rows[held]], whole.y[rows[held]])
+    return rows[kept], whole.pick(rows[held])
 
 
 def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> int:

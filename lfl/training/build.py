@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..task import Task
 from ..task.corruption import Corrupted, corrupt
 from ..trees import map_tree
-from ..types import Batch, TaskLoss, Tensors
+from ..types import Batch, Shape, TaskLoss, Tensors
 from .check import working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
 from .losses import learned, objective_of
@@ -38,7 +38,7 @@ class Sizes(Protocol):
     """The sizes that a model must fit; a `Task` has them."""
 
     @property
-    def input_shape(self) -> tuple[int, ...]: ...
+    def input_shape(self) -> Shape: ...
     @property
     def num_outputs(self) -> int: ...
     @property
@@ -68,7 +68,7 @@ def compiles(task: Task, settings: Settings) -> bool:
     steps = settings.steps + (settings.offline_steps if METHODS[settings.method].offline else 0)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
     buffers = {name: t.cpu() for name, t in apply_fn.buffers.items()}
-    x = torch.zeros(1, *task.input_shape)
+    x = map_tree(lambda t: torch.zeros_like(t[:1], device="cpu"), task.train.x)
     flops = forward_flops(lambda: apply_fn(theta, buffers, x, training=False))
     return worth_compiling(steps, settings.batch_size * flops, task.device)
 
@@ -186,7 +186,7 @@ def build_problem(
         rows = picked if changed is None else of_seed(changed.rows, picked)
         y = data.y[rows] if changed is None else of_seed(changed.y, picked)
         change = task.augmentation if split == "train" else None
-        x = data.x[rows] if change is None else augmented(change, rows, stream, step)
+        x = map_tree(lambda t: t[rows], data.x) if change is None else augmented(change, rows, stream, step)
         if not specs:
             return x, y
         masks = each_seed(lambda seed: draw_masks(specs, generator(seed, f"{stream} masks", step)))
@@ -253,7 +253,8 @@ def _mask_specs(task: Task, settings: Settings, shapes: Tensors, apply_fn: PureM
     theta = {name: torch.zeros(t.shape, dtype=t.dtype, device=task.device) for name, t in shapes.items()}
 
     def specs(batch_size: int) -> tuple[MaskSpec, ...]:
-        return mask_specs(apply_fn, theta, task.train.x[:1].expand(batch_size, *task.input_shape))
+        x = map_tree(lambda t: t[:1].expand(batch_size, *t.shape[1:]), task.train.x)
+        return mask_specs(apply_fn, theta, x)
 
     return specs(settings.batch_size) if apply_fn.dropouts or specs(2) else ()  # functions of dropout have no names
 

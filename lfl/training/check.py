@@ -97,7 +97,7 @@ def working_hypergradient(
 @torch.no_grad()
 def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> None:
     """Raises `UserError` unless the model has an output for each class or target column, or one for two classes."""
-    outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.x[:1], training=False)
+    outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.pick(slice(1)).x, training=False)
     got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
     one_logit = task.kind == "classification" and task.num_outputs == 2
     if got is not None and tuple(got) != wanted and not (one_logit and tuple(got) == (1, 1)):
@@ -109,7 +109,7 @@ def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: 
 
 
 def _few_examples(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> Batch:
-    x, y = (t[: min(EXAMPLES, settings.batch_size)] for t in task.train)
+    x, y = task.train.pick(slice(min(EXAMPLES, settings.batch_size)))
     specs = mask_specs(apply_fn, theta, x)
     if not specs:
         return x, y

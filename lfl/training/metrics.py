@@ -50,12 +50,13 @@ def outputs_on(
         UserError: no example counts.
     """
     if not split.y.is_floating_point() and bool((ignored := split.y == IGNORE_INDEX).any()):
-        split = Split(split.x[~ignored], split.y[~ignored])
+        split = split.pick(~ignored)
     if not len(split.y):
         raise UserError(
             "an error is a mean over examples, got a split in which no example counts; give it at least one."
         )
-    parts = [apply_fn(theta, buffers, x, training=False)[0] for x in torch.split(split.x, chunk)]
+    starts = range(0, len(split.y), chunk)
+    parts = [apply_fn(theta, buffers, split.pick(slice(i, i + chunk)).x, training=False)[0] for i in starts]
     return torch.cat(parts), split.y
 
 

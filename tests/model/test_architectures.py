@@ -154,5 +154,5 @@ def test_xavier_uniform_has_its_variance_and_zero_biases() -> None:
 
 @pytest.mark.parametrize("name", ["mlp-0", "mlp-", "mlp--3", "mlp-1.5", "lenet5-3"])
 def test_widths_that_are_none_are_unknown_models(name: str) -> None:
-    with pytest.raises(lfl.UserError, match=r"unknown model .*mlp-WIDTH, MODULE:FUNCTION"):
+    with pytest.raises(lfl.UserError, match=r"unknown model .*mlp-WIDTH, timm:NAME, torchvision:NAME, MODULE:FUNCTION"):
         build_model(name, (4,), 2)

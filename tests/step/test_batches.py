@@ -1,7 +1,9 @@
 """The forms of a batch: each is taken for what it is, or refused in words."""
 
+from collections import UserDict
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lfl
+from lfl.trees import map_tree
 
 from ..hypergradient.cases import Case, make_case
 from .test_meta import assert_same
@@ -149,3 +152,150 @@ def test_part_of_a_batch_with_a_seed_is_refused_and_the_validation_batch_is_cut(
     short = tuple(t[:5] for t in train[:2])
     train = (*short, train[2])
     assert_same(step(train, valid, case.carry, meta_batch_size=5), step(train, (x[:5], y[:5], seed), case.carry))
+
+
+class Towers(nn.Module):
+    """Two inputs, each with a layer of its own, as `parts` takes them out of what the module is called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        g = torch.Generator().manual_seed(0)
+        self.left, self.right = (nn.Linear(width, 4, dtype=torch.float64) for width in (3, 2))
+        self.norm, self.drop, self.last = nn.BatchNorm1d(4).double(), nn.Dropout(0.3), nn.Linear(4, 2).double()
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(torch.randn(p.shape, generator=g, dtype=torch.float64))
+
+    def after(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return self.last(self.drop(torch.tanh(self.norm(self.left(left) + self.right(right)))))
+
+
+class One(Towers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(x[:, :3], x[:, 3:])
+
+
+class Two(Towers):
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return self.after(left, right)
+
+
+class Nested(Towers):
+    def forward(self, a: dict[str, list[torch.Tensor]], *, b: torch.Tensor) -> torch.Tensor:
+        return self.after(a["parts"][0], b)
+
+
+class Listed(Towers):
+    def forward(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        return self.after(*parts)
+
+
+class Pair(NamedTuple):
+    left: torch.Tensor
+    right: torch.Tensor
+
+
+FORMS = {
+    "dict": (Two, lambda a, b: {"right": b, "left": a}),
+    "mapping": (Two, lambda a, b: UserDict(right=b, left=a)),
+    "tuple": (Two, lambda a, b: (a, b)),
+    "named tuple": (Two, Pair),
+    "list": (Listed, lambda a, b: [a, b]),
+    "nested": (Nested, lambda a, b: {"a": {"parts": [a]}, "b": b}),
+}
+
+
+def nested_step(module: nn.Module, form: Callable[[torch.Tensor, torch.Tensor], Any] | None) -> Any:
+    """A step of the module as a function of x, y and masks of train and valid, and these arguments."""
+    g = torch.Generator().manual_seed(1)
+    theta, _, apply_fn = lfl.functional(module)
+    phi, loss_fn = lfl.loss_network("classification", generator=g, dtype=torch.float64)
+
+    def half() -> tuple[Any, ...]:
+        x, y = torch.randn(6, 5, generator=g, dtype=torch.float64), torch.randint(2, (6,), generator=g)
+        # contiguous, as a loader makes them; slicing would give other strides, and other kernels may add up otherwise
+        given = x if form is None else form(x[:, :3].contiguous(), x[:, 3:].contiguous())
+        return given, y, (torch.rand(6, 4, generator=g) > 0.3,)
+
+    def step(
+        theta: Any, train: Any, valid: Any, hypergradient: str = "auto", size: int | None = None, carry: Any = None
+    ) -> Any:
+        return lfl.meta_step(
+            theta,
+            phi,
+            [train, train],
+            valid,
+            carry,
+            apply_fn=apply_fn,
+            loss_fn=loss_fn,
+            task_loss=lfl.cross_entropy,
+            inner=lfl.sgd(0.1, momentum=0.9),
+            outer=lfl.adam(0.01),
+            hypergradient=hypergradient,
+            meta_batch_size=size,
+        )
+
+    return step, theta, half(), half()
+
+
+@pytest.mark.parametrize("hypergradient", ["unroll", "mixed"])
+@pytest.mark.parametrize("name", FORMS)
+def test_several_inputs_equal_one_input_wired_the_same(name: str, hypergradient: str) -> None:
+    build, form = FORMS[name]
+    step, *arguments = nested_step(build(), form)
+    wanted_step, *wanted_arguments = nested_step(One(), None)
+    assert_same(step(*arguments, hypergradient), wanted_step(*wanted_arguments, hypergradient))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_part_of_a_batch_is_cut_from_every_input(name: str) -> None:
+    build, form = FORMS[name]
+    step, *arguments = nested_step(build(), form)
+    wanted_step, *wanted_arguments = nested_step(One(), None)
+    assert_same(step(*arguments, "mixed", 4), wanted_step(*wanted_arguments, "mixed", 4))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_several_inputs_are_vmapped(name: str) -> None:
+    build, form = FORMS[name]
+
+    def two_copies(module: nn.Module, form: Any) -> Any:
+        step, theta, train, valid = nested_step(module, form)
+        batches = map_tree(lambda t: dict(t) if isinstance(t, UserDict) else t, (train, valid))
+        stacked = map_tree(lambda t: torch.stack([t, t.flip(0)]), (theta, *batches, step(theta, train, valid)[2]))
+        return torch.func.vmap(lambda *arguments: step(*arguments[:3], carry=arguments[3]))(*stacked)
+
+    assert_same(two_copies(build(), form), two_copies(One(), None))
+
+
+@pytest.mark.slow
+def test_several_inputs_are_compiled() -> None:
+    build, form = FORMS["nested"]
+    step, *arguments = nested_step(build(), form)
+    wanted_step, *wanted_arguments = nested_step(One(), None)
+    torch.compiler.reset()
+    found = torch.compile(step, fullgraph=True, backend="eager")(*arguments)
+    torch.compiler.reset()
+    assert_same(found, torch.compile(wanted_step, fullgraph=True, backend="eager")(*wanted_arguments))
+
+
+def test_y_may_be_a_tree_where_part_of_a_batch_is_taken() -> None:
+    """How many examples a batch has, its targets' tensors say; a tree's own length is another number."""
+    g = torch.Generator().manual_seed(0)
+    theta, _, apply_fn = lfl.functional(nn.Linear(3, 2))
+    phi, loss_fn = lfl.loss_network("regression", generator=g)
+    x, y = torch.randn(5, 3, generator=g), torch.randn(5, 2, generator=g)
+    batch = x, {"value": y}, 7
+    with pytest.raises(lfl.UserError, match="draws other numbers from a seed"):
+        lfl.meta_step(
+            theta,
+            phi,
+            batch,
+            batch,
+            apply_fn=apply_fn,
+            loss_fn=lambda phi, outputs, y: loss_fn(phi, outputs, y["value"]),
+            task_loss=lambda outputs, y: lfl.squared_error(outputs, y["value"]),
+            inner=lfl.sgd(0.1),
+            outer=lfl.adam(0.1),
+            meta_batch_size=3,
+        )
