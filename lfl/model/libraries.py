@@ -59,13 +59,14 @@ def _of_timm(name: str, own: str, input_shape: tuple[int, ...], num_outputs: int
     _check_name(name, own, timm.list_models())
     sizes: dict[str, Any] = {"num_classes": num_outputs, "in_chans": input_shape[0]}
     try:
-        module: nn.Module = timm.create_model(own, pretrained=False, img_size=input_shape[1:], **sizes)
-        return module
+        fixed: nn.Module = timm.create_model(own, pretrained=False, img_size=input_shape[1:], **sizes)
+        return fixed
     except TypeError:  # convolutional networks take any size, and no such argument
         pass
     except (AssertionError, RuntimeError, ValueError, ZeroDivisionError) as error:
         raise _does_not_fit(name, input_shape, reason(error)) from error
-    return timm.create_model(own, pretrained=False, **sizes)
+    module: nn.Module = timm.create_model(own, pretrained=False, **sizes)
+    return module
 
 
 def _of_torchvision(name: str, own: str, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
