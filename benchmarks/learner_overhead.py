@@ -4,8 +4,8 @@
     python benchmarks/learner_overhead.py --table        # the table of docs/learner.md
 
 One thread, one process, both loops in turns, in processor time, so that what else the machine does hits both or
-neither: medians of single steps, the ratio of the medians, and the median and the middle half of the ratios of neighbouring
-steps, which say how noisy it was.
+neither: medians of single steps, the ratio of the medians, and the median and the middle half of the ratios of
+neighbouring steps, which say how noisy it was.
 Random data; eager and compiled; Nesterov momentum and weight decay. "loss fixed" are steps with `lfl.base_step`.
 """
 
