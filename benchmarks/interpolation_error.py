@@ -3,8 +3,8 @@
     python benchmarks/interpolation_error.py        # prints the table of docs/targets.md
 
 1,000 classes, 64 examples, normal logits of deviation 3. Relative differences (Euclidean norm) in the losses, in the
-slope of the outputs, and in phi's gradient of that slope along a random direction, in float64; in the last column between
-the same loss, evaluated at each output, in float32 and float64.
+slope of the outputs, and in phi's gradient of that slope along a random direction, in float64; in the last column
+between the same loss, evaluated at each output, in float32 and float64.
 """
 
 from dataclasses import replace

@@ -45,5 +45,5 @@ def interpolated(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tens
     scaled = flat * cells
     cell = scaled.detach().floor().clamp(0, cells - 1)
     t, at = scaled - cell, cell.long()
-    found = value[:-1][at] + t * (slope[:-1][at] + t * (square[at] + t * cubic[at]))
+    found: torch.Tensor = value[:-1][at] + t * (slope[:-1][at] + t * (square[at] + t * cubic[at]))
     return found.reshape(x.shape)
