@@ -39,7 +39,7 @@ def reduced_loss(
         A scalar; with `"none"` the shape of the class ids or of the values.
 
     Raises:
-        UserError: outputs and targets do not fit each other or are weighted, or a class id out of range; where its value
+        UserError: outputs and targets do not fit, or are weighted, or a class id out of range; where its value
             cannot be seen (vmapped, compiled) torch raises its own error, or none.
     """
     if isinstance(targets, Weighted):
