@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from ..errors import UserError
-from ..loss import IGNORE_INDEX, AnyLearnedLoss, LearnedLoss, check_class_ids, class_logits
+from ..loss import IGNORE_INDEX, AnyLearnedLoss, LearnedLoss, Weighted, check_class_ids, class_logits
 from ..loss.classes import values_are_visible
 from ..loss.handcrafted import same_shape
 from ..types import Tensors
@@ -39,9 +39,13 @@ def reduced_loss(
         A scalar; with `"none"` the shape of the class ids or of the values.
 
     Raises:
-        UserError: outputs and targets do not fit each other, or a class id out of range; where its value cannot be
-            seen (vmapped, compiled) torch raises its own error, or none.
+        UserError: outputs and targets do not fit, or are weighted, or a class id out of range; where its value
+            cannot be seen (vmapped, compiled) torch raises its own error, or none.
     """
+    if isinstance(targets, Weighted):
+        raise UserError(
+            'an exported loss takes no weights, got lfl.Weighted; use reduction="none" and weigh its losses.'
+        )
     device = outputs.device.type
     known = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device)  # not traced before torch 2.12
     if known and torch.is_autocast_enabled(device):
@@ -94,7 +98,7 @@ def _of_classes(
         raise UserError("classification needs logits [batch, classes, ...] or [classes], got a scalar.")
     if outputs.dim() == 1 and targets.shape == outputs.shape and not targets.is_floating_point():
         outputs = outputs[:, None]
-    class_dim = min(1, outputs.dim() - 1)
+    class_dim = outputs.dim() - 1 if loss_fn.layout == "last" else min(1, outputs.dim() - 1)
     logits = outputs.movedim(class_dim, -1)
     shape, rows = logits.shape[:-1], logits.reshape(-1, logits.shape[-1])
     one_logit = not torch.compiler.is_exporting() and rows.shape[1] == 1  # a program is for any number of classes

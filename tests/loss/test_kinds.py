@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lfl
+from lfl.export.reduction import reduced_loss
 from lfl.randomness import generator
 
 from .kinds import BATCH, CASES, CLASSES, Case, cases, learned
@@ -173,3 +174,19 @@ def test_weights_of_one_change_nothing_and_those_of_zero_remove(name: str, loss:
     assert not found[~some].any()
     left = loss_fn(phi, case.outputs[some], case.targets[some])
     torch.testing.assert_close(found.mean(), left.mean(), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("loss", LEARNED)
+def test_handed_over_a_loss_of_labels_or_tokens_is_what_training_descends(loss: str) -> None:
+    for name in ["labels", "tokens", "soft labels"]:
+        case = CASES[name]
+        phi, loss_fn = learned(loss, case)
+        found = [reduced_loss(loss_fn, phi, case.outputs, case.targets, reduction=r) for r in ("mean", "none", "sum")]
+        torch.testing.assert_close(found[0], loss_fn(phi, case.outputs, case.targets).mean())
+        assert found[1].shape == case.targets.shape
+        torch.testing.assert_close(found[1].sum(), found[2])
+        counted = (case.targets != -100).sum()
+        torch.testing.assert_close(found[2] / counted, found[0])
+    weighted = CASES["weighted ids"]
+    with pytest.raises(lfl.UserError, match=r"takes no weights, got lfl\.Weighted"):
+        reduced_loss(loss_fn, phi, weighted.outputs, weighted.targets)
