@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .model import PureModule, draw_masks, functional, mask_specs
     from .model.custom_gradients import CustomGradients
     from .model.dropout import MaskSpec
+    from .model.noise import NoiseSpec
     from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, sgd
     from .report.statistics import Spread
     from .run import Named, Result
@@ -103,6 +104,7 @@ __all__ = [
     "MaskSpec",
     "MissingPackage",
     "Named",
+    "NoiseSpec",
     "NotDifferentiable",
     "Optimiser",
     "Outcome",
@@ -174,7 +176,17 @@ __all__ = [
 ]
 
 _MODULES = (
-    *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
+    *(
+        "entry",
+        "errors",
+        "types",
+        "optimiser",
+        "loss",
+        "model",
+        "model.custom_gradients",
+        "model.dropout",
+        "model.noise",
+    ),
     *("hypergradient", "step", "method", "settings", "data.scaling", "data.splits", "data.augmentation"),
     *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
     *("report.statistics", "run.schema"),

@@ -44,6 +44,22 @@ REFUSED = (
 )
 
 
+UNUSED = (
+    "the batch has more masks than the compiled model used: a model that draws by torch.randn_like or torch.rand_like "
+    "hides it from the compiler, so write torch.randn(x.shape, device=x.device) there, or run the step eagerly "
+    "(--compile off); else draw the masks for this model and inputs of this shape."
+)
+
+
+def refuse_unused() -> None:
+    """Raises `UserError` in a compiled program, whose model left masks over.
+
+    torch 2.14 traces `torch.randn_like` and `torch.rand_like` past the context in which masks are taken.
+    """
+    torch._dynamo.graph_break(msg=UNUSED)  # with fullgraph=True compilation fails with this message
+    raise UserError(UNUSED)
+
+
 class RefuseDraws(TorchFunctionMode):
     """A context in which a random draw raises an error.
 
