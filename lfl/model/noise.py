@@ -50,7 +50,8 @@ def _in_place(take: Take, law: str, x: torch.Tensor, *bounds: float, **named: An
     low, high = (given.get(name, value) for name, value in zip(names, default, strict=True))
     noise = low + (high if law == "normal" else high - low) * noise
     try:
-        return x.copy_(noise)
+        written: torch.Tensor = x.copy_(noise)
+        return written
     except RuntimeError:  # vmap: noise of several copies does not fit into a tensor that they share
         x.fill_(float("nan"))  # whoever reads x in place of the result gets NaN
         return noise

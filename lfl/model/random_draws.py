@@ -45,9 +45,8 @@ REFUSED = (
 
 
 UNUSED = (
-    "the batch has more masks than the compiled model used: a model that draws by torch.randn_like or torch.rand_like "
-    "hides it from the compiler, so write torch.randn(x.shape, device=x.device) there, or run the step eagerly "
-    "(--compile off); else draw the masks for this model and inputs of this shape."
+    "the compiled model left masks unused: torch.randn_like and torch.rand_like hide from the compiler, so write "
+    "torch.randn(x.shape, device=x.device), or run eagerly (--compile off); else draw masks for this model and input."
 )
 
 
