@@ -48,13 +48,12 @@ def _in_place(take: Take, law: str, x: torch.Tensor, *bounds: float, **named: An
     names, default = (("mean", "std"), (0.0, 1.0)) if law == "normal" else (("from", "to"), (0.0, 1.0))
     given = dict(zip(names, bounds, strict=False)) | {name: named[name] for name in names if name in named}
     low, high = (given.get(name, value) for name, value in zip(names, default, strict=True))
-    noise = low + (high if law == "normal" else high - low) * noise
+    scaled: torch.Tensor = low + (high if law == "normal" else high - low) * noise
     try:
-        written: torch.Tensor = x.copy_(noise)
-        return written
+        return x.copy_(scaled)
     except RuntimeError:  # vmap: noise of several copies does not fit into a tensor that they share
         x.fill_(float("nan"))  # whoever reads x in place of the result gets NaN
-        return noise
+        return scaled
 
 
 _LAWS: dict[Any, str] = {

@@ -26,7 +26,7 @@ class Noisy(nn.Module):
 
 class Normal(nn.Module):
     def forward(self, x):
-        return x + torch.randn(x.shape, device=x.device)
+        return x + torch.randn(x.shape, device=x.device) if self.training else x
 
 
 class Clamped(nn.Linear):
