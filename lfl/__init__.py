@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .model import PureModule, draw_masks, functional, mask_specs
     from .model.custom_gradients import CustomGradients
     from .model.dropout import MaskSpec
+    from .model.noise import NoiseSpec
     from .optimiser import Optimiser, UpdateFn, adam, adamw, clip, lion, muon, rmsprop, sgd
     from .report.statistics import Spread
     from .run import CsvLogger, JsonlLogger, Logger, MLflowLogger, Named, Result, TensorBoardLogger, WandbLogger
@@ -113,6 +114,7 @@ __all__ = [
     "MaskSpec",
     "MissingPackage",
     "Named",
+    "NoiseSpec",
     "NotDifferentiable",
     "Optimiser",
     "Outcome",
@@ -195,7 +197,7 @@ __all__ = [
 _MODULES = (
     *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.augmentation"),
-    *("data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
+    *("model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
     *("report.statistics", "run.schema"),
 )
 """Where the names are; those that need fewest packages come first."""

@@ -2,7 +2,7 @@
 
 A generator inside a differentiated, vmapped or compiled function fails, and two passes over one batch must use the same
 masks. So the dropout calls of a forward pass use given masks, in call order: dropout layers and functions, the dropout
-within attention, and `bernoulli_`, by which stochastic depth draws.
+within attention, and `bernoulli_`, by which stochastic depth draws; normal and uniform noise is taken in the same way.
 """
 
 import math
@@ -17,6 +17,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
+from .noise import NoiseSpec, noise_of
 
 Masks = tuple[torch.Tensor, ...]
 
@@ -79,14 +80,18 @@ _KINDS: dict[Any, _Kind] = {
 
 
 Take = Callable[[tuple[int, ...], float, torch.Tensor], torch.Tensor]
+TakeNoise = Callable[[NoiseSpec, torch.device], torch.Tensor]
 
 
 class _Interpose(TorchFunctionMode):
-    """Makes dropout calls use masks from `take(noise_shape, p, like)`; `unused()` counts those left over."""
+    """Makes dropout calls use masks from `take(noise_shape, p, like)`, and other draws `noise(spec, device)`.
 
-    def __init__(self, take: Take, unused: Callable[[], int] = lambda: 0) -> None:
+    `unused()` counts masks left over; where none is, draws that are no dropout are left to torch.
+    """
+
+    def __init__(self, take: Take, noise: TakeNoise, unused: Callable[[], int]) -> None:
         super().__init__()
-        self.take, self.unused = take, unused
+        self.take, self.noise, self.unused = take, noise, unused
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -101,7 +106,8 @@ class _Interpose(TorchFunctionMode):
             return _bernoulli(self.take, *args, **kwargs)
         kind = _KINDS.get(func)
         if kind is None:
-            return func(*args, **kwargs)
+            drawn = noise_of(func, self.noise, args, kwargs) if self.unused() else None
+            return func(*args, **kwargs) if drawn is None else drawn
         x, p, training = _arguments(kind, *args, **kwargs)
         if not training or p == 0.0:
             return x
@@ -151,14 +157,18 @@ def _bernoulli(take: Take, x: torch.Tensor, p: Any = 0.5, **rest: Any) -> torch.
         return mask.to(x.dtype)
 
 
-def record_masks(specs: list[MaskSpec]) -> _Interpose:
-    """Opens a context in which each dropout call appends the `MaskSpec` of its mask to `specs`, and drops nothing."""
+def record_masks(specs: list[MaskSpec | NoiseSpec]) -> _Interpose:
+    """Opens a context in which each dropout call appends its `MaskSpec` to `specs` and drops nothing; noise is 0."""
 
     def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
         specs.append(MaskSpec(shape, p))
         return torch.ones(shape, dtype=torch.bool, device=x.device)
 
-    return _Interpose(take)
+    def noise(spec: NoiseSpec, device: torch.device) -> torch.Tensor:
+        specs.append(spec)
+        return torch.zeros(spec.shape, dtype=spec.dtype, device=device)
+
+    return _Interpose(take, noise, lambda: 1)
 
 
 def dropout_layers(module: nn.Module) -> tuple[str, ...]:
@@ -199,20 +209,38 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
             )
         return mask
 
-    return _Interpose(take, lambda: len(masks) - used)
+    def noise(spec: NoiseSpec, device: torch.device) -> torch.Tensor:
+        nonlocal used
+        drawn = masks[used]
+        used += 1
+        if tuple(drawn.shape) != spec.shape or drawn.dtype == torch.bool:
+            raise UserError(
+                f"mask {used} is {drawn.dtype} {list(drawn.shape)}, and the model draws {spec.law} noise of the shape "
+                f"{list(spec.shape)} there; draw the masks for this model and inputs of this shape, lfl.draw_masks("
+                "lfl.mask_specs(apply_fn, theta, x), generator)."
+            )
+        return drawn.to(device, spec.dtype)
+
+    return _Interpose(take, noise, lambda: len(masks) - used)
 
 
-def draw_masks(specs: tuple[MaskSpec, ...], generator: torch.Generator) -> Masks:
-    """Draws one mask for each dropout call: True keeps a unit, with probability 1 - p.
+def draw_masks(specs: tuple[MaskSpec | NoiseSpec, ...], generator: torch.Generator) -> Masks:
+    """Draws one mask for each dropout call, True keeps a unit, with probability 1 - p; and the noise of other draws.
 
     Args:
         specs: from `mask_specs`.
         generator: source of the draws; the masks are on its device.
 
     Returns:
-        Boolean tensors of the shapes in `specs`: the third entry of a batch.
+        Tensors of the shapes in `specs`, boolean ones for dropout: the third entry of a batch.
     """
-    return tuple(torch.rand(spec.shape, generator=generator, device=generator.device) >= spec.p for spec in specs)
+
+    def draw(spec: MaskSpec | NoiseSpec) -> torch.Tensor:
+        if isinstance(spec, NoiseSpec):
+            return spec.draw(generator)
+        return torch.rand(spec.shape, generator=generator, device=generator.device) >= spec.p
+
+    return tuple(map(draw, specs))
 
 
 Drop = Callable[[torch.Tensor], torch.Tensor]

@@ -14,7 +14,8 @@ from ..trees import map_tree
 from ..types import ApplyFn, Tensors
 from .custom_gradients import NONE, CustomGradients, custom_gradients
 from .dropout import MaskSpec, apply_masks, dropout_layers, record_masks
-from .random_draws import RefuseDraws
+from .noise import NoiseSpec
+from .random_draws import RefuseDraws, refuse_unused
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,11 @@ class PureModule:
                 f"(an int), got {type(masks).__name__}."
             )
         if torch.compiler.is_compiling():
-            with RefuseDraws(), apply_masks(tuple(masks), self.dropouts):
-                return _call(self.training_code, theta, buffers, x)
+            with RefuseDraws(), (interposed := apply_masks(tuple(masks), self.dropouts)):
+                outputs = _call(self.training_code, theta, buffers, x)
+            if interposed.unused():
+                refuse_unused()
+            return outputs
         if not (len(masks) or self.dropouts):
             return _call(self.training_code, theta, buffers, x)
         with (interposed := apply_masks(tuple(masks), self.dropouts)):
@@ -155,7 +159,9 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
     return theta, frozen | buffers, apply_fn
 
 
-def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None) -> tuple[MaskSpec, ...]:
+def mask_specs(
+    apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | None = None
+) -> tuple[MaskSpec | NoiseSpec, ...]:
     """Finds the dropout masks that a model needs for inputs shaped like `x`, by running it once.
 
     Torch's random state is left unchanged.
@@ -167,11 +173,12 @@ def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | Non
         buffers: its buffers; the module's own when omitted.
 
     Returns:
-        One `MaskSpec(shape, p)` for each dropout call, in call order; empty without dropout. Dropout calls are those of
-        dropout layers and functions, of attention (`nn.MultiheadAttention`, `nn.TransformerEncoderLayer`,
-        `F.scaled_dot_product_attention`), and of stochastic depth (`timm.layers.DropPath`,
-        `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and other noise, has no masks: give
-        the batch as `(x, y, seed)`.
+        One `MaskSpec(shape, p)` for each dropout call, and one `NoiseSpec(shape, law, dtype)` for each normal or
+        uniform draw (`torch.randn`, `torch.rand_like`, `normal_`, ...), in call order; empty without any. Dropout calls
+        are those of dropout layers and functions, of attention (`nn.MultiheadAttention`,
+        `nn.TransformerEncoderLayer`, `F.scaled_dot_product_attention`), and of stochastic depth
+        (`timm.layers.DropPath`, `torchvision.ops.StochasticDepth`). Dropout between the layers of an LSTM, and noise of
+        another law, has no masks: give the batch as `(x, y, seed)`.
 
     Example:
         >>> theta, _, apply_fn = functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2)))
@@ -182,7 +189,7 @@ def mask_specs(apply_fn: ApplyFn, theta: Tensors, x: Any, buffers: Tensors | Non
     if code is None:
         raise UserError(f"mask_specs needs an apply_fn made by lfl.functional, got {apply_fn!r}.")
     buffers = dict(getattr(apply_fn, "buffers", {})) if buffers is None else buffers
-    specs: list[MaskSpec] = []
+    specs: list[MaskSpec | NoiseSpec] = []
     with torch.no_grad(), seeded(0, theta.values()), record_masks(specs):
         _call(code, theta, {name: tensor.clone() for name, tensor in buffers.items()}, x)
     return tuple(specs)

@@ -44,6 +44,21 @@ REFUSED = (
 )
 
 
+UNUSED = (
+    "the compiled model left masks unused: torch.randn_like and torch.rand_like hide from the compiler, so write "
+    "torch.randn(x.shape, device=x.device), or run eagerly (--compile off); else draw masks for this model and input."
+)
+
+
+def refuse_unused() -> None:
+    """Raises `UserError` in a compiled program, whose model left masks over.
+
+    torch 2.14 traces `torch.randn_like` and `torch.rand_like` past the context in which masks are taken.
+    """
+    torch._dynamo.graph_break(msg=UNUSED)  # with fullgraph=True compilation fails with this message
+    raise UserError(UNUSED)
+
+
 class RefuseDraws(TorchFunctionMode):
     """A context in which a random draw raises an error.
 

@@ -62,8 +62,9 @@ def no_random_draws() -> Iterator[None]:
     if not torch.equal(before, _random_state()):
         raise UserError(
             "the model draws random numbers inside its forward pass, so that no two passes see the same. For "
-            "dropout, give the batch as (x, y, masks) with masks = lfl.draw_masks(lfl.mask_specs(apply_fn, "
-            "theta, x), generator); for other noise as (x, y, seed) with a new whole number for each batch."
+            "dropout, and normal and uniform noise, give the batch as (x, y, masks) with masks = lfl.draw_masks("
+            "lfl.mask_specs(apply_fn, theta, x), generator); for other draws as (x, y, seed) with a new whole number "
+            "for each batch."
         )
 
 

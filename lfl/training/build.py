@@ -16,6 +16,7 @@ from ..loss import error_rate, squared_error
 from ..method import Problem, Programs, programs
 from ..model import PureModule, build_model, draw_masks, functional, initial_theta, mask_specs, xavier_uniform
 from ..model.dropout import MaskSpec
+from ..model.noise import NoiseSpec
 from ..optimiser import Optimiser, adam, adamw, clip, sgd
 from ..randomness import generator
 from ..schedules import outer_schedule_factor, schedule_factor
@@ -249,10 +250,12 @@ def corrupted_train(task: Task, settings: Settings, seed: int) -> Corrupted:
     )
 
 
-def _mask_specs(task: Task, settings: Settings, shapes: Tensors, apply_fn: PureModule) -> tuple[MaskSpec, ...]:
+def _mask_specs(
+    task: Task, settings: Settings, shapes: Tensors, apply_fn: PureModule
+) -> tuple[MaskSpec | NoiseSpec, ...]:
     theta = {name: torch.zeros(t.shape, dtype=t.dtype, device=task.device) for name, t in shapes.items()}
 
-    def specs(batch_size: int) -> tuple[MaskSpec, ...]:
+    def specs(batch_size: int) -> tuple[MaskSpec | NoiseSpec, ...]:
         x = map_tree(lambda t: t[:1].expand(batch_size, *t.shape[1:]), task.train.x)
         return mask_specs(apply_fn, theta, x)
 

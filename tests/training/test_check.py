@@ -9,7 +9,7 @@ import torch
 
 import lfl
 from lfl.task import load_task
-from lfl.training import build_programs, compiles, resolve
+from lfl.training import build_problem, build_programs, compiles, resolve
 
 TASK = load_task("digits", Path("unused"))
 
@@ -21,7 +21,12 @@ from torch.nn.utils import parametrizations
 
 class Noisy(nn.Module):
     def forward(self, x):
-        return x + 0.1 * torch.randn_like(x)
+        return x * torch.randint_like(x, 1, 3)
+
+
+class Normal(nn.Module):
+    def forward(self, x):
+        return x + torch.randn(x.shape, device=x.device) if self.training else x
 
 
 class Clamped(nn.Linear):
@@ -62,6 +67,7 @@ def build(*layers):
 
 plain = build()
 noisy = build(Noisy)
+normal = build(Normal)
 clamped = build(lambda: Clamped(64, 64))
 rounding = build(Rounding)
 rounding_in_the_open = build(RoundingInTheOpen)
@@ -90,6 +96,18 @@ def programs(model: str, *, compiled: bool = False, many_seeds: bool = False, **
 def test_a_run_refuses_a_model_that_draws_random_numbers(method: str) -> None:
     with torch.random.fork_rng(), pytest.raises(lfl.UserError, match="draws random numbers"):
         programs("noisy", method=method)
+
+
+@pytest.mark.parametrize("how", [{}, {"compiled": True}, {"many_seeds": True}, {"method": "baseline"}])
+def test_a_run_draws_normal_noise_with_the_masks(how: dict[str, Any]) -> None:
+    before = torch.get_rng_state()
+    steps = programs("normal", **how)
+    settings = resolve(TASK.defaults, model="own_models:normal", method=how.get("method", "adalfl"), batch_size=8)
+    problem = build_problem(TASK, settings, steps=steps)
+    first, again = (problem.batch("train", "train", 3)[2] for _ in range(2))
+    assert {t.dtype for t in first} == {torch.float32}
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("how", [{"compiled": True}, {"many_seeds": True}])
