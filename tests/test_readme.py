@@ -31,6 +31,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
+        ("docs/sharing.md", "shared_losses.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--scores"),
         ("docs/value.md", "value_tables.py", "--table"),
