@@ -37,6 +37,9 @@ def test_each_form_is_written_where_it_is_said(export, folder: Path) -> None:
     assert (status, err) == (0, "")
     assert out == f"{(folder / 'loss.txt').read_text()}\nsympy loss.txt\n"
     assert out.startswith("the loss of run, ")
+    assert export("run", "--to", "folder", "-o", "shared") == (0, "folder shared\n", "")
+    assert (folder / "shared" / "loss.safetensors").is_file()
+    assert export("robust-classification", "--to", "torch")[:2] == (0, "torch robust-classification.pt2\n")
     for name in ("run/loss.pt2", "new/l.onnx"):
         assert (folder / name).stat().st_size > 5000
 

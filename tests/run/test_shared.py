@@ -65,7 +65,7 @@ def test_method_fixed_trains_on_one_and_needs_no_trust(tmp_path: Path) -> None:
     assert asked_for({"loss_from": "robust-classification", "task": "digits"}, None) == {}
     assert asked_for({"loss_from": "elsewhere", "task": "digits"}, None) == {"loss_from": "elsewhere"}
     assert run.result is not None
-    assert run.result.test_error < 0.2  # chance is 0.9
+    assert run.result.test_error < 0.3  # chance is 0.9
     outputs, ids = torch.randn(4, 10, generator=torch.Generator().manual_seed(0)), torch.arange(4)
     assert torch.equal(run.loss()(outputs, ids), lfl.load_loss("robust-classification")(outputs, ids))
 
