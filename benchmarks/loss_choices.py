@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import add_row, refuse_interrupted
+from rows import add_row, present_names, refuse_interrupted
 
 RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
@@ -96,7 +96,7 @@ def tables() -> str:
             if (row["task"], row["model"]) == (task, model):
                 last = row["valid_error"]
                 late = spread(row["late_valid_error"]) if "late_valid_error" in row else ""
-                cells = [f"`{row['variant']}`", row["method"], spread(last), highest(last), late]
+                cells = [f"`{present_names(row['variant'])}`", row["method"], spread(last), highest(last), late]
                 lines.append(f"| {' | '.join(cells)} | {len(last)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

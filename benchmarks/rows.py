@@ -1,6 +1,7 @@
 """Results files that grow row by row, so that a script skips the rows that it already has."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,3 +25,10 @@ def refuse_interrupted(*results: Any) -> None:
     """Ends the script where a run was interrupted; a run that diverged has no result (None)."""
     if not all(result is None or result.completed for result in results):
         raise SystemExit("interrupted: the run that was going on is not among the results.")
+
+
+def present_names(label: str) -> str:
+    """Returns a recorded method or variant with its settings by the names that they have now."""
+    from lfl.settings import FORMER_NAMES
+
+    return re.sub(r"\w+(?==)", lambda name: FORMER_NAMES.get(name[0], name[0]), label)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rows import add_row, refuse_interrupted
+from rows import add_row, present_names, refuse_interrupted
 
 RESULTS = Path(__file__).parent / "results" / "splits.json"
 SPLITS = ["train", "valid", "test"]
@@ -66,7 +66,7 @@ def table() -> str:
     for task in dict.fromkeys(row["task"] for row in rows):
         of_task = [row for row in rows if row["task"] == task]
         methods = list(dict.fromkeys(row["method"] for row in of_task))
-        heads = [task, *(f"mean target, {name}" for name in SPLITS), *methods]
+        heads = [task, *(f"mean target, {name}" for name in SPLITS), *map(present_names, methods)]
         lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
         for number in sorted({row["split"] for row in of_task}):
             errors = {row["method"]: row["test_error"] for row in of_task if row["split"] == number}

@@ -16,6 +16,8 @@ import json
 from itertools import groupby
 from pathlib import Path
 
+from rows import present_names
+
 from lfl.report.published import table_1
 from lfl.report.statistics import Spread, spread_words
 from lfl.study import deviations_off
@@ -39,7 +41,7 @@ def table(results: Path) -> str:
                     paper = table_1(task, model).get(row["method"].split()[0])  # the method without its settings
                 off = deviations_off(ours.mean, paper)
                 shown = ["" if found is None else spread_words(found) for found in (ours, paper)]
-                cells.append([row["method"], *shown, "" if off is None else f"{off:+.1f}", row["seeds"]])
+                cells.append([present_names(row["method"]), *shown, "" if off is None else f"{off:+.1f}", row["seeds"]])
             if task in ridge:
                 cells.append(["ridge regression", f"{ridge[task]['test_error']:.4f}", "", "", ""])
             lines += [[f"{task}, {model}" if not i else "", *cell] for i, cell in enumerate(cells)]

@@ -26,6 +26,10 @@ def resume(
         str | None,
         typer.Option(help="The run whose loss --method fixed trains on, as in the settings.", show_default=False),
     ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(help="The run's own --log, whose metrics may be sent to wandb or mlflow.", show_default=False),
+    ] = None,
     trust: options.Trust = False,
 ) -> None:
     """Continue a run that was killed or interrupted, as if it had not been."""
@@ -39,7 +43,15 @@ def resume(
     settings, facts = read_settings(run), read_facts(run)
     where = prepare(device or facts.device, threads or facts.threads)
     named = Named(
-        model=model, loss=loss, base=base, objective=objective, task=task, valid=valid, loss_from=loss_from, trust=trust
+        model=model,
+        loss=loss,
+        base=base,
+        objective=objective,
+        task=task,
+        valid=valid,
+        loss_from=loss_from,
+        log=log,
+        trust=trust,
     )
     set_precision(settings.precision, where)
     keep_freed_memory()

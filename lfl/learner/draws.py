@@ -7,6 +7,7 @@ from torch.utils._pytree import tree_flatten
 
 from ..model import PureModule, draw_masks, mask_specs
 from ..model.dropout import MaskSpec
+from ..model.noise import NoiseSpec
 from ..randomness import generator, seeded
 from ..trees import map_tree
 from ..types import Batch, Tensors
@@ -26,7 +27,7 @@ class Draws:
     def __init__(self, apply_fn: PureModule, device: torch.device) -> None:
         self._apply_fn, self._device = apply_fn, device
         self._own: bool | None = None  # whether the model draws what no mask replaces; None: not known yet
-        self._specs: dict[Any, tuple[MaskSpec, ...]] = {}
+        self._specs: dict[Any, tuple[MaskSpec | NoiseSpec, ...]] = {}
         self._dropout = bool(apply_fn.dropouts)
 
     def complete(self, batch: Batch, theta: Tensors, buffers: Tensors, *, seed: int, stream: str, step: int) -> Batch:
@@ -50,7 +51,7 @@ class Draws:
         masks = draw_masks(self._specs_for(batch[0], theta, buffers), generator(seed, stream, step))
         return (*batch, map_tree(lambda mask: mask.to(self._device), masks)) if masks else batch
 
-    def _specs_for(self, x: Any, theta: Tensors, buffers: Tensors) -> tuple[MaskSpec, ...]:
+    def _specs_for(self, x: Any, theta: Tensors, buffers: Tensors) -> tuple[MaskSpec | NoiseSpec, ...]:
         flat, structure = tree_flatten(x)
         key = str(structure), tuple(tuple(leaf.shape) if isinstance(leaf, torch.Tensor) else leaf for leaf in flat)
         if key not in self._specs:
@@ -58,7 +59,7 @@ class Draws:
         return self._specs[key]
 
     @torch.no_grad()
-    def _draws_itself(self, x: Any, theta: Tensors, buffers: Tensors, specs: tuple[MaskSpec, ...]) -> bool:
+    def _draws_itself(self, x: Any, theta: Tensors, buffers: Tensors, specs: tuple[MaskSpec | NoiseSpec, ...]) -> bool:
         ones = tuple(torch.ones(spec.shape, dtype=torch.bool, device=self._device) for spec in specs)
         with seeded(0, theta.values()):
             before = _random_state(self._device)

@@ -36,7 +36,12 @@ WORDS = {name: CODE_WORDS.format(name) for name in CODE} | {
     "valid": "read {}",
     "data_dir": "read data in {}",
     "loss_from": "read the run {}",
+    "log": "send metrics to {}",
 }
+
+
+SENT = {"wandb", "mlflow"}
+"""Logs that may leave the machine, under the user's own account."""
 
 
 class Named(NamedTuple):
@@ -47,6 +52,7 @@ class Named(NamedTuple):
         task: the present path of the run's own data; or the run's own `"module:function"`.
         valid: the present path of the run's own clean data.
         data_dir: the folder of the data sets.
+        log: the run's logs that may be sent elsewhere.
         loss_from: the run folder whose loss the run trains on.
         trust: whether everything is allowed that the folder asks for.
     """
@@ -59,6 +65,7 @@ class Named(NamedTuple):
     valid: str | None = None
     data_dir: Path | None = None
     loss_from: str | None = None
+    log: str | None = None
     trust: bool = False
 
 
@@ -75,6 +82,9 @@ def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
     for name in ("valid", "loss_from"):
         if isinstance(settings.get(name), str) and settings[name] not in shipped_losses():
             asked[name] = settings[name]
+    log = settings.get("log")
+    if isinstance(log, str) and SENT & {part.strip() for part in log.split(",")}:
+        asked["log"] = log
     return asked
 
 
@@ -91,7 +101,7 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
         UserError: it names what is asked for, and the flags that allow it.
     """
     code = [*CODE, "task"] if is_function_task(asked.get("task", "")) else CODE
-    for name in code:
+    for name in [*code, *(["log"] if "log" in asked else [])]:
         given = getattr(named, name)
         if given is not None and name in uses and given != asked.get(name, given):
             raise UserError(f"{where} has the {name} {asked[name]}, got --{name} {given}; give the same.")

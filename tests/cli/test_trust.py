@@ -301,3 +301,18 @@ def test_torch_reads_no_pickles_here(foreign: Path, monkeypatch: pytest.MonkeyPa
     torch.save({"a": torch.zeros(1)}, foreign / "done" / "theta.safetensors")
     with pytest.raises(lfl.UserError, match="is corrupt"):
         load_model_and_data(foreign / "done")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("log", ["wandb", "tensorboard,mlflow"])
+def test_a_foreign_run_sends_its_metrics_nowhere_unless_its_logs_are_named(
+    log: str, foreign: Path, lfl_command
+) -> None:
+    change(foreign / "stopped", log=log)
+    status, _, err = lfl_command("resume", "stopped")
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"asks to send metrics to {log}" in err
+    assert f"give --log {log}, or --trust" in err
+    assert lfl_command("report", "stopped", "-o", "page.html")[0] == 0
+    other = lfl_command("resume", "stopped", "--log", "csv")
+    assert (other[0], f"has the log {log}" in other[2]) == (2, True)
