@@ -60,10 +60,11 @@ class Draws:
 
     @torch.no_grad()
     def _draws_itself(self, x: Any, theta: Tensors, buffers: Tensors, specs: tuple[MaskSpec | NoiseSpec, ...]) -> bool:
-        ones = tuple(torch.ones(spec.shape, dtype=torch.bool, device=self._device) for spec in specs)
+        drawn = draw_masks(specs, generator(0, "probe")) if specs else ()
+        masks = map_tree(lambda mask: mask.to(self._device), drawn)
         with seeded(0, theta.values()):
             before = _random_state(self._device)
-            self._apply_fn(theta, buffers, x, masks=ones)
+            self._apply_fn(theta, buffers, x, masks=masks)
             return not torch.equal(before, _random_state(self._device))
 
 

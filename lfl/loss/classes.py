@@ -101,15 +101,15 @@ def as_classes(
             raise UserError(f"{soft}, got probabilities {list(y.shape)}; give class ids.")
         return _soft_classes(logits, rows, weight, batch, shown)
     ids, num_classes = rows.long(), logits.shape[1]
-    num_outputs = outputs.numel() // max(1, len(ids)) if num_classes == 2 else num_classes  # one logit has two classes
     if shown and weight is None:
         if not 0 <= ignore_index < num_classes and _all_in_range(ids, num_classes):
             return Classes(logits, ids, batch=batch)
-        check_class_ids(y, num_outputs, ignore_index=ignore_index)
+        check_class_ids(y, _num_outputs(outputs, ids, num_classes), ignore_index=ignore_index)
     counted = ids != ignore_index
     if weight is not None:
         counted = counted & (weight != 0)
         if shown and values_are_visible(weight):
+            num_outputs = _num_outputs(outputs, ids, num_classes)
             check_class_ids(torch.where(counted, ids, 0), num_outputs, ignore_index=ignore_index)
     known = (ids >= 0) & (ids < num_classes)
     if weight is None:
@@ -118,6 +118,11 @@ def as_classes(
         factor = factors(torch.where(counted, weight, 0.0))
     weights = torch.where(known | ~counted, factor, torch.nan)
     return Classes(logits, torch.where(known & counted, ids, 0), counted, weights, batch=batch)
+
+
+def _num_outputs(outputs: torch.Tensor, ids: torch.Tensor, num_classes: int) -> int:
+    """Outputs of an example; a branch on sizes, which a program that is exported must not meet."""
+    return outputs.numel() // max(1, len(ids)) if num_classes == 2 else num_classes  # one logit has two classes
 
 
 def _soft_classes(
