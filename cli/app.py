@@ -157,8 +157,10 @@ def _line(error: Exception) -> str:
 
 def _required() -> set[str]:
     """The modules of the packages that lfl requires: one may be missing where it was installed without them."""
+    from lfl.errors import DISTRIBUTIONS
+
     names = {re.split(r"[^\w-]", line, maxsplit=1)[0].lower() for line in requires("lfl") or []}
-    return names | {{"scikit-learn": "sklearn", "pillow": "PIL"}.get(name, name) for name in names}
+    return names | {module for module, distribution in DISTRIBUTIONS.items() if distribution in names}
 
 
 def _safe(text: str) -> str:

@@ -1,13 +1,12 @@
 """`lfl list`: everything that can be chosen by name, and every setting."""
 
-from collections.abc import Mapping
 from textwrap import fill
 from typing import Annotated
 
 import typer
 
 from lfl import catalogue
-from lfl.entry import Entry, MethodEntry
+from lfl.entry import about
 from lfl.setting import flag
 from lfl.settings import PANELS, SETTINGS
 
@@ -26,11 +25,11 @@ def listing(
         print(settings_table())
         return
     tables = {
-        "tasks": _about(catalogue.TASKS) | catalogue.OWN_TASKS,
-        "models": _about(catalogue.MODELS) | catalogue.OWN_MODELS,
-        "methods": _about(catalogue.METHODS),
-        "losses": _about(catalogue.LEARNED_LOSSES | catalogue.HANDMADE_LOSSES) | catalogue.OWN_LOSSES,
-        "objectives": _about(catalogue.OBJECTIVES) | catalogue.OWN_OBJECTIVES,
+        "tasks": about(catalogue.TASKS) | catalogue.OWN_TASKS,
+        "models": about(catalogue.MODELS) | catalogue.OWN_MODELS,
+        "methods": about(catalogue.METHODS),
+        "losses": about(catalogue.LEARNED_LOSSES | catalogue.HANDMADE_LOSSES) | catalogue.OWN_LOSSES,
+        "objectives": about(catalogue.OBJECTIVES) | catalogue.OWN_OBJECTIVES,
     }
     for title, known in tables.items():
         print(title)
@@ -40,10 +39,6 @@ def listing(
             if own:
                 flags = (f"{flag(key)} {value}" for key, value in own.items())
                 print(fill(" ".join(flags), 100, initial_indent=INDENT + "by default ", subsequent_indent=INDENT))
-
-
-def _about(table: Mapping[str, Entry | MethodEntry]) -> dict[str, str]:
-    return {name: entry.about for name, entry in table.items()}
 
 
 def settings_table() -> str:

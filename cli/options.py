@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lfl.catalogue import DEVICES, EXPORTS, REDUCTIONS
+from lfl.entry import about
 from lfl.settings import DATA, SPEED
 
 from .flags import choice
@@ -26,7 +27,7 @@ DataDir = Annotated[
     ),
 ]
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, or folders of seed-S run folders.", metavar="RUN...")]
-ExportTo = Annotated[str, choice({name: each.about for name, each in EXPORTS.items()}, "What to write", "--to")]
+ExportTo = Annotated[str, choice(about(EXPORTS), "What to write", "--to")]
 LossReduction = Annotated[
     str, choice(REDUCTIONS, "Reduction of the losses of a batch, for torch and onnx", "--reduction")
 ]

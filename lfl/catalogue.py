@@ -17,8 +17,8 @@ def colour_images(steps: int) -> Defaults:
 
 
 REGRESSION = Defaults(steps=10_000, inner_lr=0.001, loss="squared-error", restart_every=0)
-"""Offline steps go along one training: models as they are drawn lie below their targets, and a loss that has seen no
-outputs above them would have to guess about those later (docs/reproduction.md)."""
+"""Offline steps follow one training: the outputs of a fresh model lie below their targets, and a loss learned on fresh
+models alone would have seen no outputs above them (docs/reproduction.md)."""
 
 TASKS: dict[str, TaskEntry] = {
     "digits": TaskEntry(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -117,3 +117,15 @@ class MethodEntry:
     def learns(self) -> bool:
         """Whether anything is learned in the run, beside the model."""
         return self.offline or self.online
+
+
+class Described(Protocol):
+    """What has a line about itself."""
+
+    @property
+    def about(self) -> str: ...
+
+
+def about(table: Mapping[str, Described]) -> dict[str, str]:
+    """Returns the names of a table of the catalogue, each with the line about it."""
+    return {name: entry.about for name, entry in table.items()}

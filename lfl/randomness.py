@@ -53,6 +53,18 @@ def seeded(seed: int, tensors: Iterable[torch.Tensor]) -> Iterator[None]:
         yield
 
 
+def random_state(device: torch.device | str = "cuda") -> torch.Tensor:
+    """Returns the state of the global generators that a model could draw from: the CPU's, and a GPU's.
+
+    Args:
+        device: the GPU, where CUDA is in use; the present one when omitted.
+    """
+    states = [torch.random.get_rng_state()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
+
+
 def refuse_seed_in_programs() -> None:
     """Raises `UserError` in a compiled or vmapped program, which draws other numbers from a seed than an eager pass."""
     words = (

@@ -5,6 +5,7 @@ from typing import Any
 
 from . import catalogue
 from .catalogue import HANDMADE_LOSSES, HYPERGRADIENTS, LEARNED_LOSSES, LEARNING, METHODS, OFFLINE, ONLINE, OWN_LOSSES
+from .entry import about
 from .schedules import AS_THE_MODEL, SCHEDULES
 from .setting import STATED, Known, Setting, check_together, check_value, of_task, uses_base
 
@@ -27,10 +28,6 @@ LOGS = {
 def setting(panel: str, help: str, default: Any = None, **more: Any) -> Any:
     """Declares a setting: a field of `Settings`, with the arguments of `Setting`."""
     return field(metadata={"setting": Setting(panel, help, default, **more)})
-
-
-def _about(table: Any) -> dict[str, str]:
-    return {name: entry.about for name, entry in table.items()}
 
 
 def _loss(known: Known) -> str:
@@ -56,11 +53,9 @@ class Settings:
         UserError: a value of another type or out of range, or two settings that do not go together.
     """
 
-    task: str = setting(DATA, "The data to learn", "digits", choices=_about(catalogue.TASKS), own=catalogue.OWN_TASKS)
-    model: str = setting(
-        METHOD, "The model to train", "mlp", choices=_about(catalogue.MODELS), own=catalogue.OWN_MODELS
-    )
-    method: str = setting(METHOD, "How the loss is learned", "adalfl", choices=_about(METHODS))
+    task: str = setting(DATA, "The data to learn", "digits", choices=about(catalogue.TASKS), own=catalogue.OWN_TASKS)
+    model: str = setting(METHOD, "The model to train", "mlp", choices=about(catalogue.MODELS), own=catalogue.OWN_MODELS)
+    method: str = setting(METHOD, "How the loss is learned", "adalfl", choices=about(METHODS))
     seed: int = setting(METHOD, "Seed of the first parameters, the batches and the dropout masks.", 0, least=0)
     steps: int = setting(METHOD, "Training steps of the model.", of_task("steps"))
     offline_steps: int = setting(
@@ -117,7 +112,7 @@ class Settings:
         "The form of the learned loss, or the loss that the baseline trains on",
         _loss,
         shown="network; the task's own for the baseline",
-        choices=_about(LEARNED_LOSSES | HANDMADE_LOSSES),
+        choices=about(LEARNED_LOSSES | HANDMADE_LOSSES),
         own=OWN_LOSSES,
     )
     base: str | None = setting(
@@ -125,7 +120,7 @@ class Settings:
         "The hand-made loss that residual, weight-net and true-class start from",
         _base,
         shown="cross-entropy, or absolute-error",
-        choices=_about(HANDMADE_LOSSES),
+        choices=about(HANDMADE_LOSSES),
         own=OWN_LOSSES,
         before=None,
     )
@@ -157,13 +152,13 @@ class Settings:
         MODEL_OPTIMISER, "The greatest norm of the model's gradient; a longer one is scaled down."
     )
     schedule: str = setting(
-        MODEL_OPTIMISER, "Schedule of the model's learning rate", "constant", choices=_about(SCHEDULES)
+        MODEL_OPTIMISER, "Schedule of the model's learning rate", "constant", choices=about(SCHEDULES)
     )
     outer_schedule: str = setting(
         LOSS_OPTIMISER,
         "Schedule of the loss's learning rate, online",
         "constant",
-        choices={**_about(SCHEDULES), AS_THE_MODEL: "the same as the model's, which --schedule gives"},
+        choices={**about(SCHEDULES), AS_THE_MODEL: "the same as the model's, which --schedule gives"},
         methods=ONLINE,
         before="constant",
     )
@@ -178,7 +173,7 @@ class Settings:
         METHOD,
         "What is measured on the clean data to learn the loss",
         shown="the task's own loss",
-        choices=_about(catalogue.OBJECTIVES),
+        choices=about(catalogue.OBJECTIVES),
         own=catalogue.OWN_OBJECTIVES,
         before=None,
     )
@@ -196,7 +191,7 @@ class Settings:
         METHOD,
         "How the gradient of the loss's parameters is computed",
         "auto",
-        choices={"auto": "the faster exact one", **_about(HYPERGRADIENTS)},
+        choices={"auto": "the faster exact one", **about(HYPERGRADIENTS)},
         methods=LEARNING,
     )
     horizon: int = setting(

@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import NotDifferentiable, UserError
-from ..hypergradient import exact_forms, forward
+from ..errors import UserError
+from ..hypergradient import exact_forms
 from ..model import PureModule
-from ..model.custom_gradients import functions_that_ran
-from ..trees import map_tree
+from ..step.trial import refuse_custom_functions, working_form
 from ..types import Batch, Tensors
 
 
@@ -51,24 +50,9 @@ def form_to_compile(
     Raises:
         UserError: the model has a Function of its own, or the eager step fails.
     """
-    outputs, _ = forward(apply_fn, map_tree(lambda t: t.clone().requires_grad_(), theta), apply_fn.buffers, batch)
-    names = {*apply_fn.custom_gradients.functions}
-    names |= {*functions_that_ran(outputs)} if isinstance(outputs, torch.Tensor) else set()
-    if names:
-        raise UserError(
-            f"the model uses a torch.autograd.Function of its own ({', '.join(sorted(names))}), whose derivative the "
-            "compiler may lose; leave compile=True out."
-        )
-    if hypergradient != "auto" or not free:
-        try_step(hypergradient)
-        return hypergradient
-    first, other = exact_forms(theta, num_steps=1, compiled=True)
-    try:
-        try_step(first)
-    except NotDifferentiable:
-        try_step(other)
-        return other
-    return first
+    refuse_custom_functions(apply_fn, theta, batch, "leave compile=True out")
+    found = working_form(lambda form, _: try_step(form), hypergradient, theta, [1], compiled=True, free=free)
+    return exact_forms(theta, num_steps=1, compiled=True)[0] if free and found == "auto" else found
 
 
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16}

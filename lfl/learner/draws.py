@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_flatten
 from ..model import PureModule, draw_masks, mask_specs
 from ..model.dropout import MaskSpec
 from ..model.noise import NoiseSpec
-from ..randomness import generator, seeded
+from ..randomness import generator, random_state, seeded
 from ..trees import map_tree
 from ..types import Batch, Tensors
 
@@ -63,13 +63,7 @@ class Draws:
         drawn = draw_masks(specs, generator(0, "probe")) if specs else ()
         masks = map_tree(lambda mask: mask.to(self._device), drawn)
         with seeded(0, theta.values()):
-            before = _random_state(self._device)
+            device = self._device if self._device.type == "cuda" else "cuda"
+            before = random_state(device)
             self._apply_fn(theta, buffers, x, masks=masks)
-            return not torch.equal(before, _random_state(self._device))
-
-
-def _random_state(device: torch.device) -> torch.Tensor:
-    states = [torch.random.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
-    return torch.cat(states)
+            return not torch.equal(before, random_state(device))

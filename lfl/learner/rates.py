@@ -6,7 +6,7 @@ import torch
 
 from ..errors import UserError, one_of
 from ..optimiser.optimiser import rate_of
-from ..schedules import AS_THE_MODEL, SCHEDULES
+from ..schedules import AS_THE_MODEL, SCHEDULES, schedule_factor
 from ..types import Rate
 from .torch_optim import Given
 
@@ -85,4 +85,4 @@ class Rates:
                 f'the schedule "{schedule}" is for {self._steps} steps, and they are done; give a larger steps, or '
                 'make a new lfl.Learner with schedule="constant" to go on.'
             )
-        return SCHEDULES[schedule].factor(step / self._steps)
+        return schedule_factor(schedule, step, self._steps)

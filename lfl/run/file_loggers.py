@@ -56,7 +56,7 @@ class JsonlLogger:
 class CsvLogger:
     """Writes a table with a row for each step and a column for each number; what was not measured is empty.
 
-    Columns stand in the order in which numbers first came: a new one is added on the right.
+    Columns are in the order in which numbers were first logged: a new one is added on the right.
 
     Args:
         path: of the file, which is written over unless a training is resumed.

@@ -101,7 +101,7 @@ def allow(where: Path, asked: dict[str, str], named: Named, uses: Collection[str
         UserError: it names what is asked for, and the flags that allow it.
     """
     code = [*CODE, "task"] if is_function_task(asked.get("task", "")) else CODE
-    for name in [*code, *(["log"] if "log" in asked else [])]:
+    for name in [*code, "log"]:
         given = getattr(named, name)
         if given is not None and name in uses and given != asked.get(name, given):
             raise UserError(f"{where} has the {name} {asked[name]}, got --{name} {given}; give the same.")

@@ -9,6 +9,7 @@ import torch
 
 from ..errors import UserError, ZeroGradientWarning
 from ..model.unsupported import explain, is_refusal
+from ..randomness import random_state
 from ..trees import leaves, map_tree
 from ..types import ApplyFn, Batch, Tensors
 from .carry import Info
@@ -57,9 +58,9 @@ def no_random_draws() -> Iterator[None]:
     Raises:
         UserError: the state of a global generator has changed.
     """
-    before = _random_state()
+    before = random_state()
     yield
-    if not torch.equal(before, _random_state()):
+    if not torch.equal(before, random_state()):
         raise UserError(
             "the model draws random numbers inside its forward pass, so that no two passes see the same. For "
             "dropout, and normal and uniform noise, give the batch as (x, y, masks) with masks = lfl.draw_masks("
@@ -141,11 +142,3 @@ def warn_of_zero_gradient(info: Info, *, stacklevel: int = 1) -> None:
         ZeroGradientWarning,
         stacklevel=stacklevel + 1,
     )
-
-
-def _random_state() -> torch.Tensor:
-    """State of the global generators from which the model could draw."""
-    states = [torch.random.get_rng_state()]
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        states.append(torch.cuda.get_rng_state())
-    return torch.cat(states)

@@ -1,4 +1,4 @@
-"""What became of a study's runs: the outcome of each seed, the summary of a line, and paired statistics."""
+"""The results of a study: the outcome of each seed, the summary of a line, and paired statistics."""
 
 import json
 import math
@@ -29,14 +29,14 @@ _WITHOUT_EFFECT = {"seed", "checkpoint_every", "log"}
 
 
 class Outcome(NamedTuple):
-    """What became of a seed.
+    """The outcome of a seed.
 
     Args:
         seed: which.
         test_error, valid_error: NaN where it diverged.
         seconds: of its training; its share where seeds trained as one program; NaN where it diverged.
         commit: of the source that made the run.
-        diverged: what became infinite and when; None where it did not diverge.
+        diverged: which number was not finite, and at which step; None where it did not diverge.
     """
 
     seed: int

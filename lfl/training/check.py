@@ -3,15 +3,15 @@
 import torch
 
 from ..catalogue import METHODS
-from ..errors import NotDifferentiable, UserError
-from ..hypergradient import exact_forms, forward
+from ..errors import UserError
+from ..hypergradient import forward
 from ..model import PureModule, build_model, draw_masks, initial_theta, mask_specs
-from ..model.custom_gradients import functions_that_ran
 from ..optimiser import Optimiser, adam
 from ..randomness import generator
 from ..settings import Settings
 from ..step import fresh_carry, meta_step
 from ..step.guard import no_random_draws, no_writes
+from ..step.trial import refuse_custom_functions, working_form
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
@@ -55,7 +55,7 @@ def working_hypergradient(
             forward(apply_fn, theta, apply_fn.buffers, batch)
         return settings.hypergradient
     if compiled:
-        _refuse_custom_functions(apply_fn, theta, batch)
+        refuse_custom_functions(apply_fn, theta, batch, "choose --compile off")
     phi = map_tree(lambda t: t.to(task.device), learned.phi_0)
     outer = adam(settings.outer_lr)
     carry = fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
@@ -77,21 +77,9 @@ def working_hypergradient(
             meta_batch_size=settings.meta_batch_size,
         )
 
-    horizons = _horizons(settings)
-    chosen = settings.hypergradient
-    if chosen != "auto" or settings.meta_batch_size is not None or apply_fn.autocast is not None:
-        for num_steps in horizons:
-            try_step(chosen, num_steps)
-        return chosen
-    for num_steps in horizons:
-        first, other = exact_forms(theta, num_steps=num_steps, compiled=compiled)
-        try:
-            try_step(first, num_steps)
-        except NotDifferentiable:
-            for each in horizons:
-                try_step(other, each)
-            return other
-    return "auto"
+    free = settings.meta_batch_size is None and apply_fn.autocast is None
+    form: str = working_form(try_step, settings.hypergradient, theta, _horizons(settings), compiled=compiled, free=free)
+    return form
 
 
 @torch.no_grad()
@@ -121,14 +109,3 @@ def _horizons(settings: Settings) -> list[int]:
     method = METHODS[settings.method]
     lengths = [settings.inner_steps] if method.offline and settings.offline_steps else []
     return sorted({min(length, 2) for length in [*lengths, settings.horizon]})
-
-
-def _refuse_custom_functions(apply_fn: PureModule, theta: Tensors, batch: Batch) -> None:
-    """A compiler takes a Function's forward pass apart and loses the derivative that the Function declares."""
-    outputs, _ = forward(apply_fn, map_tree(lambda t: t.clone().requires_grad_(), theta), apply_fn.buffers, batch)
-    names = {*apply_fn.custom_gradients.functions, *functions_that_ran(outputs)}
-    if names:
-        raise UserError(
-            f"the model uses a torch.autograd.Function of its own ({', '.join(sorted(names))}), whose derivative the "
-            "compiler may lose; choose --compile off."
-        )
