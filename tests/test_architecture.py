@@ -12,6 +12,7 @@ LAYERS = [
     "data",
     "task",
     "model",
+    "symbolic",
     "loss",
     "optimiser",
     "hypergradient",
