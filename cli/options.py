@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lfl.catalogue import DEVICES, EXPORTS, REDUCTIONS
+from lfl.choices import DEVICES, EXPORTS, REDUCTIONS
 from lfl.entry import about
 from lfl.settings import DATA, SPEED
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lfl.catalogue import TABLES
+from lfl.choices import TABLES
 
 from . import options, study
 from .flags import complete, with_flags

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lfl.catalogue import ENGINES
+from lfl.choices import ENGINES
 from lfl.settings import SPEED
 
 from .common import prepare

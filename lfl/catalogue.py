@@ -1,10 +1,10 @@
-"""Everything that can be chosen by name: tasks, models, methods, losses, objectives and hypergradients.
+"""Everything that a run can be given by name: tasks, models, methods, losses, objectives and hypergradients.
 
 Each name stands here once. `lfl list`, the flags, their help and their completion, the settings and the documentation
 are made from these tables. Nothing is imported before it is asked for, so that the command line starts without torch.
 """
 
-from .entry import Defaults, Entry, FormatEntry, LossEntry, MethodEntry, TaskEntry
+from .entry import Defaults, Entry, LossEntry, MethodEntry, TaskEntry
 
 CLASSES, REAL_VALUES = ("classification",), ("regression",)
 
@@ -224,7 +224,10 @@ BASES = {"classification": "cross-entropy", "regression": "absolute-error"}
 """The loss that learned ones start from unless another base is given. For real values squared error is the loss that an
 outlier pulls most: what would have to be unlearned first is not learned in time (docs/value.md)."""
 
-OWN_LOSSES = {"MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)"}
+OWN_LOSSES = {
+    "FORMULA": "learned or by hand: such as 'abs(log(1.1*y*f))', of the target y and the output f (docs/formulas.md)",
+    "MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)",
+}
 
 OBJECTIVES: dict[str, LossEntry] = {
     "cross-entropy": LossEntry("for classes (the default)", "lfl.loss.handcrafted:cross_entropy", CLASSES),
@@ -265,36 +268,3 @@ HYPERGRADIENTS: dict[str, Entry] = {
         "lfl.hypergradient.implicit:BY_DEFAULT",
     ),
 }
-
-DEVICES = {
-    "auto": "cuda, mps or cpu, the first that is there (the default)",
-    "cpu": "the processor",
-    "cuda": "an NVIDIA GPU",
-    "mps": "an Apple GPU",
-}
-ENGINES = {
-    "loky": "processes on this machine, as many as --jobs says (the default)",
-    "dask": "a dask cluster, by the address of its scheduler: dask=tcp://127.0.0.1:8786 (pip install 'lfl[dask]')",
-    "ray": "a ray cluster (pip install 'lfl[ray]')",
-}
-EXPORTS = {
-    "torch": FormatEntry("a torch.export program, which torch.export.load reads without lfl", ".pt2"),
-    "onnx": FormatEntry("an ONNX model (pip install 'lfl[onnx]')", ".onnx"),
-    "sympy": FormatEntry("a small closed formula with its error, as text", ".txt"),
-    "folder": FormatEntry("a folder to share, with a model card, which lfl.load_loss reads", ""),
-}
-REDUCTIONS = {
-    "mean": "over examples (the default)",
-    "sum": "over examples, and over the outputs of a regression",
-    "none": "a loss for each example, or for each output of a regression",
-}
-TABLES = {
-    "table1": "test errors of baseline, ml3, meta-lr and adalfl",
-    "table2": "their times, from the same runs",
-    "table3": "inner steps of ml3's offline steps",
-    "table4": "Taylor polynomials in place of the loss network",
-    "table5": "ml3 with its own loss network",
-    "table6": "the rate at which adalfl learns its loss",
-    "table7": "the data that adalfl measures its loss on",
-}
-"""The tables of the paper that `lfl reproduce` makes."""

@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from .catalogue import DEVICES
+from .choices import DEVICES
 from .errors import UserError, one_of
 
 

@@ -27,7 +27,7 @@ LAYERS = [
     "sklearn",
     "study",
 ]
-GROUND = {"entry", "catalogue", "schedules", "setting", "settings", "old_names"} | {
+GROUND = {"entry", "catalogue", "choices", "schedules", "setting", "settings", "old_names"} | {
     *["errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places", "user_code"]
 }
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

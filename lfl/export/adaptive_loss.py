@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from ..catalogue import REDUCTIONS
+from ..choices import REDUCTIONS
 from ..errors import UserError, one_of
 from ..loss import IGNORE_INDEX, AnyLearnedLoss
 from ..run import load_history, load_learned_loss

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..catalogue import EXPORTS
+from ..choices import EXPORTS
 from ..errors import Failure, UserError, one_of, reason
 from ..loss import LearnedLoss
 from ..run.folder import check_output, explained, write_output

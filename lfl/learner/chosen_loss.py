@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from ..catalogue import BASES
+from ..catalogue import BASES, OWN_LOSSES
 from ..errors import UserError, one_of
-from ..loss import OBJECTIVES, REPRESENTATIONS, ExampleLoss, LearnedLoss, draw_loss
+from ..loss import OBJECTIVES, REPRESENTATIONS, ExampleLoss, LearnedLoss, draw_loss, is_formula
 from ..loss.learned_loss import AnyLearnedLoss
 from ..randomness import generator
 from ..trees import leaves, map_tree
@@ -18,7 +18,7 @@ class ChosenLoss:
     """The learned loss that was asked for.
 
     Args:
-        loss: a name, `"module:function"`, or a pair `(phi, loss_fn)`.
+        loss: a name, a formula, `"module:function"`, or a pair `(phi, loss_fn)`.
         kind: of the targets.
         base: the hand-made loss that some start from.
         seed: of the draw.
@@ -31,8 +31,8 @@ class ChosenLoss:
         one_of("kind", kind, list(BASES))
         self._name, self._pair = "", None
         if isinstance(loss, str):
-            if not is_own(loss):
-                one_of("learned loss", loss, [*REPRESENTATIONS, "MODULE:FUNCTION"])
+            if not is_own(loss) and not is_formula(loss):
+                one_of("learned loss", loss, [*REPRESENTATIONS, *OWN_LOSSES])
             self._name = loss
         elif isinstance(loss, tuple) and len(loss) == 2 and callable(loss[1]):
             if not leaves(loss[0]) or not all(isinstance(leaf, torch.Tensor) for leaf in leaves(loss[0])):

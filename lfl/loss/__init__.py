@@ -22,6 +22,7 @@ from .representations import REPRESENTATIONS, draw_loss
 from .residual import POINTWISE, residual_loss
 from .rows import Layout, class_logits, in_layout
 from .taylor import taylor_loss
+from .symbolic import formula_of, is_formula, symbolic_loss, symbolic_task_loss
 from .true_class import true_class_loss
 from .vector_scaling import vector_scaling
 from .weight_net import weight_net
@@ -51,15 +52,19 @@ __all__ = [
     "each_label",
     "error_rate",
     "focal",
+    "formula_of",
     "generalised_cross_entropy",
     "huber",
     "in_layout",
+    "is_formula",
     "label_smoothing",
     "loss_network",
     "residual_loss",
     "soft_f1",
     "sparse_label_smoothing",
     "squared_error",
+    "symbolic_loss",
+    "symbolic_task_loss",
     "taylor_loss",
     "true_class_loss",
     "vector_scaling",

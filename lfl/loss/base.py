@@ -1,15 +1,16 @@
-"""The base: the hand-made loss that a learned one starts from, by name, by `"module:function"` or as a function."""
+"""The base: the hand-made loss that a learned one starts from: a name, a formula, `"module:function"`, or a function."""
 
 from collections.abc import Mapping
 
 import torch
 
-from ..catalogue import BASES, HANDMADE_LOSSES
+from ..catalogue import BASES, HANDMADE_LOSSES, OWN_LOSSES
 from ..catalogue import OBJECTIVES as OBJECTIVE_ENTRIES
 from ..entry import LossEntry
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss
 from ..user_code import called, imported, is_own
+from .symbolic import is_formula, symbolic_task_loss
 
 
 def _by_kind(entries: Mapping[str, LossEntry]) -> dict[Kind, dict[str, TaskLoss]]:
@@ -34,12 +35,12 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
 
     Args:
         kind: kind of targets.
-        base: a name in `HANDCRAFTED[kind]`; `"module:function"`, a user's own, imported; a function, returned
-            unchanged; None for the default, `BASES[kind]`.
+        base: a name in `HANDCRAFTED[kind]`; a formula; `"module:function"`, a user's own, imported; a function,
+            returned unchanged; None for the default, `BASES[kind]`.
         num_outputs: classes, or width of the targets, with which a user's own is tried once; not tried when omitted.
 
     Raises:
-        UserError: an unknown name, or a function that does not return a loss for each example.
+        UserError: an unknown name, a faulty formula, or a function that does not return a loss for each example.
 
     Example:
         >>> base_loss("regression", None)(torch.tensor([3.0]), torch.tensor([1.0]))
@@ -49,8 +50,10 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
         return base
     one_of("kind", kind, list(BASES))
     name = BASES[kind] if base is None else base
+    if is_formula(name):
+        return symbolic_task_loss(name, kind)
     if not is_own(name):
-        one_of(f"hand-made loss for {kind}", name, [*HANDCRAFTED[kind], "MODULE:FUNCTION"])
+        one_of(f"hand-made loss for {kind}", name, [*HANDCRAFTED[kind], *OWN_LOSSES])
         return HANDCRAFTED[kind][name]
     own: TaskLoss = imported("loss", name, TAKES)
     if num_outputs is not None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import torch
 
-from ..catalogue import LEARNED_LOSSES
+from ..catalogue import LEARNED_LOSSES, OWN_LOSSES
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss, Tensors
 from ..user_code import called, imported, is_own
 from .base import try_loss
 from .learned_loss import AnyLearnedLoss, ExampleLoss, LearnedLoss
+from .symbolic import is_formula, symbolic_loss
 
 Drawn = tuple[Tensors, AnyLearnedLoss]
 Representation = Callable[..., Drawn]
@@ -29,8 +30,8 @@ def draw_loss(
     """Draws a learned loss by name.
 
     Args:
-        name: in `REPRESENTATIONS`; or `"module:function"`, a user's own, imported and called as
-            `function(kind, num_outputs, generator) -> (phi, loss_fn)`, with phi a flat dict of tensors and
+        name: in `REPRESENTATIONS`; a formula, whose weights are learned; or `"module:function"`, a user's own,
+            imported and called as `function(kind, num_outputs, generator) -> (phi, loss_fn)`, with phi a flat dict of tensors and
             `loss_fn(phi, outputs, targets) -> [batch]`.
         kind: kind of targets.
         num_outputs: classes, or width of the targets.
@@ -38,11 +39,13 @@ def draw_loss(
         generator: source of the draws.
 
     Raises:
-        UserError: an unknown name, or a user's function that returns something else.
+        UserError: an unknown name, a faulty formula, or a user's function that returns something else.
     """
     if is_own(name):
         return _own(name, kind, num_outputs, generator)
-    one_of("learned loss", name, [*REPRESENTATIONS, "MODULE:FUNCTION"])
+    if is_formula(name):
+        return symbolic_loss(name, kind, generator=generator)
+    one_of("learned loss", name, [*REPRESENTATIONS, *OWN_LOSSES])
     return REPRESENTATIONS[name](kind, num_outputs=num_outputs, base=base, generator=generator)
 
 

@@ -8,7 +8,7 @@ import torch
 from ..boundary import MEBIBYTE, num_bytes, parse_tensors, read_bytes, read_json
 from ..catalogue import METHODS
 from ..errors import UserError
-from ..loss import POINTWISE, REPRESENTATIONS, AnyLearnedLoss, draw_loss
+from ..loss import POINTWISE, REPRESENTATIONS, AnyLearnedLoss, draw_loss, is_formula
 from ..settings import TYPES
 from ..task import Encoding
 from ..training.losses import RATE
@@ -31,8 +31,8 @@ class Made(NamedTuple):
     """The settings that say what the learned loss of a run is made of.
 
     Args:
-        loss: the name of its representation, or a user's own, `"module:function"`.
-        base: the handcrafted loss that it starts from, by name or a user's own; None where it has none.
+        loss: the name of its representation, a formula, or a user's own, `"module:function"`.
+        base: the handcrafted loss that it starts from, by name, a formula or a user's own; None where it has none.
     """
 
     loss: str
@@ -40,7 +40,7 @@ class Made(NamedTuple):
 
 
 def learned_loss_of(folder: Path) -> str:
-    """Returns the representation of a run's learned loss, by name, or a user's own `"module:function"`.
+    """Returns the representation of a run's learned loss, by name, a formula, or a user's own `"module:function"`.
 
     Raises:
         UserError: not the folder of a run that learned a loss.
@@ -68,7 +68,7 @@ def allowed_loss_of(folder: Path, *, loss: str | None = None, base: str | None =
 
 def _made(folder: Path, config: dict[str, Any]) -> Made:
     loss, learned = config.get("loss"), is_shared(folder) or (folder / "loss_curves.npz").is_file()
-    if not learned or not (loss in REPRESENTATIONS or is_own(loss)):
+    if not learned or not (loss in REPRESENTATIONS or is_own(loss) or is_formula(loss)):
         raise UserError(f"{folder} learned no loss (method {config.get('method')}); name a run of ml3 or adalfl.")
     return Made(str(loss), config.get("base"))
 
@@ -105,7 +105,7 @@ def load_learned_loss(
 
 def _num_outputs(folder: Path, made: Made) -> int:
     """Returns the number of outputs that a loss is for; 1 for a loss of one output at a time, which takes any."""
-    if made.loss in POINTWISE:
+    if made.loss in POINTWISE or is_formula(made.loss):
         return 1
     if is_shared(folder):
         return read_shared(folder).num_outputs

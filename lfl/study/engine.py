@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..catalogue import ENGINES
+from ..choices import ENGINES
 from ..errors import UserError, one_of, reason
 from ..version import VERSION
 from .control import sees

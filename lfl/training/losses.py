@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..catalogue import METHODS
+from ..catalogue import METHODS, OWN_LOSSES
 from ..errors import UserError, one_of
 from ..loss import (
     HANDCRAFTED,
@@ -16,6 +16,7 @@ from ..loss import (
     base_loss,
     cross_entropy,
     draw_loss,
+    is_formula,
     squared_error,
 )
 from ..randomness import generator
@@ -82,8 +83,8 @@ def rate_of(phi: Tensors) -> torch.Tensor:
 
 
 def _check_name(what: str, name: str, known: Mapping[str, object]) -> None:
-    if not is_own(name):
-        one_of(what, name, [*known, "MODULE:FUNCTION"])
+    if not is_own(name) and not is_formula(name):
+        one_of(what, name, [*known, *OWN_LOSSES])
 
 
 def _handcrafted(task: Task, settings: Settings) -> LossFn:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import lfl
-from lfl.catalogue import EXPORTS, REDUCTIONS
+from lfl.choices import EXPORTS, REDUCTIONS
 from lfl.export import FixedLoss
 from lfl.export.programs import export_loss, onnx_program, torch_program
 from lfl.loss import REPRESENTATIONS

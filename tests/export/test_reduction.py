@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import lfl
-from lfl.catalogue import REDUCTIONS
+from lfl.choices import REDUCTIONS
 from lfl.export.reduction import reduced_loss
 from lfl.randomness import generator
 

@@ -1,0 +1,37 @@
+"""Names that commands take beside those of a run: devices, engines, forms of export, reductions, the paper's tables."""
+
+from .entry import FormatEntry
+
+DEVICES = {
+    "auto": "cuda, mps or cpu, the first that is there (the default)",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA GPU",
+    "mps": "an Apple GPU",
+}
+ENGINES = {
+    "loky": "processes on this machine, as many as --jobs says (the default)",
+    "dask": "a dask cluster, by the address of its scheduler: dask=tcp://127.0.0.1:8786 (pip install 'lfl[dask]')",
+    "ray": "a ray cluster (pip install 'lfl[ray]')",
+}
+EXPORTS = {
+    "torch": FormatEntry("a torch.export program, which torch.export.load reads without lfl", ".pt2"),
+    "onnx": FormatEntry("an ONNX model (pip install 'lfl[onnx]')", ".onnx"),
+    "sympy": FormatEntry("a small closed formula with its error, as text", ".txt"),
+    "latex": FormatEntry("the same formula in LaTeX, as text", ".tex"),
+    "folder": FormatEntry("a folder to share, with a model card, which lfl.load_loss reads", ""),
+}
+REDUCTIONS = {
+    "mean": "over examples (the default)",
+    "sum": "over examples, and over the outputs of a regression",
+    "none": "a loss for each example, or for each output of a regression",
+}
+TABLES = {
+    "table1": "test errors of baseline, ml3, meta-lr and adalfl",
+    "table2": "their times, from the same runs",
+    "table3": "inner steps of ml3's offline steps",
+    "table4": "Taylor polynomials in place of the loss network",
+    "table5": "ml3 with its own loss network",
+    "table6": "the rate at which adalfl learns its loss",
+    "table7": "the data that adalfl measures its loss on",
+}
+"""The tables of the paper that `lfl reproduce` makes."""
