@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Variant,
         compare,
     )
+    from .symbolic import Formula, Tree, read_formula
     from .task import Loaders, Task, task_from_arrays, task_from_loaders
     from .task.encoding import Encoding
     from .training import Progress
@@ -98,6 +99,7 @@ __all__ = [
     "FailedExperiment",
     "Failure",
     "FixedLoss",
+    "Formula",
     "Hypergradient",
     "Info",
     "InnerRun",
@@ -139,6 +141,7 @@ __all__ = [
     "Task",
     "TaskLoss",
     "TensorBoardLogger",
+    "Tree",
     "UpdateFn",
     "UserError",
     "Variant",
@@ -178,6 +181,7 @@ __all__ = [
     "muon",
     "offline_step",
     "phi_gradient",
+    "read_formula",
     "residual_loss",
     "rmsprop",
     "sgd",
@@ -195,7 +199,7 @@ __all__ = [
 ]
 
 _MODULES = (
-    *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
+    *("entry", "errors", "symbolic", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.augmentation"),
     *("model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
     *("report.statistics", "run.schema"),
