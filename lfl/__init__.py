@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         Variant,
         compare,
     )
+    from .symbolic import Formula, Tree, read_formula
     from .task import Loaders, Task, task_from_arrays, task_from_loaders
     from .task.encoding import Encoding
     from .training import Progress
@@ -99,6 +100,7 @@ __all__ = [
     "FailedExperiment",
     "Failure",
     "FixedLoss",
+    "Formula",
     "Hypergradient",
     "Info",
     "InnerRun",
@@ -140,6 +142,7 @@ __all__ = [
     "Task",
     "TaskLoss",
     "TensorBoardLogger",
+    "Tree",
     "UpdateFn",
     "UserError",
     "Variant",
@@ -179,6 +182,7 @@ __all__ = [
     "muon",
     "offline_step",
     "phi_gradient",
+    "read_formula",
     "residual_loss",
     "rmsprop",
     "sgd",
@@ -197,7 +201,7 @@ __all__ = [
 ]
 
 _MODULES = (
-    *("entry", "errors", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
+    *("entry", "errors", "symbolic", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.augmentation"),
     *("model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
     *("report.statistics", "run.schema"),

@@ -2,6 +2,19 @@
 
 from .evaluate import evaluate
 from .functions import ARITHMETIC, FUNCTIONS, TERMINALS, Function, arity
+from .text import exact, read_formula
 from .tree import Formula, Tree, unit
 
-__all__ = ["ARITHMETIC", "FUNCTIONS", "TERMINALS", "Formula", "Function", "Tree", "arity", "evaluate", "unit"]
+__all__ = [
+    "ARITHMETIC",
+    "FUNCTIONS",
+    "TERMINALS",
+    "Formula",
+    "Function",
+    "Tree",
+    "arity",
+    "evaluate",
+    "exact",
+    "read_formula",
+    "unit",
+]

@@ -62,9 +62,9 @@ FUNCTIONS = {
     each.name: each
     for each in (
         *(Function("add", 2, add), Function("sub", 2, sub), Function("mul", 2, mul), Function("div", 2, div)),
-        *(Function("min", 2, torch.minimum), Function("max", 2, torch.maximum)),
         *(Function("sign", 1, sign), Function("square", 1, square), Function("abs", 1, torch.abs)),
         *(Function("log", 1, log), Function("sqrt", 1, sqrt), Function("tanh", 1, torch.tanh)),
+        *(Function("min", 2, torch.minimum), Function("max", 2, torch.maximum)),
     )
 }
 """The functions in the published order. Inputs are made safe before a function, never its result after it: so there is

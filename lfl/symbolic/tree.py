@@ -15,7 +15,7 @@ class Tree:
     `str(tree)` is the expression, `list(tree.nodes)` its form in JSON files. Equal trees have equal nodes.
 
     Args:
-        nodes: names of functions (add, sub, mul, div, min, max, sign, square, abs, log, sqrt, tanh) and terminals (y,
+        nodes: names of functions (add, sub, mul, div, sign, square, abs, log, sqrt, tanh, min, max) and terminals (y,
             the target; f, the prediction; 1; -1).
 
     Raises:
@@ -95,7 +95,7 @@ class Tree:
 class Formula:
     """A tree with a weight on each edge: a node's value times its weight enters its parent's function.
 
-    `str(formula)` is for reading, with 4 significant digits; `lfl.symbolic.exact` writes every bit.
+    `str(formula)` is for reading, with 4 significant digits; `lfl.symbolic.exact(formula)` has all digits.
 
     Args:
         tree: the expression.
