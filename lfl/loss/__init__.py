@@ -21,8 +21,8 @@ from .objectives import balanced_cross_entropy, brier, soft_f1
 from .representations import REPRESENTATIONS, draw_loss
 from .residual import POINTWISE, residual_loss
 from .rows import Layout, class_logits, in_layout
-from .taylor import taylor_loss
 from .symbolic import formula_of, is_formula, symbolic_loss, symbolic_task_loss
+from .taylor import taylor_loss
 from .true_class import true_class_loss
 from .vector_scaling import vector_scaling
 from .weight_net import weight_net

@@ -1,4 +1,4 @@
-"""The base: the hand-made loss that a learned one starts from: a name, a formula, `"module:function"`, or a function."""
+"""The base: the hand-made loss that a learned one starts from, by name, as a formula or as a function."""
 
 from collections.abc import Mapping
 

@@ -31,8 +31,8 @@ def draw_loss(
 
     Args:
         name: in `REPRESENTATIONS`; a formula, whose weights are learned; or `"module:function"`, a user's own,
-            imported and called as `function(kind, num_outputs, generator) -> (phi, loss_fn)`, with phi a flat dict of tensors and
-            `loss_fn(phi, outputs, targets) -> [batch]`.
+            imported and called as `function(kind, num_outputs, generator) -> (phi, loss_fn)`, with phi a flat dict of
+            tensors and `loss_fn(phi, outputs, targets) -> [batch]`.
         kind: kind of targets.
         num_outputs: classes, or width of the targets.
         base: the hand-made loss from which some start; ignored by the others.

@@ -25,7 +25,7 @@ _OPERATORS = re.compile(r"[()*+/,]")
 _OPERAND = re.compile(r"y|f|(\d+\.?\d*|\.\d+)(e\d+)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Expression:
     """l(y, f) of a formula, as the `pointwise` of a `LearnedLoss`.
 
@@ -41,6 +41,9 @@ class Expression:
         """Computes l(y, f) elementwise; target and output have one shape."""
         weights = phi[WEIGHTS].unbind() if self.weights is None else self.weights
         return evaluate(self.tree, weights, target, output)
+
+    def __repr__(self) -> str:  # vmap asks for it, and the compiler cannot trace a dataclass's own
+        return f"Expression({'.'.join(self.tree.nodes)})"
 
 
 def symbolic_loss(

@@ -26,7 +26,11 @@ FORMULAS = {
         "div(log(y*f + 0.01), 1 + f)",
         "sqrt(abs(y - f)) + max(0.5*y, f)*min(y, 2*f)",
     ],
-    "regression": ["square(y - f)", "abs(1.2*y - f) + 0.1*tanh(f*f)", "log(square(y - f) + 0.3)*sqrt(y - 2*f)"],
+    "regression": [
+        "square(y - f)",
+        "abs(1.2*y - f) + 0.1*tanh(f*f)",
+        "log(square(y - f) + 0.3)*sqrt(2 + square(y - 2*f))",
+    ],
 }
 
 
@@ -87,7 +91,9 @@ def trajectory(loss: Any, steps: int = 40) -> list[torch.Tensor]:
     found, carry = [], None
     for step in range(steps):
         batch = batches("classification", count=3)[step % 3]
-        theta, carry, _ = lfl.base_step(theta, batch, carry, loss=loss, apply_fn=apply_fn, inner=lfl.sgd(RATE))
+        theta, carry, _ = lfl.base_step(
+            theta, batch, carry, loss=loss, apply_fn=apply_fn, task_loss=lfl.cross_entropy, inner=lfl.sgd(RATE)
+        )
         found.append(torch.cat([t.flatten() for t in theta.values()]))
     return found
 
@@ -177,7 +183,9 @@ def test_online_its_weights_reduce_the_task_loss() -> None:
     plain, _, _ = model()
     fixed, carry = symbolic_task_loss("square(y + 0.1*f)", "regression"), None
     for _ in range(300):
-        plain, carry, _ = lfl.base_step(plain, (x, y), carry, loss=fixed, apply_fn=apply_fn, inner=lfl.sgd(0.05))
+        plain, carry, _ = lfl.base_step(
+            plain, (x, y), carry, loss=fixed, apply_fn=apply_fn, task_loss=lfl.squared_error, inner=lfl.sgd(0.05)
+        )
     assert losses[-1] < 0.9 * losses[0]
     assert losses[-1] < 0.9 * float(lfl.squared_error(apply_fn(plain, {}, x)[0], y).mean())
 
@@ -304,7 +312,7 @@ def test_unknown_names_are_told_of_formulas() -> None:
 def test_a_learner_takes_a_formula() -> None:
     x, y = batches("classification")[0]
     module = torch.nn.Linear(4, 3, dtype=D)
-    learner = lfl.Learner(module, loss="abs(log(1.1*y*f))", inner=lfl.sgd(0.1), outer=lfl.adam(1e-2))
+    learner = lfl.Learner(module, loss="abs(log(1.1*y*f))", optimizer=lfl.sgd(0.1), num_outputs=3)
     first = learner.phi["weights"].clone()
     for _ in range(5):
         learner.step((x, y), (x, y))
