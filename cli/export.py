@@ -14,7 +14,9 @@ def export(
     to: options.ExportTo,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file or folder.", show_default="RUN/loss.pt2, .onnx or .txt, RUN/loss"),
+        typer.Option(
+            "--out", "-o", help="The file or folder.", show_default="RUN/loss.pt2, .onnx, .txt or .tex, RUN/loss"
+        ),
     ] = None,
     reduction: options.LossReduction = "mean",
     loss: options.OwnLoss = None,
@@ -25,7 +27,7 @@ def export(
     from lfl.export import export_loss
 
     path = export_loss(run, to, out, reduction=reduction, loss=loss, base=base, trust=trust)
-    if to == "sympy":
+    if to in ("sympy", "latex"):
         for line in path.read_text().split("\n"):
             say(line)
     say(f"{to} {path}")

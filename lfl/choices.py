@@ -16,7 +16,9 @@ ENGINES = {
 EXPORTS = {
     "torch": FormatEntry("a torch.export program, which torch.export.load reads without lfl", ".pt2"),
     "onnx": FormatEntry("an ONNX model (pip install 'lfl[onnx]')", ".onnx"),
-    "sympy": FormatEntry("a small closed formula with its error, as text", ".txt"),
+    "sympy": FormatEntry(
+        "a small closed formula with its error, as text; of a symbolic loss the formula itself", ".txt"
+    ),
     "latex": FormatEntry("the same formula in LaTeX, as text", ".tex"),
     "folder": FormatEntry("a folder to share, with a model card, which lfl.load_loss reads", ""),
 }

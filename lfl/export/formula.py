@@ -145,6 +145,20 @@ def render(formulas: list[Formula], name: str, base: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_latex(formulas: list[Formula], name: str, base: str | None = None) -> str:
+    """Writes formulas as LaTeX, with their errors in comments; arguments as `render`."""
+    text = render(formulas, name, base).splitlines()
+    blank = text.index("")
+    lines = [f"% {line}" for line in text[:blank]]
+    for formula in formulas:
+        lines += [
+            f"% {formula.title}: RMS error {formula.rms:.3g}, largest {formula.largest:.3g}, on a curve that spans "
+            f"{formula.span:.3g}, after a constant of {formula.constant:.5g}",
+            rf"\[ \ell = {sympy.latex(formula.expression)} \]",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def _numeric(expression: sympy.Expr, variable: str) -> Callable[[np.ndarray], np.ndarray]:
     function: Callable[[np.ndarray], np.ndarray] = sympy.lambdify(sympy.Symbol(variable), expression, "numpy")
     return function

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from ..boundary import converted
 from ..errors import UserError
-from ..loss import AnyLearnedLoss, LearnedLoss
+from ..loss import AnyLearnedLoss, LearnedLoss, is_formula
 from ..loss.curve import CLASSES, axis, of_one_output, sample_curves
 from ..run.folder import check_plain, explained, make_folder, write_bytes
 from ..run.shared import CONFIG, FORMAT, PHI, SharedLoss, is_shared
@@ -19,6 +19,7 @@ from ..text import for_picture
 from ..types import Tensors
 from ..user_code import is_own
 from ..version import VERSION
+from .formula_text import formula_text
 
 CARD, CURVE = "README.md", "curve.png"
 
@@ -71,7 +72,7 @@ def card(shared: SharedLoss, loss_fn: AnyLearnedLoss, phi: Tensors) -> str:
     takes = (
         "logits and class ids, as `nn.CrossEntropyLoss`" if classes else "predictions and real values, as `nn.MSELoss`"
     )
-    starts = "" if shared.base is None else f", on top of {shared.base}"
+    starts = "" if shared.base is None else f", on top of {_code(shared.base)}"
     lines = [
         "---",
         "library_name: lfl",
@@ -80,7 +81,7 @@ def card(shared: SharedLoss, loss_fn: AnyLearnedLoss, phi: Tensors) -> str:
         "",
         f"# A learned loss for {outputs}",
         "",
-        f"Form: {shared.loss}{starts}; {sum(t.numel() for t in phi.values()):,} numbers. It takes {takes}.",
+        f"Form: {_code(shared.loss)}{starts}; {sum(t.numel() for t in phi.values()):,} numbers. It takes {takes}.",
         "",
         "```python",
         "import lfl",
@@ -100,9 +101,7 @@ def card(shared: SharedLoss, loss_fn: AnyLearnedLoss, phi: Tensors) -> str:
         *_history(shared),
     ]
     if isinstance(loss_fn, LearnedLoss):
-        from .formula import fit_formulas, render  # slow to import
-
-        text = render(fit_formulas(loss_fn, phi), "this folder", base=shared.base)
+        text = formula_text(loss_fn, phi, "this folder", shared.base)
         lines += ["", "## As a formula", "", "```text", text.rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
@@ -126,6 +125,11 @@ def _history(shared: SharedLoss) -> list[str]:
         f"By lfl {shared.lfl}; every setting and the versions are in `{CONFIG}`. A loss belongs to a rate: begin with "
         "this optimiser and rate, and search again where yours differ.",
     ]
+
+
+def _code(name: str) -> str:
+    """A name in Markdown; a formula, whose asterisks would be read as emphasis, as code."""
+    return f"`{name}`" if is_formula(name) else name
 
 
 def _cell(value: Any) -> str:

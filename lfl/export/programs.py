@@ -12,6 +12,7 @@ from ..errors import Failure, UserError, one_of, reason
 from ..loss import LearnedLoss
 from ..run.folder import check_output, explained, write_output
 from .fixed_loss import FixedLoss, load_loss
+from .formula_text import formula_text
 
 
 def export_loss(
@@ -28,10 +29,10 @@ def export_loss(
 
     Args:
         run: a run folder, or what else `lfl.load_loss` takes.
-        to: `"torch"`, a `torch.export` program; `"onnx"`; `"sympy"`, formulas as text; or `"folder"`, a
-            folder of its own, to share (docs/sharing.md).
-        out: the file or folder, written over where it exists; `RUN/loss.pt2`, `.onnx`, `.txt` or `RUN/loss` when
-            omitted.
+        to: `"torch"`, a `torch.export` program; `"onnx"`; `"sympy"` or `"latex"`, formulas as text: the formula itself
+            of a symbolic loss, fitted ones of others; or `"folder"`, a folder of its own, to share (docs/sharing.md).
+        out: the file or folder, written over where it exists; `RUN/loss.pt2`, `.onnx`, `.txt`, `.tex` or `RUN/loss`
+            when omitted.
         reduction: of the program, as in `lfl.load_loss`; formulas and folders ignore it.
         loss, base, trust: as in `lfl.load_loss`.
 
@@ -53,11 +54,9 @@ def export_loss(
     if to == "folder":
         module.save_pretrained(path)
         return path
-    if to == "sympy":
-        from .formula import fit_formulas, render  # slow to import
-
-        formulas = fit_formulas(module.loss_fn, module.current_phi())
-        content = render(formulas, name, base=(module.about or {}).get("base")).encode()
+    if to in ("sympy", "latex"):
+        base_name = (module.about or {}).get("base")
+        content = formula_text(module.loss_fn, module.current_phi(), name, base_name, latex=to == "latex").encode()
     else:
         content = {"torch": torch_program, "onnx": onnx_program}[to](module)
     with explained(f"write {path}", "choose another -o"):

@@ -62,7 +62,8 @@ def reduced_loss(
             return loss_fn(phi, outputs.reshape(outputs.shape or (1,)), targets.reshape(targets.shape or (1,))).mean()
         losses = loss_fn.of_values(phi, outputs, targets)
         summed = isinstance(loss_fn, LearnedLoss) and loss_fn.reduction == "sum"
-        count: int | torch.Tensor = outputs.shape[:1].numel() if summed else losses.numel()
+        batch = outputs.shape[0] if outputs.dim() else 1  # torch.Size.numel would fix the size of a program's batch
+        count: int | torch.Tensor = batch if summed else losses.numel()
     else:
         losses, kept = _of_classes(loss_fn, phi, outputs, targets, ignore_index)
         count = losses.numel() if kept is None else kept.sum()
