@@ -1,6 +1,7 @@
 """Generators keyed by seed, stream and step: every random draw is repeatable, resumable, and free of order."""
 
 import hashlib
+import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,25 @@ def generator(seed: int, stream: str, step: int = 0, device: torch.device | str 
     """
     digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def choices(seed: int, stream: str, *steps: int) -> random.Random:
+    """Makes a generator of Python's own, for choices among a few, for one purpose at one step.
+
+    Args:
+        seed: the run's seed.
+        stream: what is chosen, such as `"crossover"`; streams do not share numbers.
+        steps: the place that it is chosen for, such as a generation and a slot.
+
+    Returns:
+        A `random.Random`, the same for the same arguments, whatever was drawn before.
+
+    Example:
+        >>> choices(0, "demo", 3, 1).random() == choices(0, "demo", 3, 1).random()
+        True
+    """
+    key = "/".join(str(part) for part in ("choices", seed, stream, *steps))
+    return random.Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big"))
 
 
 @contextmanager

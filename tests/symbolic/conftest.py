@@ -1,0 +1,5 @@
+"""What the tests of formulas share."""
+
+from .published import published
+
+__all__ = ["published"]
