@@ -25,6 +25,7 @@ from .curves import (
     vertical_label,
 )
 from .figures import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS, STEP_COLOURS, Panel
+from .formulas import formula_table
 from .tables import ablation_table, metric_table, paper_table, result_table, run_table, setting_tables, training_length
 
 _HERE = Path(__file__).parent
@@ -79,6 +80,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
                 "differ": differ,
                 "common": common,
                 "runs": run_table(comparison),
+                "formulas": formula_table(comparison),
                 "paper": paper_table(comparison),
                 "ablations": ablation_table(comparison),
             }
