@@ -52,6 +52,8 @@ class LearnedLoss:
             interpolated by cubic polynomials, which with hundreds of classes or more takes a fraction of the time and
             memory (`docs/targets.md`). A loss with kinks or poles needs more of them, or none. None evaluates the
             network for each output.
+        elementwise_only: whether `pointwise` takes whole tensors of one shape as well and acts on each element alone;
+            it is then called without `vmap`, which is faster.
     """
 
     pointwise: Pointwise
@@ -62,6 +64,7 @@ class LearnedLoss:
     base: TaskLoss | None = None
     layout: Layout | None = None
     cells: int | None = None
+    elementwise_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuses cells that cannot be."""
@@ -171,7 +174,7 @@ class LearnedLoss:
         Returns:
             Losses `[batch, outputs]`.
         """
-        if torch.compiler.is_exporting():  # before torch 2.12 the exporter fails on vmap
+        if self.elementwise_only or torch.compiler.is_exporting():  # before torch 2.12 the exporter fails on vmap
             return self.pointwise(phi, y, f)
         over_outputs = torch.func.vmap(self.pointwise, (None, 0, 0))
         return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)

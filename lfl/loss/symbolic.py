@@ -101,7 +101,10 @@ def symbolic_loss(
         if generator is None:
             raise UserError(f"noise of {noise} on the weights is drawn from a generator; give generator=, or noise=0.")
         weights = weights + noise * torch.randn(len(weights), generator=generator, dtype=dtype, device=device)
-    return {WEIGHTS: weights}, LearnedLoss(Expression(known.tree), kind, reduction, many_classes=many_classes)
+    expression = Expression(known.tree)
+    return {WEIGHTS: weights}, LearnedLoss(
+        expression, kind, reduction, many_classes=many_classes, elementwise_only=True
+    )
 
 
 def symbolic_task_loss(formula: str | Formula | Tree, kind: Kind) -> TaskLoss:
@@ -120,7 +123,7 @@ def symbolic_task_loss(formula: str | Formula | Tree, kind: Kind) -> TaskLoss:
     """
     one_of("kind", kind, ["classification", "regression", "multilabel"])
     known = as_formula(formula)
-    return partial(LearnedLoss(Expression(known.tree, known.weights), kind, "sum"), {})
+    return partial(LearnedLoss(Expression(known.tree, known.weights), kind, "sum", elementwise_only=True), {})
 
 
 def is_formula(name: object) -> bool:

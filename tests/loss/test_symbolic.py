@@ -1,6 +1,7 @@
 """Symbolic losses: derivatives against differences, known losses to rounding, and every use that a learned loss has."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,6 +150,17 @@ def test_every_kind_of_target_is_taken_and_vmapped_and_fixed_equals_learned(name
     both = torch.func.vmap(lambda phi: loss_fn(phi, case.outputs, case.targets))(several)
     for one, weights in zip(both, several["weights"], strict=True):
         torch.testing.assert_close(one, loss_fn({"weights": weights}, case.outputs, case.targets))
+
+
+@pytest.mark.parametrize(("kind", "formula"), [(kind, text) for kind, texts in FORMULAS.items() for text in texts])
+def test_without_vmap_over_the_outputs_it_is_the_same(kind: Any, formula: str) -> None:
+    phi, loss_fn = lfl.symbolic_loss(formula, kind, dtype=D)
+    (_, y), outputs = batches(kind)[0], torch.randn(12, 3, generator=torch.Generator().manual_seed(0), dtype=D)
+    for make in (loss_fn, replace(loss_fn, reduction="mean", many_classes=True)):
+        vmapped = replace(make, elementwise_only=False)
+        for slope in (lambda loss: loss, torch.func.grad):
+            found, expected = (slope(lambda f, loss=loss: loss(phi, f, y).sum())(outputs) for loss in (make, vmapped))
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.slow
