@@ -96,6 +96,8 @@ def main() -> None:
         if _wants_traceback():
             traceback.print_exception(error)
         put(f"lfl: error: {_line(error)}", error=True)
+        for line in _pointer(error):
+            put(line, error=True)
     _flush()
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -133,7 +135,10 @@ def _line(error: Exception) -> str:
     """Returns an error as a line."""
     if hasattr(error, "format_message"):
         return f"{str(error.format_message()).rstrip('.')}; see lfl --help or lfl COMMAND --help"
-    text = _safe(" ".join(str(error).split()))
+    message = str(error)
+    if _pointer(error):
+        message = message.rpartition("\n")[0].rpartition("\n")[0]
+    text = _safe(" ".join(message.split()))
     if hasattr(error, "exit_status"):
         return text
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _required():
@@ -167,6 +172,12 @@ def _safe(text: str) -> str:
     """Returns text that is safe for a terminal; before lfl is imported an error holds only what the user typed."""
     shown = sys.modules.get("lfl.text")
     return text if shown is None else str(shown.printable(text))
+
+
+def _pointer(error: Exception) -> list[str]:
+    """Returns the last two lines of an error if they are a text and a caret beneath the place in it; else none."""
+    lines = str(error).split("\n")
+    return [_safe(line) for line in lines[-2:]] if len(lines) > 2 and lines[-1].strip() == "^" else []
 
 
 def _place_in_user_code(error: Exception) -> str | None:
