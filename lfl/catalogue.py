@@ -225,7 +225,7 @@ BASES = {"classification": "cross-entropy", "regression": "absolute-error"}
 outlier pulls most: what would have to be unlearned first is not learned in time (docs/value.md)."""
 
 OWN_LOSSES = {
-    "FORMULA": "learned or by hand: such as 'abs(log(1.1*y*f))', of the target y and the output f (docs/symbolic-losses.md)",
+    "FORMULA": "learned or by hand: such as 'abs(log(1.1*y*f))', of target y and output f (docs/symbolic-losses.md)",
     "MODULE:FUNCTION": "your own, learned or by hand (docs/own-loss.md)",
 }
 
