@@ -1,5 +1,6 @@
 """Targets from a user's own arrays: their kind, classes as ids, and real values."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,15 +46,22 @@ def to_array(values: Any, what: str) -> np.ndarray:
     return array
 
 
-def refuse_long_whole(array: np.ndarray, holds: str) -> None:
-    """Raises `UserError`, beginning with `holds`, if whole numbers have more digits than double precision."""
+def refuse_long_whole(array: np.ndarray, holds: str, rows: Sequence[int] | None = None) -> None:
+    """Raises `UserError`, beginning with `holds`, if whole numbers have more digits than double precision.
+
+    Args:
+        array: `[n, ...]`.
+        holds: the first words of the error.
+        rows: the numbers of the rows, for the error; from 0 when omitted.
+    """
     if array.dtype.kind not in "iu" or array.dtype.itemsize < 8:
         return
     beyond = (array > MOST_WHOLE) | (array < -MOST_WHOLE)
     if beyond.any():
         place = tuple(np.argwhere(beyond)[0].tolist())
+        row = place[0] if rows is None else rows[place[0]]
         raise UserError(
-            f"{holds} {array[place]} in row {place[0]}, and whole numbers beyond 2**53 lose digits; subtract what "
+            f"{holds} {array[place]} in row {row}, and whole numbers beyond 2**53 lose digits; subtract what "
             "they share, or leave out columns of ids."
         )
 

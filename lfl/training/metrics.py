@@ -50,13 +50,12 @@ def outputs_on(
         UserError: no example counts.
     """
     if not split.y.is_floating_point() and bool((ignored := split.y == IGNORE_INDEX).any()):
-        split = split.pick(~ignored)
+        split = split.subset((~ignored).nonzero()[:, 0])
     if not len(split.y):
         raise UserError(
             "an error is a mean over examples, got a split in which no example counts; give it at least one."
         )
-    starts = range(0, len(split.y), chunk)
-    parts = [apply_fn(theta, buffers, split.pick(slice(i, i + chunk)).x, training=False)[0] for i in starts]
+    parts = [apply_fn(theta, buffers, part.x, training=False)[0] for part in split.chunks(chunk)]
     return torch.cat(parts), split.y
 
 
