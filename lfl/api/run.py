@@ -79,8 +79,8 @@ class Run:
 
     @property
     def classes(self) -> list[Any] | None:
-        """The names of the classes, in the order of the columns of `predict`; None for real values."""
-        return class_names(self._encoding) if self._encoding.kind == "classification" else None
+        """The names of the classes or labels, in the order of the columns of `predict`; None for real values."""
+        return None if self._encoding.kind == "regression" else class_names(self._encoding)
 
     def predict(self, x: Any) -> torch.Tensor:
         """Predicts with the trained model, as `lfl predict` does.

@@ -36,7 +36,7 @@ def predict(
         source: a `.npz` with the array `x` (or else `x_test`), raw as the task's own inputs are, or a `.csv` with the
             columns of the table that the run was trained on.
         out: a `.csv`, or a `.npz`: for classes `class` and, for each of them, its probability; for real values
-            `value`, in the units of the targets.
+            `value`, in the units of the targets; for several labels each `label`, 0 or 1, and its probability.
         device: where to compute.
         model, trust: as in `lfl.load_run`.
 
@@ -59,12 +59,14 @@ def predict_values(model: Model, x: torch.Tensor) -> torch.Tensor:
     """Predicts for raw inputs `[n, ...]`, as `read_inputs` and `check_inputs` return them.
 
     Returns:
-        Probabilities of the classes `[n, classes]`, or values in the units of the targets `[n, width]`, in double
-        precision on the CPU.
+        Probabilities of the classes `[n, classes]` or of the labels `[n, labels]`, or values in the units of the
+        targets `[n, width]`, in double precision on the CPU.
     """
     outputs = outputs_of(model, x)
     if model.encoding.range is not None:
         return model.encoding.range.back(outputs.reshape(len(outputs), -1))
+    if model.encoding.kind == "multilabel":
+        return torch.sigmoid(outputs.double())
     return torch.softmax(class_logits(outputs.double()), -1)
 
 
@@ -79,7 +81,7 @@ def outputs_of(model: Model, x: torch.Tensor, chunk: int = 1000) -> torch.Tensor
 
 
 def class_names(encoding: Encoding) -> list[Any]:
-    """Returns the names of the classes, in the order of their ids."""
+    """Returns the names of the classes, in the order of their ids, or of the labels."""
     return encoding.classes or list(range(encoding.num_outputs))
 
 
@@ -128,6 +130,9 @@ def _columns(predictions: torch.Tensor, encoding: Encoding) -> dict[str, np.ndar
         names = ["value"] if found.shape[1] == 1 else [f"value {i}" for i in range(found.shape[1])]
         return dict(zip(names, found.T, strict=True))
     classes = class_names(encoding)
+    if encoding.kind == "multilabel":
+        labels = {f"label {name}": (column > 0.5).astype(int) for name, column in zip(classes, found.T, strict=True)}
+        return labels | {f"probability of {n}": column for n, column in zip(classes, found.T, strict=True)}
     named = {f"probability of {name}": column for name, column in zip(classes, found.T, strict=True)}
     return {"class": np.array(classes)[found.argmax(-1)], **named}
 
@@ -142,11 +147,18 @@ def _csv(columns: dict[str, np.ndarray]) -> bytes:
 
 
 def _npz(columns: dict[str, np.ndarray]) -> bytes:
-    """One array of the classes and one of all probabilities, or one of the values."""
+    """One array of the classes or labels and one of all probabilities, or one of the values."""
+    if next(iter(columns)).startswith("label "):
+        half = len(columns) // 2
+        parts = list(columns.values())
+        return _saved({"labels": np.stack(parts[:half], 1), "probabilities": np.stack(parts[half:], 1)})
     first, *others = columns.items()
     stacked = {"probabilities": np.stack([c for _, c in others], 1)} if first[0] == "class" else {}
     main = {"class": first[1]} if first[0] == "class" else {"value": np.stack(list(columns.values()), 1)}
+    return _saved(main | stacked)
+
+
+def _saved(arrays: dict[str, Any]) -> bytes:
     file = io.BytesIO()
-    content: dict[str, Any] = main | stacked
-    np.savez(file, **content)
+    np.savez(file, **arrays)
     return file.getvalue()

@@ -13,7 +13,7 @@ from ..data.splits import Split
 from ..data.stored import Stored
 from ..errors import UserError, one_of
 from .defaults import PAD, Defaults, colour_images, for_regression
-from .targets import classes_of, infer_kind, refuse_long_whole, to_array, values_of
+from .targets import KINDS, as_kind, classes_of, infer_kind, labels_of, refuse_long_whole, to_array, values_of
 from .task import FEWEST_VALID, Held, Task, build_task
 
 STEPS = 10_000
@@ -47,8 +47,8 @@ def task_from_arrays(
         x_valid, y_valid: your own clean data, on which a learned loss is evaluated: encoded by train, as the test
             partition is, and kept out of training. Held out of train when omitted.
         name: name of the task.
-        kind: `"classification"` or `"regression"`. When omitted, targets are classes if they are words, one-hot
-            rows, or whole numbers with few distinct values.
+        kind: `"classification"`, `"regression"`, or `"multilabel"`: y is `[n, labels]`, each 0 or 1 by itself. When
+            omitted, targets are classes if they are words, one-hot rows, or whole numbers with few distinct values.
         held: `valid_size`, the rows of train that become valid (10 % when omitted), and `eval_split`, whether a fourth
             split is held out of train.
 
@@ -66,7 +66,7 @@ def task_from_arrays(
         ('classification', 2)
     """
     if kind is not None:
-        one_of("kind", kind, ["classification", "regression"])
+        one_of("kind", kind, KINDS)
     given = {"train": (x_train, y_train)}
     for part, x, y in (("valid", x_valid, y_valid), ("test", x_test, y_test)):
         if (x is None) != (y is None):
@@ -76,11 +76,13 @@ def task_from_arrays(
     inputs = {part: _inputs(x, _where(name, part)) for part, (x, _) in given.items()}
     labels = {part: to_array(y, f"{_where(name, part)}: targets") for part, (_, y) in given.items()}
     _check_rows(inputs, labels, name)
-    found = kind or infer_kind(labels["train"])
+    found = as_kind(kind or infer_kind(labels["train"]))
     classes: list[Any] | None = None
     if found == "classification":
         targets, classes = classes_of(labels, name)
         num_outputs = len(classes)
+    elif found == "multilabel":
+        targets, num_outputs = labels_of(labels, name)
     else:
         targets, num_outputs = values_of(labels, name)
     splits = {part: Split(x, targets[part]) for part, x in inputs.items()}
@@ -92,13 +94,13 @@ def task_from_arrays(
         settings = for_regression(settings)
     task = build_task(
         name,
-        "classification" if found == "classification" else "regression",
+        found,
         train,
         splits.get("test"),
         num_outputs,
         settings,
         valid=splits.get("valid"),
-        pad=PAD if images and found == "classification" and shape[0] == 3 else None,
+        pad=PAD if images and found != "regression" and shape[0] == 3 else None,
         **held,
     )
     own = "x_valid" if "valid" in splits else None

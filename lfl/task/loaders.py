@@ -17,6 +17,7 @@ from ..randomness import seeded
 from ..trees import leaves, map_tree
 from .arrays import FEWEST_TRAIN, STEPS
 from .defaults import Defaults, for_regression
+from .targets import KINDS, as_kind, labels_of
 from .task import FEWEST_VALID, Held, Task, build_task
 
 TARGETS = ("y", "target", "targets", "label", "labels")
@@ -39,7 +40,7 @@ class Loaders(NamedTuple):
             `lfl.task_from_loaders`.
         valid: clean data of your own; a tenth of train when omitted.
         test: the data to report on; a fifth of train when omitted.
-        kind: `"classification"` or `"regression"`; whole numbers are classes when omitted.
+        kind: `"classification"`, `"regression"` or `"multilabel"`; whole numbers are classes when omitted.
         num_outputs: the number of classes, where train may lack the last; one more than the largest id when omitted.
         stream: whether the data sets of `DataLoader`s are read while a model trains, rather than once into memory.
         num_workers: processes that read data sets ahead; a `DataLoader` says so itself.
@@ -71,7 +72,7 @@ def task_from_loaders(
     A batch is `(x, y)`, or a dict that names the inputs and has the targets under `y`, `target`, `targets`, `label` or
     `labels`. x is a tensor or array, or a tree of them: a dict is handed to the model as `model(**x)`, a tuple as
     `model(*x)`, a list as one input. y holds class ids `[batch]`, -100 for an example that does not count, or real
-    values `[batch]` or `[batch, width]`.
+    values `[batch]` or `[batch, width]`, or several labels `[batch, labels]`, each 0 or 1 (kind `"multilabel"`).
 
     Steps draw rows with replacement, as from any task: the loaders' own order does not matter, nor do their batches'
     sizes. Each of train, valid and test is one of these:
@@ -106,7 +107,7 @@ def task_from_loaders(
         ('classification', {'a': (3,), 'b': (2,)}, 36)
     """
     if kind is not None:
-        one_of("kind", kind, ["classification", "regression"])
+        one_of("kind", kind, KINDS)
     given = {"train": train, "valid": valid, "test": test}
     splits = {}
     for part, source in given.items():
@@ -119,12 +120,16 @@ def task_from_loaders(
         )
     if "valid" in splits and len(splits["valid"].y) < FEWEST_VALID:
         raise UserError(f"{name}: valid has {len(splits['valid'].y)} examples; give at least {FEWEST_VALID}, or none.")
-    shape, wanted = _shapes(first), kind or ("regression" if first.y.is_floating_point() else "classification")
+    shape = _shapes(first)
+    wanted = as_kind(kind or ("regression" if first.y.is_floating_point() else "classification"))
     for part, split in splits.items():
         if _shapes(split) != shape:
             raise UserError(f"{name}: {part} has inputs {_shapes(split)} and train {shape}; give both the same.")
     if wanted == "classification":
         num_outputs = _num_classes(splits, num_outputs, name)
+    elif wanted == "multilabel":
+        targets, num_outputs = labels_of({part: split.y.numpy() for part, split in splits.items()}, name)
+        splits = {part: Split(split.x, targets[part]) for part, split in splits.items()}
     else:
         splits = {part: Split(split.x, _values(split.y, f"{name}, {part}")) for part, split in splits.items()}
         widths = {part: split.y.shape[1] for part, split in splits.items()}
@@ -134,11 +139,11 @@ def task_from_loaders(
     settings = Defaults(STEPS, 0.01, theta_init="architecture")
     return build_task(
         name,
-        "classification" if wanted == "classification" else "regression",
+        wanted,
         splits["train"],
         splits.get("test"),
         num_outputs,
-        settings if wanted == "classification" else for_regression(settings),
+        for_regression(settings) if wanted == "regression" else settings,
         valid=splits.get("valid"),
         as_given=True,
         **held,

@@ -70,12 +70,12 @@ class Task:
 
     @property
     def kind(self) -> Kind:
-        """`"classification"` (class ids `[n]`) or `"regression"` (real values `[n, width]`)."""
+        """The kind of targets: class ids `[n]`, real values `[n, width]`, or several labels, 0 or 1, `[n, labels]`."""
         return self.encoding.kind
 
     @property
     def num_outputs(self) -> int:
-        """Classes, or width of the targets."""
+        """Classes, labels, or width of the targets."""
         return self.encoding.num_outputs
 
     @property
@@ -202,7 +202,7 @@ def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> in
     """Returns the size if that many rows can be held out, else raises `UserError`."""
     if type(valid_size) is not int or valid_size < 1:
         raise UserError(f"{name}: --valid-size must be a whole number of at least 1, got {valid_size!r}.")
-    classes = 0 if kind == "regression" else len(torch.unique(y))
+    classes = len(torch.unique(y)) if kind == "classification" else 0
     most = max(0, len(y) - max(FEWEST_KEPT, classes))
     if valid_size > most:
         raise UserError(
@@ -214,7 +214,7 @@ def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> in
 
 def _stratifies(kind: Kind, y: torch.Tensor, size: float) -> bool:
     """Whether classes can keep their shares: each has two rows, and both parts have as many rows as classes."""
-    if kind == "regression":
+    if kind != "classification":
         return False
     counts = torch.unique(y, return_counts=True)[1]
     held = size if isinstance(size, int) else size * len(y)

@@ -12,7 +12,7 @@ from ..data.augmentation import Augmentation, Draws, crop_and_flip, draw_crops
 from ..data.splits import Split, draw_rows
 from ..errors import UserError
 from ..hypergradient import Hypergradient, finite_difference, mixed
-from ..loss import error_rate, squared_error
+from ..loss import each_label, error_rate, squared_error
 from ..method import Problem, Programs, programs
 from ..model import PureModule, build_model, draw_masks, functional, initial_theta, mask_specs, xavier_uniform
 from ..model.dropout import MaskSpec
@@ -30,7 +30,11 @@ from .compilation import compile_program, compiled_pieces, compiler_is_there, fo
 from .losses import learned, objective_of
 from .stored_inputs import stored_inputs
 
-ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}
+ERRORS: dict[str, TaskLoss] = {
+    "classification": error_rate,
+    "regression": squared_error,
+    "multilabel": each_label(error_rate),
+}
 IN_PIECES: dict[str, Hypergradient] = {"auto": mixed, "mixed": mixed, "finite-difference": finite_difference}
 """Forms whose passes are compiled one by one where a horizon is long."""
 AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}

@@ -63,6 +63,8 @@ def suspects(
 
     Source: of classes, the normalised margin of Northcutt et al. (2021), "Confident learning".
     """
+    if kind == "multilabel":
+        raise UserError("suspects are found among classes and real values, got several labels; use lfl predict.")
     parts = [apply_fn(theta, buffers, each.x, training=False)[0].cpu().double() for each in split.chunks(chunk)]
     outputs, y = torch.cat(parts), split.y.cpu()
     if not bool(outputs.isfinite().all()):

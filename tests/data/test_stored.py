@@ -19,7 +19,7 @@ def fetch(rows: Any) -> torch.Tensor:
 
 
 def noisy(rows: Any) -> torch.Tensor:
-    return torch.rand(len(rows)) + float(np.random.rand()) + random.random()
+    return torch.rand(len(rows)) + float(np.random.rand()) + random.random()  # noqa: NPY002 (what augmentation does)
 
 
 def stored(read: Any = fetch, num_workers: int = 0) -> Stored:
@@ -51,14 +51,14 @@ def test_what_is_read_ahead_is_what_was_asked_for_in_any_order(num_workers: int)
 @pytest.mark.slow
 def test_random_numbers_are_keyed_and_the_same_in_workers_and_the_generators_go_on() -> None:
     wanted = [Wanted([0, 1], 5), Wanted([0, 1], 6), Wanted([0, 1], 5)]
-    before = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    before = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     here, there = (list(stored(noisy, n).read_all(wanted)) for n in (0, 2))
     assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
     assert torch.equal(here[0], here[2])
     assert not torch.equal(here[0], here[1])
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert before[1] == random.getstate()
-    assert (before[2] == np.random.get_state()[1]).all()
+    assert (before[2] == np.random.get_state()[1]).all()  # noqa: NPY002
 
 
 def broken(rows: Any) -> torch.Tensor:
@@ -89,7 +89,7 @@ class Dies(torch.utils.data.Dataset[Any]):
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_a_failure_in_words() -> None:
-    with pytest.raises(lfl.Failure, match="a worker that reads loaders, train has stopped .*num_workers=0"):
+    with pytest.raises(lfl.Failure, match=r"a worker that reads loaders, train has stopped .*num_workers=0"):
         lfl.task_from_loaders(Dies(), num_workers=1)
 
 
