@@ -16,7 +16,7 @@ Fetch = Callable[[Sequence[int]], Any]
 """`fetch(rows)`: the inputs of these rows, a tensor or a tree of them with a first dimension of rows, on the CPU."""
 
 
-class Wanted(NamedTuple):
+class RowsToRead(NamedTuple):
     """A batch to read: the rows of it, and the seed of random numbers that reading it draws."""
 
     rows: Sequence[int]
@@ -67,9 +67,9 @@ class Stored:
         """Reads rows, in this process; randomness in it is the same each time."""
         return self.placed(self.read(self.wanted(rows, 0)))
 
-    def wanted(self, rows: torch.Tensor | slice, seed: int) -> Wanted:
+    def wanted(self, rows: torch.Tensor | slice, seed: int) -> RowsToRead:
         """Returns the batch to read for rows of these inputs."""
-        return Wanted(self.rows[rows.cpu() if isinstance(rows, torch.Tensor) else rows].tolist(), seed)
+        return RowsToRead(self.rows[rows.cpu() if isinstance(rows, torch.Tensor) else rows].tolist(), seed)
 
     def subset(self, rows: torch.Tensor) -> "Stored":
         """Returns these rows as inputs of their own; nothing is read."""
@@ -87,7 +87,7 @@ class Stored:
         """Moves a batch to the device; from pinned memory without waiting for it."""
         return map_tree(lambda t: t.to(self.device, non_blocking=True), batch)
 
-    def read(self, wanted: Wanted) -> Any:
+    def read(self, wanted: RowsToRead) -> Any:
         """Reads one batch in this process, on the CPU.
 
         Raises:
@@ -98,7 +98,7 @@ class Stored:
             raise UserError(found.words)
         return found
 
-    def read_all(self, batches: Iterable[Wanted]) -> Iterator[Any]:
+    def read_all(self, batches: Iterable[RowsToRead]) -> Iterator[Any]:
         """Reads batches one after the other, on the CPU; workers, where there are any, read ahead.
 
         Raises:
@@ -148,7 +148,7 @@ class _Reading(torch.utils.data.Dataset[Any]):
     def __init__(self, stored: Stored) -> None:
         self.stored = stored
 
-    def __getitem__(self, wanted: Wanted) -> Any:
+    def __getitem__(self, wanted: RowsToRead) -> Any:
         stored = self.stored
         try:
             found = _drawing(stored.fetch, wanted) if stored.random else stored.fetch(wanted.rows)
@@ -167,7 +167,7 @@ class _Reading(torch.utils.data.Dataset[Any]):
         return found
 
 
-def _drawing(fetch: Fetch, wanted: Wanted) -> Any:
+def _drawing(fetch: Fetch, wanted: RowsToRead) -> Any:
     """Reads a batch while every global generator is at its seed; afterwards they continue where they were."""
     words, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 (what augmentation draws from)
     try:
@@ -197,7 +197,7 @@ class Ahead:
     """
 
     def __init__(
-        self, stored: Stored, batches: Callable[[str, int], list[Wanted]], strides: dict[str, int] | None = None
+        self, stored: Stored, batches: Callable[[str, int], list[RowsToRead]], strides: dict[str, int] | None = None
     ) -> None:
         self._stored, self._batches, self._strides = stored, batches, strides or {}
         self._next: tuple[str, int] | None = None
@@ -218,7 +218,9 @@ class Ahead:
         return [self._stored.placed(map_tree(torch.clone, each)) for each in self._last[1]]
 
 
-def _endless(batches: Callable[[str, int], list[Wanted]], stream: str, step: int, stride: int) -> Iterator[Wanted]:
+def _endless(
+    batches: Callable[[str, int], list[RowsToRead]], stream: str, step: int, stride: int
+) -> Iterator[RowsToRead]:
     """Yields the batches of a step and of all that follow; it holds no `Ahead`, which ends its workers when it goes."""
     while True:
         yield from batches(stream, step)

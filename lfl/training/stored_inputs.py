@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ..data.splits import draw_rows
-from ..data.stored import Ahead, Stored, Wanted, reading_seed
+from ..data.stored import Ahead, RowsToRead, Stored, reading_seed
 from ..settings import Settings
 from ..task import Task
 from ..task.corruption import Corrupted
@@ -38,7 +38,7 @@ def _inputs(
 ) -> Callable[[str, int], list[Any]]:
     left: Sequence[torch.Tensor | None] = [None] * len(seeds) if changed is None else [each.rows for each in changed]
 
-    def batches(stream: str, step: int) -> list[Wanted]:
+    def batches(stream: str, step: int) -> list[RowsToRead]:
         found = []
         for seed, rows in zip(seeds, left, strict=True):
             count = len(stored) if rows is None else len(rows)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lfl
-from lfl.data.stored import Ahead, Stored, Wanted, Workers
+from lfl.data.stored import Ahead, RowsToRead, Stored, Workers
 
 X = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
 
@@ -38,8 +38,8 @@ def test_rows_are_those_of_the_array() -> None:
 
 @pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_is_read_ahead_is_what_was_asked_for_in_any_order(num_workers: int) -> None:
-    def batches(stream: str, step: int) -> list[Wanted]:
-        return [Wanted([step % 50, len(stream)], step), Wanted([0], step)]
+    def batches(stream: str, step: int) -> list[RowsToRead]:
+        return [RowsToRead([step % 50, len(stream)], step), RowsToRead([0], step)]
 
     ahead = Ahead(stored(num_workers=num_workers), batches, {"valid": 3})
     for stream, step in [("train", 0), ("train", 1), ("train", 1), ("train", 7), ("valid", 2), ("valid", 5)]:
@@ -50,7 +50,7 @@ def test_what_is_read_ahead_is_what_was_asked_for_in_any_order(num_workers: int)
 
 @pytest.mark.slow
 def test_random_numbers_are_keyed_and_the_same_in_workers_and_the_generators_go_on() -> None:
-    wanted = [Wanted([0, 1], 5), Wanted([0, 1], 6), Wanted([0, 1], 5)]
+    wanted = [RowsToRead([0, 1], 5), RowsToRead([0, 1], 6), RowsToRead([0, 1], 5)]
     before = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     here, there = (list(stored(noisy, n).read_all(wanted)) for n in (0, 2))
     assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
@@ -72,9 +72,9 @@ def short(rows: Any) -> torch.Tensor:
 @pytest.mark.parametrize("num_workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_fault_is_in_words_without_a_trace(num_workers: int) -> None:
     with pytest.raises(lfl.UserError, match=r"^mine raised FileNotFoundError \(7.png\) for a batch of rows 4, 2"):
-        list(stored(broken, num_workers).read_all([Wanted([4, 2], 0)]))
+        list(stored(broken, num_workers).read_all([RowsToRead([4, 2], 0)]))
     with pytest.raises(lfl.UserError, match="mine gave 1 examples for 2 rows"):
-        list(stored(short, num_workers).read_all([Wanted([4, 2], 0)]))
+        list(stored(short, num_workers).read_all([RowsToRead([4, 2], 0)]))
 
 
 class Dies(torch.utils.data.Dataset[Any]):
