@@ -83,4 +83,4 @@ def metrics_line(numbers: "Mapping[str, float]") -> str:
 
 def error_name(kind: str) -> str:
     """Returns the name of the test error for a kind of target."""
-    return "test error" if kind == "classification" else "test mean squared error"
+    return {"regression": "test mean squared error", "multilabel": "test error of a label"}.get(kind, "test error")

@@ -14,7 +14,10 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[
         Path,
-        typer.Option("--input", help="A .npz with the array x, or a .csv with the columns of the run's own table."),
+        typer.Option(
+            "--input",
+            help="A .npz with the array x (x.NAME for several), or a .csv with the columns of the run's own table.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .csv or .npz to write.")],
     device: options.DeviceName = None,

@@ -86,7 +86,8 @@ def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:
 def _shown(task: "Task") -> str:
     """Describes the data that were read from the user's own files."""
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in task.splits.items())
-    outputs = f"{task.num_outputs} {'classes' if task.kind == 'classification' else 'target columns'}"
+    of = {"classification": "classes", "regression": "target columns", "multilabel": "labels"}
+    outputs = f"{task.num_outputs} {of[task.kind]}"
     return f"{task.name}: {task.kind}, {outputs}, inputs {_inputs(task.input_shape)}, rows {sizes}"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .data.csv_table import Column
     from .data.scaling import Range, Scale
     from .data.splits import Split
+    from .data.stored import RowsToRead, Stored, Workers
     from .entry import Defaults
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
@@ -127,6 +128,7 @@ __all__ = [
     "PureModule",
     "Range",
     "Result",
+    "RowsToRead",
     "Run",
     "Running",
     "Scale",
@@ -138,6 +140,7 @@ __all__ = [
     "State",
     "Status",
     "StepErrors",
+    "Stored",
     "Summary",
     "Task",
     "TaskLoss",
@@ -148,6 +151,7 @@ __all__ = [
     "Variant",
     "WandbLogger",
     "Weighted",
+    "Workers",
     "ZeroGradientWarning",
     "absolute_cross_entropy",
     "absolute_error",
@@ -202,8 +206,9 @@ __all__ = [
 
 _MODULES = (
     *("entry", "errors", "symbolic", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
-    *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.augmentation"),
-    *("model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training", "run", "study"),
+    *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.stored"),
+    *("data.augmentation", "model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training"),
+    *("run", "study"),
     *("report.statistics", "run.schema"),
 )
 """Where the names are; those that need fewest packages come first."""

@@ -67,8 +67,8 @@ TASKS: dict[str, TaskEntry] = {
 OWN_TASKS = {
     "FILE.npz": "your own arrays x_train, y_train; x_valid, y_valid, x_test, y_test where you have them",
     "TABLE.csv": "your own table, with --target COLUMN, and --valid CLEAN.csv where you have one",
-    "FOLDER/": "your own pictures, in train/CLASS/, and valid/CLASS/ and test/CLASS/ where you have them",
-    "MODULE:FUNCTION": "your own function that returns an lfl.Task, or loaders (docs/own-data.md)",
+    "FOLDER/": "your own pictures, in train/CLASS/, valid/CLASS/, test/CLASS/; or arrays x_train.npy, y_train.npy, ...",
+    "MODULE:FUNCTION": "your own function that returns an lfl.Task, loaders or data sets (docs/own-data.md)",
 }
 
 MODELS: dict[str, Entry] = {

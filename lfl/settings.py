@@ -73,12 +73,16 @@ class Settings:
         LOSS_OPTIMISER, "Learning rate of the loss, offline.", of_task("offline_lr"), methods=OFFLINE, was="init_lr"
     )
     outer_lr: float = setting(LOSS_OPTIMISER, "Learning rate of the loss, online.", of_task("outer_lr"), methods=ONLINE)
-    target: str | None = setting(DATA, "The column of your own table that is to be predicted.")
+    target: str | None = setting(DATA, "The column of your own table that is to be predicted; several with commas.")
     kind: str | None = setting(
         DATA,
         "What the targets of your own data are",
         shown="found out from the data",
-        choices={"classification": "targets are classes", "regression": "targets are real values"},
+        choices={
+            "classification": "targets are classes",
+            "regression": "targets are real values",
+            "multilabel": "targets are several labels of an example, each 0 or 1",
+        },
     )
     valid: str | None = setting(
         DATA, "Your own clean data, in the same form as --task.", shown="split off train", before=None

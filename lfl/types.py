@@ -19,7 +19,7 @@ RateOfPhi = Callable[[Any], Rate]
 """`rate(phi)`, a learning rate that phi holds."""
 
 Kind = Literal["classification", "regression", "multilabel"]
-"""What targets are: class ids, real values, or several labels that are each 0 or 1. Tasks have one of the first two."""
+"""What targets are: class ids, real values, or several labels that are each 0 or 1."""
 Shape = Any
 """Shape of one input: a tuple of sizes; or, for a model with several inputs, dicts and tuples of these."""
 

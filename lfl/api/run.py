@@ -13,7 +13,7 @@ from ..loss import IGNORE_INDEX
 from ..run import Model, Named, Result, load_all_phi, load_data, load_model, read_facts, read_result, read_settings
 from ..run.folder import check_plain
 from ..run.load import check_data, read_encoding
-from ..run.predict import check_inputs, class_names, predict_values, read_inputs
+from ..run.predict import check_inputs, class_names, predict_values, read_inputs, takes_as_given
 from ..run.schema import read_lines
 from ..task import Encoding, Task
 from ..training import Settings
@@ -79,15 +79,15 @@ class Run:
 
     @property
     def classes(self) -> list[Any] | None:
-        """The names of the classes, in the order of the columns of `predict`; None for real values."""
-        return class_names(self._encoding) if self._encoding.kind == "classification" else None
+        """The names of the classes or labels, in the order of the columns of `predict`; None for real values."""
+        return None if self._encoding.kind == "regression" else class_names(self._encoding)
 
     def predict(self, x: Any) -> torch.Tensor:
         """Predicts with the trained model, as `lfl predict` does.
 
         Args:
             x: inputs `[n, ...]` as an array, a tensor or nested lists, raw as the task's own inputs are: they are
-                scaled here; or the path of a `.npz` or `.csv`.
+                scaled here; a dict or tuple of them for a model with several inputs; or the path of a `.npz` or `.csv`.
 
         Returns:
             Class probabilities `[n, classes]`, or values in the units of the targets `[n, width]`; in double precision
@@ -99,8 +99,9 @@ class Run:
         if isinstance(x, str | Path):
             inputs = read_inputs(Path(x), self._encoding)
         else:
-            array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
-            inputs = check_inputs(array, self._encoding, "x")
+            if not takes_as_given(self._encoding):
+                x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+            inputs = check_inputs(x, self._encoding, "x")
         return predict_values(self._model, inputs)
 
     def loss(self, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX) -> FixedLoss:

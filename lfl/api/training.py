@@ -16,7 +16,7 @@ from ..run import Logger, Named, Result, allowed_loss_of, data_folder, execute, 
 from ..run.config import check_names
 from ..run.shared import locate
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
-from ..task import Task, load_task
+from ..task import Loaders, Task, load_task, task_from_loaders
 from ..training import Progress, Settings, resolve
 from .run import Run
 
@@ -25,7 +25,7 @@ OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split")
 
 
 def train(
-    task: str | Path | Task = DEFAULT_TASK,
+    task: str | Path | Task | Loaders = DEFAULT_TASK,
     model: str = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
     *,
@@ -43,7 +43,8 @@ def train(
     a checkpoint is written, and `lfl.run.resume(folder)` or `lfl resume` continues.
 
     Args:
-        task: a name, the path of your own data, or a `Task`, for instance of `lfl.task_from_arrays`.
+        task: a name, the path of your own data, a `Task`, for instance of `lfl.task_from_arrays`, or `lfl.Loaders` of
+            data sets, which are read while the model trains.
         model: a name, or your own `"module:function"`.
         method: how the loss is learned.
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
@@ -77,7 +78,7 @@ def train(
 
 def train_seeds(
     seeds: Sequence[int],
-    task: str | Path | Task = DEFAULT_TASK,
+    task: str | Path | Task | Loaders = DEFAULT_TASK,
     model: str = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
     *,
@@ -121,7 +122,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    task: str | Path | Task = DEFAULT_TASK,
+    task: str | Path | Task | Loaders = DEFAULT_TASK,
     model: str = DEFAULT_MODEL,
     method: str = DEFAULT_METHOD,
     *,
@@ -139,7 +140,14 @@ def prepare(
     check_names(settings, TYPES)
     settings = {name: value for name, value in settings.items() if value is not None}
     where = device if isinstance(device, torch.device) else resolve_device(device or "auto")
-    if isinstance(task, Task):
+    if isinstance(task, Loaders):
+        for name in ("target", "valid"):
+            if name in settings:
+                raise UserError(f"{name} is for files of your own, got it beside loaders; leave it out.")
+        held = {name: settings[name] for name in ("kind", "valid_size", "eval_split") if name in settings}
+        data = task_from_loaders(**task._asdict() | held).to(where)
+        name, folder = data.name, None
+    elif isinstance(task, Task):
         for name in OF_DATA:
             if name in settings:
                 raise UserError(f"{name} is set where a Task is made, got {settings[name]!r} beside one; leave it out.")

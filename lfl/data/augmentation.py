@@ -1,29 +1,32 @@
 """Random crops and flips of a batch of images, taken in one gather from images that were padded once."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+
+from .stored import Stored
 
 
 class Augmentation(NamedTuple):
     """The augmentation of train images: random crops of padded images, and flips.
 
     Args:
-        padded: all train images with a margin, `[n, channels, height + 2 pad, width + 2 pad]`.
+        padded: all train images with a margin, `[n, channels, height + 2 pad, width + 2 pad]`, or `Stored`.
         pad: the margin's width.
         flip: whether each image is mirrored with probability one half.
     """
 
-    padded: torch.Tensor
+    padded: torch.Tensor | Stored
     pad: int
     flip: bool
 
     @property
-    def images(self) -> torch.Tensor:
+    def images(self) -> torch.Tensor | Stored:
         """The images without their margin, as a view."""
-        inner = slice(self.pad, -self.pad or None)
-        return self.padded[:, :, inner, inner]
+        inside = partial(_inside, self.pad)
+        return self.padded.then(inside) if isinstance(self.padded, Stored) else inside(self.padded)
 
     def to(self, device: torch.device) -> "Augmentation":
         """Moves the padded images to `device`."""
@@ -38,10 +41,20 @@ class Draws(NamedTuple):
     mirrored: torch.Tensor
 
 
-def augmentation_of(images: torch.Tensor, *, pad: int, fill: torch.Tensor, flip: bool = True) -> Augmentation:
+def augmentation_of(images: torch.Tensor | Stored, *, pad: int, fill: torch.Tensor, flip: bool = True) -> Augmentation:
     """Pads images `[n, channels, height, width]` by `pad` pixels of the colour `fill`, `[channels, 1, 1]`."""
+    padded = partial(_padded, pad, fill)
+    return Augmentation(images.then(padded) if isinstance(images, Stored) else padded(images), pad, flip)
+
+
+def _padded(pad: int, fill: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     # F.pad takes one value for all channels, and the fill has one for each: shift it to zero first.
-    return Augmentation(F.pad(images - fill, (pad, pad, pad, pad)) + fill, pad, flip)
+    return F.pad(images - fill, (pad, pad, pad, pad)) + fill
+
+
+def _inside(pad: int, padded: torch.Tensor) -> torch.Tensor:
+    inner = slice(pad, -pad or None)
+    return padded[:, :, inner, inner]
 
 
 def draw_crops(augmentation: Augmentation, size: int, generator: torch.Generator) -> Draws:
@@ -55,7 +68,7 @@ def crop_and_flip(augmentation: Augmentation, chosen: torch.Tensor, draws: Draws
     """Cuts and mirrors the chosen images.
 
     Args:
-        augmentation: the padded images.
+        augmentation: the padded images, in memory.
         chosen: indices of the images in the batch, `[batch]`.
         draws: from `draw_crops`, on the device of the images.
 
@@ -70,8 +83,10 @@ def crop_and_flip(augmentation: Augmentation, chosen: torch.Tensor, draws: Draws
         tensor([[[[0., 0.],
                   [2., 0.]]]])
     """
-    height, width = augmentation.images.shape[-2:]
-    windows = augmentation.padded.unfold(2, height, 1).unfold(3, width, 1)
+    padded, margin = augmentation.padded, 2 * augmentation.pad
+    assert isinstance(padded, torch.Tensor)
+    height, width = padded.shape[-2] - margin, padded.shape[-1] - margin
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
     cut = windows[chosen, :, draws.rows, draws.columns]
     mirrored = draws.mirrored.nonzero()[:, 0]
     return cut.index_copy_(0, mirrored, cut.index_select(0, mirrored).flip(-1))

@@ -181,19 +181,34 @@ def _number(value: str) -> float | None:
     return number if math.isfinite(number) and "_" not in value else None
 
 
-def inputs_of(table: Table, target: str) -> list[Column]:
-    """Lists the columns that `target` is predicted from: all others that differ between rows.
+def targets_named(table: Table, target: str) -> list[str]:
+    """Returns the columns that a target names: one, or several with commas between them.
+
+    Raises:
+        UserError: there is no such column, or it is named twice.
+    """
+    names = [target] if target in table.columns else [name.strip() for name in target.split(",")]
+    for name in names:
+        _refuse_absent(table, name)
+    if len(set(names)) < len(names):
+        raise UserError(f"--target names a column twice, got {quoted(target)}; name each once.")
+    return names
+
+
+def inputs_of(table: Table, *targets: str) -> list[Column]:
+    """Lists the columns that `targets` are predicted from: all others that differ between rows.
 
     A column is numbers if every value is a number or missing (`numbers_of`), else words.
 
     Raises:
         UserError: no such target, no other column, a value among numbers that is not a number, or too many words.
     """
-    _refuse_absent(table, target)
+    for target in targets:
+        _refuse_absent(table, target)
     found = []
     for name, values in table.columns.items():
         different = dict.fromkeys(values)
-        if name == target or len(different) == 1:
+        if name in targets or len(different) == 1:
             continue
         numbers = numbers_of(table, name)
         if numbers is None:
@@ -201,7 +216,9 @@ def inputs_of(table: Table, target: str) -> list[Column]:
         elif np.isnan(numbers).any() or len(np.unique(numbers)) > 1:
             found.append(Column(name, None))
     if not found:
-        raise UserError(f"{table.path} has no column but {quoted(target)} that differs between rows; add one.")
+        raise UserError(
+            f"{table.path} has no column but {', '.join(map(quoted, targets))} that differs between rows; add one."
+        )
     if (count := _width(found)) > MOST_INPUTS:
         raise UserError(f"{table.path} would become {count:,} inputs, more than {MOST_INPUTS:,}; drop columns.")
     return found

@@ -1,11 +1,12 @@
 """Scaling of inputs and real targets, learned from the train split alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 
 from ..errors import UserError
+from .stored import Stored
 
 ROWS_AT_ONCE = 1000
 """Rows that are converted to double precision at a time."""
@@ -35,44 +36,49 @@ class Scale(NamedTuple):
         return x.double() * self.deviation + self.mean
 
 
-def scale_of(train: torch.Tensor) -> Scale:
+def scale_of(train: torch.Tensor | Stored) -> Scale:
     """Computes the mean and deviation of train inputs.
 
     There is one pair for each column of a table `[n, columns]`, or channel of images `[n, channels, ...]`. Constant
-    columns are only centred; missing values (NaN) do not count.
+    columns are only centred; missing values (NaN) do not count. Stored inputs are read twice.
 
     Raises:
         UserError: inputs are too large for their mean to be computed.
     """
-    dims = (0, *range(2, train.dim()))
-    chunks = torch.split(train, ROWS_AT_ONCE)
 
-    def total(of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        return torch.stack([of(chunk.double()).nansum(dims, keepdim=True)[0] for chunk in chunks]).sum(0)
+    def chunks() -> Iterable[torch.Tensor]:
+        return train.chunks(ROWS_AT_ONCE) if isinstance(train, Stored) else torch.split(train, ROWS_AT_ONCE)
 
-    low, high = _least_and_largest(chunks, dims)
-    count = total(lambda x: (~x.isnan()).double()).clamp(min=1.0)
-    mean = torch.where(high > low, total(lambda x: x) / count, high.nan_to_num(neginf=0.0))
+    dims = (0, *range(2, train[:1].dim()))
+    lows, highs, counts, sums = zip(*(_facts_of(chunk, dims) for chunk in chunks()), strict=True)
+    low, high = torch.stack(lows).amin(0).double(), torch.stack(highs).amax(0).double()
+    count = torch.stack(counts).sum(0).clamp(min=1.0)
+    mean = torch.where(high > low, torch.stack(sums).sum(0) / count, high.nan_to_num(neginf=0.0))
     # Division by a power of two is exact; squares then neither overflow nor underflow.
     unit = torch.exp2(
         torch.maximum(high - mean, mean - low).log2().floor().nan_to_num(0.0, 0.0, 0.0).clamp(-1000, 1000)
     )
-    deviation = (total(lambda x: ((x - mean) / unit).square()) / count).sqrt() * unit
+    squares = [((chunk.double() - mean) / unit).square().nansum(dims, keepdim=True)[0] for chunk in chunks()]
+    deviation = (torch.stack(squares).sum(0) / count).sqrt() * unit
     if not bool((mean.isfinite() & deviation.isfinite()).all()):
         raise UserError("inputs are too large to be scaled, beyond 1e300; divide them first.")
     return Scale(mean, torch.where((high > low) & (deviation > 0), deviation, torch.ones_like(deviation)))
 
 
-def _least_and_largest(chunks: Sequence[torch.Tensor], dims: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Least and largest value over `dims`, missing ones left out; inf and -inf where all are missing."""
+def _facts_of(chunk: torch.Tensor, dims: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+    """Least and largest value over `dims` (inf and -inf where all are missing), number and sum of those not missing."""
 
     def over(known: Callable[..., torch.Tensor], absent: float) -> torch.Tensor:
-        found = torch.stack([known(chunk, dims, keepdim=True)[0] for chunk in chunks])
-        if bool(found.isnan().any()):
-            found = torch.stack([known(chunk.nan_to_num(nan=absent), dims, keepdim=True)[0] for chunk in chunks])
-        return known(found, 0).double()
+        found = known(chunk, dims, keepdim=True)[0]
+        return known(chunk.nan_to_num(nan=absent), dims, keepdim=True)[0] if bool(found.isnan().any()) else found
 
-    return over(torch.amin, torch.inf), over(torch.amax, -torch.inf)
+    exact = chunk.double()
+    number, total = ((~exact.isnan()).double(), exact)
+    return (
+        over(torch.amin, torch.inf),
+        over(torch.amax, -torch.inf),
+        *(t.nansum(dims, keepdim=True)[0] for t in (number, total)),
+    )
 
 
 class Range(NamedTuple):

@@ -10,12 +10,15 @@ from ..entry import LossEntry
 from ..errors import UserError, one_of
 from ..types import Kind, TaskLoss
 from ..user_code import called, imported, is_own
+from .labels import binary_cross_entropy, each_label
 from .symbolic import is_formula, symbolic_task_loss
 
 
 def _by_kind(entries: Mapping[str, LossEntry]) -> dict[Kind, dict[str, TaskLoss]]:
-    kinds: tuple[Kind, ...] = ("classification", "regression")
-    return {kind: {name: entry.load() for name, entry in entries.items() if kind in entry.kinds} for kind in kinds}
+    kinds: tuple[Kind, Kind] = ("classification", "regression")
+    found = {kind: {name: entry.load() for name, entry in entries.items() if kind in entry.kinds} for kind in kinds}
+    labels = {name: each_label(loss) for name, loss in found["classification"].items()}
+    return found | {"multilabel": labels | {"cross-entropy": binary_cross_entropy}}
 
 
 def kind_of_rows(kind: Kind) -> Kind:
@@ -24,7 +27,8 @@ def kind_of_rows(kind: Kind) -> Kind:
 
 
 HANDCRAFTED, OBJECTIVES = _by_kind(HANDMADE_LOSSES), _by_kind(OBJECTIVE_ENTRIES)
-"""Hand-made losses, and objectives for learning a loss, by name for each kind of target; the task's own comes first."""
+"""Hand-made losses, and objectives for learning a loss, by name for each kind of target; the task's own comes first.
+Those of several labels are those of classes, each label an example with two: `cross-entropy` is binary."""
 
 TAKES = "outputs and targets, which returns a loss for each example"
 """The arguments of a user's own hand-made loss, for errors."""
@@ -48,8 +52,8 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
     """
     if callable(base):
         return base
-    one_of("kind", kind, list(BASES))
-    name = BASES[kind] if base is None else base
+    one_of("kind", kind, list(HANDCRAFTED))
+    name = BASES[kind_of_rows(kind)] if base is None else base
     if is_formula(name):
         return symbolic_task_loss(name, kind)
     if not is_own(name):

@@ -77,10 +77,13 @@ class RunLog(NamedTuple):
     @property
     def kind(self) -> Kind | None:
         """Whether the targets are classes or real values; None where the folder does not record it."""
-        kinds: tuple[Kind, ...] = ("classification", "regression")
+        kinds: tuple[Kind, ...] = ("multilabel", "classification", "regression")
+        recorded = (self.result.get("kind"), self.config.get("kind"))
         for kind in kinds:
-            recorded = (self.result.get("kind"), self.config.get("kind"))
-            if kind in recorded or self.config.get("loss") in HANDCRAFTED[kind]:
+            if kind in recorded:
+                return kind
+        for kind in kinds[1:]:
+            if self.config.get("loss") in HANDCRAFTED[kind]:
                 return kind
         return None if self.curves is None else self.curves.kind
 

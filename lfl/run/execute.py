@@ -112,6 +112,7 @@ def resume(
     watch: Watch | None = None,
     say: Say = silent,
     named: Named | None = None,
+    task: Task | None = None,
     loggers: Sequence[Logger] = (),
     draw: Draw | None = None,
 ) -> list[Result]:
@@ -128,6 +129,7 @@ def resume(
         watch: called with each `Progress`.
         say: called with a line about each damaged checkpoint, and about each difference to the machine where it began.
         named: what else its settings may use: its own model, loss and data, the run whose loss it trains on.
+        task: the data, where the run was given a `Task` or loaders; read from where the run had them when omitted.
         loggers, draw: as in `execute`; `loggers` for one seed alone.
 
     Returns:
@@ -150,7 +152,8 @@ def resume(
             raise UserError(f"{folder} is complete; there is nothing to resume.")
         named = (named or Named())._replace(data_dir=data_dir)
         allow(folder, asked_for(asdict(settings), facts.data_dir), named)
-        task = load_data(folder, data_dir, task=named.task, valid=named.valid, trust=named.trust).to(
+        data = task or named.task
+        task = load_data(folder, data_dir, task=data, valid=named.valid, trust=named.trust).to(
             device or resolve_device(facts.device)
         )
         _say_changes(facts, task, say)

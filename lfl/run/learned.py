@@ -80,7 +80,9 @@ def kind_of_loss(folder: Path) -> Kind:
     curves = read_curves(folder)
     if curves is None:
         raise UserError(f"{folder} learned no loss; name a run of ml3 or adalfl.")
-    return curves.kind
+    ended = read_ended(folder)
+    recorded = None if ended is None else ended.kind  # curves of classes and of labels look alike
+    return recorded or curves.kind
 
 
 def load_learned_loss(

@@ -67,7 +67,7 @@ def rank_suspects(model: Model, task: Task) -> Ranked:
     if is_corrupted(settings):
         rows, y, changed = corrupted_train(task, settings, settings.seed)
         wrong = changed if bool(changed.any()) else None
-    split = task.train.pick(rows.to(task.device))._replace(y=y)
+    split = task.train.subset(rows.to(task.device))._replace(y=y)
     return Ranked(task, rows, y, wrong, suspects(model.apply_fn, model.theta, model.buffers, split, task.kind))
 
 

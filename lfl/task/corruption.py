@@ -101,10 +101,10 @@ def corrupt(
     for flag, given, fits in (
         ("--label-noise", label_noise, classes),
         ("--imbalance", imbalance, classes),
-        ("--outliers", outliers, not classes),
+        ("--outliers", outliers, task.kind == "regression"),
     ):
         if given is not None and not fits:
-            wanted = "real values" if classes else "classes"
+            wanted = "real values" if flag == "--outliers" else "classes"
             raise UserError(f"{flag} is for {wanted}, but the targets of {task.name} are not; leave it out.")
     rows = torch.arange(len(task.train.y))
     clean = task.train.y.cpu()

@@ -22,12 +22,12 @@ class Encoding:
     """The encoding of a task's inputs and targets, learned from its train split.
 
     Args:
-        kind: `"classification"` or `"regression"`.
+        kind: `"classification"`, `"regression"` or `"multilabel"`.
         input_shape: shape of one input; of several, a tree of shapes.
-        num_outputs: classes, or width of the targets.
+        num_outputs: classes, labels, or width of the targets.
         scale: standardisation of inputs.
-        range: scaling of real targets; None for classes.
-        classes: the names of the classes in the order of their ids; None for real targets.
+        range: scaling of real targets; None for others.
+        classes: the names of the classes in the order of their ids, or of the labels; None for real targets.
         columns: columns of a table and how they become inputs; None for arrays.
     """
 
@@ -62,7 +62,7 @@ class Encoding:
             raise UserError(f"{where} is damaged ({reason(error)}); the run cannot be used.") from error
         shape, width = _shape_of(found.input_shape, where), (found.num_outputs,)
         fits = mean.shape == deviation.shape and _spreads_over(mean, shape) and bool((deviation > 0).all())
-        fits = fits and (span is None) == (found.kind == "classification")
+        fits = fits and (span is None) == (found.kind != "regression")
         fits = fits and all(t.shape == width for t in span or ())
         fits = fits and (found.classes is None or len(found.classes) == found.num_outputs)
         if not fits or not all(bool(t.isfinite().all()) for t in (mean, deviation, *(span or ()))):

@@ -1,13 +1,16 @@
-"""Loads a task by name, or a user's own: arrays in a `.npz`, a table in a `.csv`, a folder of pictures, a function."""
+"""Loads a task by name, or a user's own: arrays in `.npz` or `.npy`, a `.csv`, a folder of pictures, a function."""
 
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
+import numpy as np
+
 from ..catalogue import OWN_TASKS, TASKS
-from ..data.csv_table import encode, inputs_of, read_table, targets_of
+from ..data.csv_table import Table, encode, inputs_of, read_table, targets_named, targets_of
 from ..data.image_folder import read_folder, train_files
+from ..data.npy_folder import is_npy_folder, open_npy_folder
 from ..data.npz import read_npz
 from ..errors import UserError, one_of
 from ..user_code import is_own
@@ -31,10 +34,11 @@ def load_task(
     """Loads the task called `name`, or the user's own in a file or folder of that name, or by a function.
 
     Args:
-        name: name of a task; path of a `.npz`, a `.csv`, or a folder of pictures; or `"module:function"`.
+        name: name of a task; path of a `.npz`, a `.csv`, or a folder of pictures or `.npy` arrays; or
+            `"module:function"`.
         data_dir: folder with the data of named tasks, or to download them to.
-        target: the column of a `.csv` to be predicted.
-        kind: `"classification"` or `"regression"`, for a user's own data; inferred when omitted.
+        target: the column of a `.csv` to be predicted; several with commas between them.
+        kind: `"classification"`, `"regression"` or `"multilabel"`, for a user's own data; inferred when omitted.
         valid: path of the user's own clean data: a file or folder of the same kind as `name`.
         held: `valid_size`, the rows of train that become valid (10 % when omitted), and `eval_split`, whether a fourth
             split is held out of train.
@@ -74,7 +78,8 @@ def task_from_files(
 ) -> Task:
     """Loads the task in a file or folder.
 
-    What these hold is described in `lfl.data.npz`, `lfl.data.csv_table` and `lfl.data.image_folder`.
+    What these hold is described in `lfl.data.npz`, `lfl.data.npy_folder`, `lfl.data.csv_table` and
+    `lfl.data.image_folder`.
 
     Args:
         path: the data.
@@ -91,7 +96,10 @@ def task_from_files(
         return _from_table(path, valid, target, kind, **held)
     if target is not None:
         raise UserError(f"--target is for a .csv table, got {path}; leave it out.")
-    read, inside = (read_npz, f"x_valid of {path}") if path.suffix == ".npz" else (read_folder, str(path / "valid"))
+    if is_npy_folder(path):
+        read, inside = open_npy_folder, str(path / "x_valid.npy")
+    else:
+        read, inside = (read_npz, f"x_valid of {path}") if path.suffix == ".npz" else (read_folder, str(path / "valid"))
     arrays = read(path, valid)
     task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
     return replace(task, valid_from=(inside if valid is None else str(valid)) if "x_valid" in arrays else None)
@@ -115,7 +123,7 @@ def places_of(path: Path) -> Places | None:
     """
     if path.suffix == ".csv":
         return Places("line", read_table(path).lines)
-    if path.suffix == ".npz":
+    if path.suffix == ".npz" or is_npy_folder(path):
         return None
     return Places("file", [file.relative_to(path).as_posix() for file in train_files(path)])
 
@@ -128,13 +136,20 @@ def _from_table(path: Path, valid: Path | None, target: str | None, kind: str | 
     if target is None:
         raise UserError(f"{path} is a table; name the column to predict with --target COLUMN.")
     table = read_table(path)
-    columns = inputs_of(table, target)
-    arrays = {"x_train": encode(table, columns), "y_train": targets_of(table, target)}
+    targets = targets_named(table, target)
+    columns = inputs_of(table, *targets)
+    arrays = {"x_train": encode(table, columns), "y_train": _columns_of(table, targets)}
     if valid is not None:
         clean = read_table(valid)
         words = arrays["y_train"].dtype.kind == "U"
-        arrays |= {"x_valid": encode(clean, columns), "y_valid": targets_of(clean, target, words=words)}
+        arrays |= {"x_valid": encode(clean, columns), "y_valid": _columns_of(clean, targets, words=words)}
     task = task_from_arrays(**arrays, name=str(path), kind=kind, **held)
-    return replace(
-        task, encoding=replace(task.encoding, columns=columns), valid_from=None if valid is None else str(valid)
-    )
+    names = targets if task.kind == "multilabel" else task.encoding.classes
+    encoding = replace(task.encoding, columns=columns, classes=names)
+    return replace(task, encoding=encoding, valid_from=None if valid is None else str(valid))
+
+
+def _columns_of(table: Table, names: list[str], *, words: bool | None = None) -> np.ndarray:
+    """Reads the target columns, `[n]` for one and `[n, columns]` for several, which must be numbers."""
+    found = [targets_of(table, name, words=words if len(names) == 1 else False) for name in names]
+    return found[0] if len(names) == 1 else np.stack(found, 1)

@@ -1,18 +1,23 @@
-"""A task from loaders: iterables of batches, which are read once into arrays and then drawn from as any task's."""
+"""A task from loaders, read once into arrays, and from data sets, which are read while a model trains."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import torch
 
 from ..data.limits import COPIES, check_memory, free_memory
+from ..data.sources import is_dataset, is_pair, of_dataset, of_inputs, of_loader
 from ..data.splits import Split
+from ..data.stored import Stored
 from ..errors import UserError, one_of, reason
 from ..randomness import seeded
 from ..trees import leaves, map_tree
 from .arrays import FEWEST_TRAIN, STEPS
 from .defaults import Defaults, for_regression
+from .targets import KINDS, as_kind, labels_of
 from .task import FEWEST_VALID, Held, Task, build_task
 
 TARGETS = ("y", "target", "targets", "label", "labels")
@@ -21,51 +26,69 @@ TARGETS = ("y", "target", "targets", "label", "labels")
 IGNORED = -100
 """The class id of an example that does not count."""
 
+ROWS_AT_ONCE = 64
+"""Rows of a data set that are read at a time while its targets are collected."""
+
 FORMS = "(x, y), or a dict of named inputs with the targets under one of " + ", ".join(TARGETS)
 
 
 class Loaders(NamedTuple):
-    """Iterables of batches, such as `DataLoader`s and lists, for `lfl train --task module:function`.
+    """Data sets, or iterables of batches, for `lfl train --task module:function` and `lfl.train`.
 
     Args:
-        train: batches of the data to train on.
-        valid: batches of clean data of your own; a tenth of train when omitted.
-        test: batches of the data to report on; a fifth of train when omitted.
-        kind: `"classification"` or `"regression"`; whole numbers are classes when omitted.
+        train: the data to train on: what stays in memory or what is read while a model trains, as in
+            `lfl.task_from_loaders`.
+        valid: clean data of your own; a tenth of train when omitted.
+        test: the data to report on; a fifth of train when omitted.
+        kind: `"classification"`, `"regression"` or `"multilabel"`; whole numbers are classes when omitted.
         num_outputs: the number of classes, where train may lack the last; one more than the largest id when omitted.
+        stream: whether the data sets of `DataLoader`s are read while a model trains, rather than once into memory.
+        num_workers: processes that read data sets ahead; a `DataLoader` says so itself.
     """
 
-    train: Iterable[Any]
-    valid: Iterable[Any] | None = None
-    test: Iterable[Any] | None = None
+    train: Any
+    valid: Any = None
+    test: Any = None
     kind: str | None = None
     num_outputs: int | None = None
+    stream: bool = False
+    num_workers: int = 0
 
 
 def task_from_loaders(
-    train: Iterable[Any],
-    valid: Iterable[Any] | None = None,
-    test: Iterable[Any] | None = None,
+    train: Any,
+    valid: Any = None,
+    test: Any = None,
     *,
     kind: str | None = None,
     num_outputs: int | None = None,
+    stream: bool = False,
+    num_workers: int = 0,
     name: str = "loaders",
     **held: Unpack[Held],
 ) -> Task:
-    """Builds a `Task` from loaders, each of which is iterated once; inputs and targets stay as the loaders give them.
+    """Builds a `Task` from loaders or data sets; inputs and targets stay as these give them.
 
     A batch is `(x, y)`, or a dict that names the inputs and has the targets under `y`, `target`, `targets`, `label` or
     `labels`. x is a tensor or array, or a tree of them: a dict is handed to the model as `model(**x)`, a tuple as
     `model(*x)`, a list as one input. y holds class ids `[batch]`, -100 for an example that does not count, or real
-    values `[batch]` or `[batch, width]`.
+    values `[batch]` or `[batch, width]`, or several labels `[batch, labels]`, each 0 or 1 (kind `"multilabel"`).
 
-    All batches together become arrays, from which steps draw with replacement as from any task: the loaders' own order
-    does not matter, nor do their batches' sizes, and random augmentation is drawn once for each example. Torch's global
-    generators start at one seed while a loader is iterated, so that a `DataLoader` that shuffles gives the same rows in
-    each process.
+    Steps draw rows with replacement, as from any task: the loaders' own order does not matter, nor do their batches'
+    sizes. Each of train, valid and test is one of these:
+
+    In memory: an iterable of batches, such as a `DataLoader` or a list, is iterated once, and becomes arrays. Random
+    augmentation is drawn once for each example. Torch's global generators start at one seed meanwhile, so that a
+    `DataLoader` that shuffles gives the same rows in each process.
+
+    Read while a model trains: a map-style `torch.utils.data.Dataset` of `(x, y)` or dicts; with `stream` a `DataLoader`
+    over one; or a pair `(x, y)` of arrays, where x may be memory-mapped, a tree of arrays, or a `Dataset` of inputs
+    alone. Targets are kept in memory: those of a data set are read in a pass over it, those of a pair are y. Torch's,
+    numpy's and Python's global generators start at a seed of the run and the step for each batch, so that random
+    augmentation is drawn anew in each batch, and the same one when a run is resumed, with any number of workers.
 
     Args:
-        train, valid, test, kind, num_outputs: as in `Loaders`.
+        train, valid, test, kind, num_outputs, stream, num_workers: as in `Loaders`.
         name: name of the task.
         held: as in `task_from_arrays`.
 
@@ -74,7 +97,8 @@ def task_from_loaders(
 
     Raises:
         UserError: a batch of another form, examples of different shapes, targets of another kind, classes in valid or
-            test beyond train's, too few examples, or more than a quarter of the free memory holds.
+            test beyond train's, too few examples, or more than a quarter of the free memory holds; a source that cannot
+            be read by row, with `stream`.
 
     Example:
         >>> batches = [({"a": torch.rand(10, 3), "b": torch.rand(10, 2)}, torch.arange(10) % 2) for _ in range(5)]
@@ -83,9 +107,12 @@ def task_from_loaders(
         ('classification', {'a': (3,), 'b': (2,)}, 36)
     """
     if kind is not None:
-        one_of("kind", kind, ["classification", "regression"])
+        one_of("kind", kind, KINDS)
     given = {"train": train, "valid": valid, "test": test}
-    splits = {part: _collected(loader, f"{name}, {part}") for part, loader in given.items() if loader is not None}
+    splits = {}
+    for part, source in given.items():
+        if source is not None:
+            splits[part] = _split(source, f"{name}, {part}", stream=stream, num_workers=num_workers)
     first = splits["train"]
     if len(first.y) < FEWEST_TRAIN:
         raise UserError(
@@ -93,12 +120,16 @@ def task_from_loaders(
         )
     if "valid" in splits and len(splits["valid"].y) < FEWEST_VALID:
         raise UserError(f"{name}: valid has {len(splits['valid'].y)} examples; give at least {FEWEST_VALID}, or none.")
-    shape, wanted = _shapes(first), kind or ("regression" if first.y.is_floating_point() else "classification")
+    shape = _shapes(first)
+    wanted = as_kind(kind or ("regression" if first.y.is_floating_point() else "classification"))
     for part, split in splits.items():
         if _shapes(split) != shape:
             raise UserError(f"{name}: {part} has inputs {_shapes(split)} and train {shape}; give both the same.")
     if wanted == "classification":
         num_outputs = _num_classes(splits, num_outputs, name)
+    elif wanted == "multilabel":
+        targets, num_outputs = labels_of({part: split.y.numpy() for part, split in splits.items()}, name)
+        splits = {part: Split(split.x, targets[part]) for part, split in splits.items()}
     else:
         splits = {part: Split(split.x, _values(split.y, f"{name}, {part}")) for part, split in splits.items()}
         widths = {part: split.y.shape[1] for part, split in splits.items()}
@@ -108,15 +139,56 @@ def task_from_loaders(
     settings = Defaults(STEPS, 0.01, theta_init="architecture")
     return build_task(
         name,
-        "classification" if wanted == "classification" else "regression",
+        wanted,
         splits["train"],
         splits.get("test"),
         num_outputs,
-        settings if wanted == "classification" else for_regression(settings),
+        for_regression(settings) if wanted == "regression" else settings,
         valid=splits.get("valid"),
         as_given=True,
         **held,
     )
+
+
+def _split(source: Any, where: str, *, stream: bool, num_workers: int) -> Split:
+    """Returns a source as a split, in memory or stored."""
+    if is_pair(source):
+        x, y = source[0], torch.as_tensor(np.asarray(source[1]))
+        inputs = of_inputs(x, where, num_workers).then(_single)
+        if len(y.shape) == 0 or len(inputs) != len(y):
+            raise UserError(f"{where}: {len(inputs)} inputs and targets {list(y.shape)}; each input needs one target.")
+        return Split(inputs, y)
+    if is_dataset(source) or stream:
+        whole = of_dataset(source, where, num_workers) if is_dataset(source) else of_loader(source, where)
+        return _passed(whole.then(partial(_batch, where=where)))
+    if isinstance(source, torch.utils.data.IterableDataset):
+        raise UserError(
+            f"{where}: an IterableDataset has no rows that could be drawn by number; wrap it into a DataLoader, which "
+            "is read once into memory, or write a map-style Dataset, with __len__ and __getitem__."
+        )
+    return _collected(source, where)
+
+
+def _passed(whole: Stored) -> Split:
+    """Passes once over all examples: keeps the targets, and checks that all inputs are alike."""
+    targets: list[torch.Tensor] = []
+    first = None
+    for x, y in whole.chunks(ROWS_AT_ONCE):
+        alike = map_tree(lambda t: (tuple(t.shape[1:]), t.dtype), x)
+        first = alike if first is None else first
+        if alike != first or (targets and (y.shape[1:], y.dtype) != (targets[0].shape[1:], targets[0].dtype)):
+            row = sum(map(len, targets))
+            raise UserError(
+                f"{whole.where}: examples from row {row} on are of another shape or type than the first; give all one "
+                "shape (pad sequences) and one type."
+            )
+        targets.append(y)
+    return Split(whole.then(itemgetter(0)).then(_single), torch.cat(targets))
+
+
+def _single(x: Any) -> Any:
+    """Returns inputs in single precision; whole numbers keep their type."""
+    return map_tree(lambda t: t.float() if t.is_floating_point() else t, x)
 
 
 def _collected(loader: Iterable[Any], where: str) -> Split:
@@ -133,7 +205,7 @@ def _collected(loader: Iterable[Any], where: str) -> Split:
             size += sum(t.numel() * t.element_size() for t in leaves(parts[-1]))
             if size > most:
                 check_memory(
-                    COPIES * size, where, "give fewer examples, or write a loop of your own with lfl.meta_step"
+                    COPIES * size, where, "give stream=True or the Dataset itself, to read it while the model trains"
                 )
     if not parts:
         raise UserError(f"{where}: the loader gives no batch; one that was iterated before must start again.")
@@ -144,7 +216,7 @@ def _collected(loader: Iterable[Any], where: str) -> Split:
             f"{where}: batches do not fit together ({reason(error)}); give all examples one shape (pad sequences), and "
             "all batches the same inputs."
         ) from error
-    return Split(map_tree(lambda t: t.float() if t.is_floating_point() else t, x), y)
+    return Split(_single(x), y)
 
 
 def _batch(batch: Any, where: str) -> tuple[Any, torch.Tensor]:
@@ -167,8 +239,7 @@ def _batch(batch: Any, where: str) -> tuple[Any, torch.Tensor]:
     if not leaves(x) or () in rows or len(rows) > 1:
         shapes = ", ".join(str(list(t.shape)) for t in leaves(x))
         raise UserError(
-            f"{where}: inputs {shapes} and targets {list(y.shape)} must have one first dimension, the examples; wrap a "
-            "Dataset into a torch.utils.data.DataLoader."
+            f"{where}: inputs {shapes} and targets {list(y.shape)} must have one first dimension, the examples."
         )
     return x, y
 
@@ -184,7 +255,7 @@ def _tensor(leaf: Any, where: str) -> torch.Tensor:
 
 def _shapes(split: Split) -> Any:
     """Shape of one input: a tuple of sizes, or a tree of these."""
-    return map_tree(lambda t: tuple(t.shape[1:]), split.x)
+    return map_tree(lambda t: tuple(t.shape[1:]), split.pick(slice(1)).x)
 
 
 def _num_classes(splits: dict[str, Split], num_outputs: int | None, name: str) -> int:

@@ -1,6 +1,7 @@
 """Targets from a user's own arrays: their kind, classes as ids, and real values."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -12,6 +13,14 @@ from ..types import Kind
 
 MOST_CLASSES = 1000
 """Whole numbers with more distinct values than this, or than a tenth of the rows, are real values, not classes."""
+
+
+KINDS: list[str] = list(get_args(Kind))
+
+
+def as_kind(name: str) -> Kind:
+    """Returns the kind of this name, one of `KINDS`."""
+    return "classification" if name == "classification" else "regression" if name == "regression" else "multilabel"
 
 
 def to_array(values: Any, what: str) -> np.ndarray:
@@ -45,15 +54,22 @@ def to_array(values: Any, what: str) -> np.ndarray:
     return array
 
 
-def refuse_long_whole(array: np.ndarray, holds: str) -> None:
-    """Raises `UserError`, beginning with `holds`, if whole numbers have more digits than double precision."""
+def refuse_long_whole(array: np.ndarray, holds: str, rows: Sequence[int] | None = None) -> None:
+    """Raises `UserError`, beginning with `holds`, if whole numbers have more digits than double precision.
+
+    Args:
+        array: `[n, ...]`.
+        holds: the first words of the error.
+        rows: the numbers of the rows, for the error; from 0 when omitted.
+    """
     if array.dtype.kind not in "iu" or array.dtype.itemsize < 8:
         return
     beyond = (array > MOST_WHOLE) | (array < -MOST_WHOLE)
     if beyond.any():
         place = tuple(np.argwhere(beyond)[0].tolist())
+        row = place[0] if rows is None else rows[place[0]]
         raise UserError(
-            f"{holds} {array[place]} in row {place[0]}, and whole numbers beyond 2**53 lose digits; subtract what "
+            f"{holds} {array[place]} in row {row}, and whole numbers beyond 2**53 lose digits; subtract what "
             "they share, or leave out columns of ids."
         )
 
@@ -123,6 +139,31 @@ def _one_column(targets: np.ndarray, name: str) -> np.ndarray:
         f"{name}: classification needs one class in each row, [n], [n, 1] or one-hot rows, got targets "
         f"{list(targets.shape)} of {targets.dtype}; give class ids, or --kind regression."
     )
+
+
+def labels_of(parts: dict[str, np.ndarray], name: str) -> tuple[dict[str, torch.Tensor], int]:
+    """Converts several labels of each example to whole numbers `[n, labels]` of each part, and returns how many.
+
+    Raises:
+        UserError: values other than 0 and 1, words, or parts of different widths.
+    """
+    for part, y in parts.items():
+        if y.dtype.kind not in "fiub" or y.ndim != 2:
+            raise UserError(
+                f"{name}: several labels are [n, labels], each 0 or 1, got {y.dtype} {list(y.shape)} in {part}; one "
+                "class for each example is --kind classification."
+            )
+        if (odd := ~((y == 0) | (y == 1))).any():
+            row, column = np.argwhere(odd)[0].tolist()
+            raise UserError(
+                f"{name}: labels are 0 or 1, got {y[row, column]} in row {row} of {part}, label {column}; real values "
+                "are --kind regression."
+            )
+    width = parts["train"].shape[1]
+    for part, y in parts.items():
+        if y.shape[1] != width:
+            raise UserError(f"{name}: train has {width} labels and {part} {y.shape[1]}; give both as many.")
+    return {part: torch.from_numpy(y.astype(np.int64)) for part, y in parts.items()}, width
 
 
 def values_of(parts: dict[str, np.ndarray], name: str) -> tuple[dict[str, torch.Tensor], int]:

@@ -8,6 +8,7 @@ import torch
 from ..data.augmentation import Augmentation, augmentation_of
 from ..data.scaling import Range, Scale, range_of, scale_of
 from ..data.splits import Split, digest_of, held_out
+from ..data.stored import Stored
 from ..errors import UserError
 from ..trees import map_tree
 from ..types import Kind, Shape
@@ -38,7 +39,8 @@ class Task:
     Args:
         name: name of the task.
         encoding: encoding of raw inputs and targets, with their kind, shape and width.
-        train, valid, test: the splits; `valid`, the clean data, was held out of train or is the user's own.
+        train, valid, test: the splits; `valid`, the clean data, was held out of train or is the user's own. Inputs may
+            be `Stored`, which are read while a model trains.
         defaults: default steps, rates and batch size.
         augmentation: augmentation of train batches, over the images of `train`; None for none.
         eval: a fourth split, held out of train like `valid` but used by no step; None for none.
@@ -68,12 +70,12 @@ class Task:
 
     @property
     def kind(self) -> Kind:
-        """`"classification"` (class ids `[n]`) or `"regression"` (real values `[n, width]`)."""
+        """The kind of targets: class ids `[n]`, real values `[n, width]`, or several labels, 0 or 1, `[n, labels]`."""
         return self.encoding.kind
 
     @property
     def num_outputs(self) -> int:
-        """Classes, or width of the targets."""
+        """Classes, labels, or width of the targets."""
         return self.encoding.num_outputs
 
     @property
@@ -92,7 +94,7 @@ class Task:
         train = self.train.to(device)
         return replace(
             self,
-            train=train if augmentation is None else Split(augmentation.images, train.y),  # a view, not a copy
+            train=train if augmentation is None else Split(augmentation.images, train.y),  # without a copy
             valid=self.valid.to(device),
             test=self.test.to(device),
             augmentation=augmentation,
@@ -155,26 +157,33 @@ def build_task(
     if eval_split:
         rows, held = _held_out(kind, whole, rows, VALID_FRACTION)
         others.append(held)
-    splits = [whole.pick(rows), *others]
+    splits = [whole.subset(rows), *others]
     targets = [split.y for split in splits]
     try:
         scale = UNSCALED if as_given else scale_of(splits[0].x)
         span = (_unit_range if as_given else range_of)(targets[0]) if kind == "regression" else None
         if span is not None:
             targets = [span(y) for y in targets]
-        scaled = [Split(split.x if as_given else scale(split.x), y) for split, y in zip(splits, targets, strict=True)]
+        scaled = [
+            Split(split.x if as_given else _after(scale, split.x), y) for split, y in zip(splits, targets, strict=True)
+        ]
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
     augmentation = None
     if pad is not None:
-        black = scale(torch.zeros_like(train.x[:1, :, :1, :1]))[0]
+        black = scale(torch.zeros_like(train.x[:1][:, :, :1, :1]))[0]
         augmentation = augmentation_of(scaled[0].x, pad=pad, fill=black)
         scaled[0] = Split(augmentation.images, scaled[0].y)
     fourth = scaled[3] if eval_split else None
     names = None if kind == "regression" else list(range(num_outputs))
-    shape = map_tree(lambda t: tuple(t.shape[1:]), train.x)
+    shape = map_tree(lambda t: tuple(t.shape[1:]), train.pick(slice(1)).x)
     encoding = Encoding(kind, shape, num_outputs, scale, span, names)
     return Task(name, encoding, scaled[0], scaled[1], scaled[2], defaults, augmentation, fourth, digest, rows=rows)
+
+
+def _after(scale: Scale, x: torch.Tensor | Stored) -> torch.Tensor | Stored:
+    """Scales inputs; stored ones when they are read."""
+    return x.then(scale.__call__) if isinstance(x, Stored) else scale(x)
 
 
 def _unit_range(y: torch.Tensor) -> Range:
@@ -186,14 +195,14 @@ def _held_out(kind: Kind, whole: Split, rows: torch.Tensor, size: float) -> tupl
     """Holds out some of `rows`: returns the indices that stay, and the rows held out."""
     y = whole.y[rows]
     kept, held = held_out(y, size, stratified=_stratifies(kind, y, size))
-    return rows[kept], whole.pick(rows[held])
+    return rows[kept], whole.subset(rows[held])
 
 
 def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> int:
     """Returns the size if that many rows can be held out, else raises `UserError`."""
     if type(valid_size) is not int or valid_size < 1:
         raise UserError(f"{name}: --valid-size must be a whole number of at least 1, got {valid_size!r}.")
-    classes = 0 if kind == "regression" else len(torch.unique(y))
+    classes = len(torch.unique(y)) if kind == "classification" else 0
     most = max(0, len(y) - max(FEWEST_KEPT, classes))
     if valid_size > most:
         raise UserError(
@@ -205,7 +214,7 @@ def _checked_size(name: str, valid_size: int, kind: Kind, y: torch.Tensor) -> in
 
 def _stratifies(kind: Kind, y: torch.Tensor, size: float) -> bool:
     """Whether classes can keep their shares: each has two rows, and both parts have as many rows as classes."""
-    if kind == "regression":
+    if kind != "classification":
         return False
     counts = torch.unique(y, return_counts=True)[1]
     held = size if isinstance(size, int) else size * len(y)

@@ -12,7 +12,7 @@ from ..data.augmentation import Augmentation, Draws, crop_and_flip, draw_crops
 from ..data.splits import Split, draw_rows
 from ..errors import UserError
 from ..hypergradient import Hypergradient, finite_difference, mixed
-from ..loss import error_rate, squared_error
+from ..loss import each_label, error_rate, squared_error
 from ..method import Problem, Programs, programs
 from ..model import PureModule, build_model, draw_masks, functional, initial_theta, mask_specs, xavier_uniform
 from ..model.dropout import MaskSpec
@@ -28,8 +28,13 @@ from ..types import Batch, Shape, TaskLoss, Tensors
 from .check import working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
 from .losses import learned, objective_of
+from .stored_inputs import stored_inputs
 
-ERRORS: dict[str, TaskLoss] = {"classification": error_rate, "regression": squared_error}
+ERRORS: dict[str, TaskLoss] = {
+    "classification": error_rate,
+    "regression": squared_error,
+    "multilabel": each_label(error_rate),
+}
 IN_PIECES: dict[str, Hypergradient] = {"auto": mixed, "mixed": mixed, "finite-difference": finite_difference}
 """Forms whose passes are compiled one by one where a horizon is long."""
 AUTOCAST = {"float32": None, "tf32": None, "bfloat16": torch.bfloat16}
@@ -69,7 +74,7 @@ def compiles(task: Task, settings: Settings) -> bool:
     steps = settings.steps + (settings.offline_steps if METHODS[settings.method].offline else 0)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
     buffers = {name: t.cpu() for name, t in apply_fn.buffers.items()}
-    x = map_tree(lambda t: torch.zeros_like(t[:1], device="cpu"), task.train.x)
+    x = map_tree(lambda t: torch.zeros_like(t, device="cpu"), task.train.pick(slice(1)).x)
     flops = forward_flops(lambda: apply_fn(theta, buffers, x, training=False))
     return worth_compiling(steps, settings.batch_size * flops, task.device)
 
@@ -149,9 +154,13 @@ def build_problem(
     splits = {"train": task.train, "valid": task.valid}
     specs = _mask_specs(task, settings, shapes, apply_fn)
 
+    def together(of_seeds: list[Any]) -> Any:
+        """What there is for the one seed, or for all, stacked."""
+        return of_seeds[0] if seeds is None else _stack(of_seeds)
+
     def each_seed(draw: Callable[[int], Any]) -> Any:
         """Draws for the one seed, or for each and stacks; moves to the task's device."""
-        drawn = draw(settings.seed) if seeds is None else _stack([draw(seed) for seed in seeds])
+        drawn = together([draw(seed) for seed in ([settings.seed] if seeds is None else seeds)])
         return map_tree(lambda t: t.to(task.device), drawn)
 
     def draw_theta(stream: str, step: int) -> Tensors:
@@ -166,12 +175,19 @@ def build_problem(
         return theta
 
     def augmented(change: Augmentation, rows: torch.Tensor, stream: str, step: int) -> torch.Tensor:
+        if "train" in stored:
+            padded = together(stored["train"](stream, step))
+            change = change._replace(padded=padded.flatten(0, rows.dim() - 1))
+            rows = torch.arange(rows.numel(), device=rows.device).view(rows.shape)
         size = settings.batch_size
         draws = each_seed(lambda seed: draw_crops(change, size, generator(seed, f"{stream} crops", step)))
         cut = crop_and_flip(change, rows.flatten(), Draws(*(t.flatten() for t in draws)))
         return cut.view(*rows.shape, *task.input_shape)
 
-    corrupted = each_seed(lambda seed: corrupted_train(task, settings, seed)) if is_corrupted(settings) else None
+    all_seeds = [settings.seed] if seeds is None else seeds
+    of_seeds = [corrupted_train(task, settings, seed) for seed in all_seeds] if is_corrupted(settings) else None
+    corrupted = None if of_seeds is None else map_tree(lambda t: t.to(task.device), together(of_seeds))
+    stored = stored_inputs(task, settings, all_seeds, of_seeds)
 
     def of_seed(tensor: torch.Tensor, picked: torch.Tensor) -> torch.Tensor:
         """Picks entries from each seed's own tensor."""
@@ -187,7 +203,10 @@ def build_problem(
         rows = picked if changed is None else of_seed(changed.rows, picked)
         y = data.y[rows] if changed is None else of_seed(changed.y, picked)
         change = task.augmentation if split == "train" else None
-        x = map_tree(lambda t: t[rows], data.x) if change is None else augmented(change, rows, stream, step)
+        if change is not None:
+            x = augmented(change, rows, stream, step)
+        else:
+            x = together(stored[split](stream, step)) if split in stored else map_tree(lambda t: t[rows], data.x)
         if not specs:
             return x, y
         masks = each_seed(lambda seed: draw_masks(specs, generator(seed, f"{stream} masks", step)))
@@ -254,9 +273,10 @@ def _mask_specs(
     task: Task, settings: Settings, shapes: Tensors, apply_fn: PureModule
 ) -> tuple[MaskSpec | NoiseSpec, ...]:
     theta = {name: torch.zeros(t.shape, dtype=t.dtype, device=task.device) for name, t in shapes.items()}
+    one = task.train.pick(slice(1)).x
 
     def specs(batch_size: int) -> tuple[MaskSpec | NoiseSpec, ...]:
-        x = map_tree(lambda t: t[:1].expand(batch_size, *t.shape[1:]), task.train.x)
+        x = map_tree(lambda t: t.expand(batch_size, *t.shape[1:]), one)
         return mask_specs(apply_fn, theta, x)
 
     return specs(settings.batch_size) if apply_fn.dropouts or specs(2) else ()  # functions of dropout have no names

@@ -89,7 +89,7 @@ def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: 
     got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
     one_logit = task.kind == "classification" and task.num_outputs == 2
     if got is not None and tuple(got) != wanted and not (one_logit and tuple(got) == (1, 1)):
-        of = "class" if task.kind == "classification" else "target column"
+        of = {"classification": "class", "regression": "target column", "multilabel": "label"}[task.kind]
         raise UserError(
             f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} needs {list(wanted)}, "
             f"one for each {of}; build it with the num_outputs that it is given."

@@ -14,6 +14,7 @@ from ..loss import (
     REPRESENTATIONS,
     AnyLearnedLoss,
     base_loss,
+    binary_cross_entropy,
     cross_entropy,
     draw_loss,
     is_formula,
@@ -97,7 +98,11 @@ def _handcrafted(task: Task, settings: Settings) -> LossFn:
     return loss_fn
 
 
-TASK_LOSSES: dict[str, TaskLoss] = {"classification": cross_entropy, "regression": squared_error}
+TASK_LOSSES: dict[str, TaskLoss] = {
+    "classification": cross_entropy,
+    "regression": squared_error,
+    "multilabel": binary_cross_entropy,
+}
 """The task's own loss."""
 
 

@@ -6,7 +6,7 @@ import torch
 
 from ..data.splits import Split
 from ..errors import UserError
-from ..loss import IGNORE_INDEX, class_logits, cross_entropy
+from ..loss import IGNORE_INDEX, binary_cross_entropy, class_logits, cross_entropy
 from ..trees import leaves
 from ..types import ApplyFn, Kind, TaskLoss, Tensors
 
@@ -49,14 +49,13 @@ def outputs_on(
     Raises:
         UserError: no example counts.
     """
-    if not split.y.is_floating_point() and bool((ignored := split.y == IGNORE_INDEX).any()):
-        split = split.pick(~ignored)
+    if split.y.dim() == 1 and not split.y.is_floating_point() and bool((ignored := split.y == IGNORE_INDEX).any()):
+        split = split.subset((~ignored).nonzero()[:, 0])
     if not len(split.y):
         raise UserError(
             "an error is a mean over examples, got a split in which no example counts; give it at least one."
         )
-    starts = range(0, len(split.y), chunk)
-    parts = [apply_fn(theta, buffers, split.pick(slice(i, i + chunk)).x, training=False)[0] for i in starts]
+    parts = [apply_fn(theta, buffers, part.x, training=False)[0] for part in split.chunks(chunk)]
     return torch.cat(parts), split.y
 
 
@@ -79,6 +78,8 @@ WORDS = {
     "negative_log_likelihood": "negative log-likelihood",
     "r2": "R^2",
     "absolute_error": "mean absolute error",
+    "micro_f1": "micro F1",
+    "subset_error": "examples with a wrong label",
     "objective": "objective",
 }
 """Each metric in words, in the order in which they are printed."""
@@ -92,14 +93,20 @@ def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict
         `macro_f1`: the mean over classes of the harmonic mean of precision and recall; 1 is best.
         `calibration_error`: see `calibration_error`.
         `negative_log_likelihood`: mean cross-entropy, in nats.
+    For several labels, each 0 or 1:
+        `macro_f1`: the mean over labels of the harmonic mean of precision and recall; `micro_f1`: that of all labels
+            together.
+        `subset_error`: the share of examples with at least one wrong label.
+        `negative_log_likelihood`: mean binary cross-entropy, in nats.
     For real values, in the units of the targets as they are given here (lfl's own tasks: scaled to [0, 1]):
         `r2`: the share of the targets' variance that is explained, the mean over columns; 1 is best.
         `absolute_error`: the mean of |f - y|.
 
     Args:
         kind: of the targets.
-        outputs: logits `[n, classes]`, one logit `[n]` or `[n, 1]`, or predictions `[n, width]`.
-        targets: class ids `[n]`, all in range, or real values of the shape of the predictions.
+        outputs: logits `[n, classes]`, one logit `[n]` or `[n, 1]`, logits of labels `[n, labels]`, or predictions
+            `[n, width]`.
+        targets: class ids `[n]`, all in range; or labels or real values of the shape of the outputs.
 
     Returns:
         Metrics by name; one that has no finite value is left out: all where outputs are not finite, R^2 of fewer than
@@ -114,7 +121,8 @@ def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict
     if not bool(torch.isfinite(outputs).all()):
         return {}
     outputs, targets = outputs.detach().cpu().double(), targets.cpu()
-    found = _of_classes(outputs, targets) if kind == "classification" else _of_values(outputs, targets.double())
+    of_kind = {"classification": _of_classes, "regression": _of_values, "multilabel": _of_labels}
+    found = of_kind[kind](outputs, targets)
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -163,9 +171,24 @@ def _of_classes(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float
 def _of_values(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
     from sklearn.metrics import mean_absolute_error, r2_score  # a slow import
 
-    predicted, true = (t.reshape(len(t), -1).numpy() for t in (outputs, targets))
+    predicted, true = (t.double().reshape(len(t), -1).numpy() for t in (outputs, targets))
     found = {"absolute_error": float(mean_absolute_error(true, predicted))}
     return {"r2": float(r2_score(true, predicted))} | found if len(true) > 1 else found
+
+
+def _of_labels(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    from sklearn.metrics import f1_score  # a slow import
+
+    chosen, true = (outputs > 0).long(), targets.long()
+    # label by label: one column of scikit-learn's matrix of labels would be taken for classes
+    each = [f1_score(y.numpy(), f.numpy(), zero_division=0.0) for y, f in zip(true.T, chosen.T, strict=True)]
+    micro = f1_score(true.flatten().numpy(), chosen.flatten().numpy(), zero_division=0.0)
+    return {
+        "macro_f1": float(sum(each) / len(each)),
+        "micro_f1": float(micro),
+        "subset_error": float((chosen != true).any(1).double().mean()),
+        "negative_log_likelihood": float(binary_cross_entropy(outputs, true).mean()),
+    }
 
 
 def effective_rate(

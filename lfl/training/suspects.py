@@ -63,8 +63,9 @@ def suspects(
 
     Source: of classes, the normalised margin of Northcutt et al. (2021), "Confident learning".
     """
-    chunks = [split.pick(slice(i, i + chunk)).x for i in range(0, len(split.y), chunk)]
-    parts = [apply_fn(theta, buffers, x, training=False)[0].cpu().double() for x in chunks]
+    if kind == "multilabel":
+        raise UserError("suspects are found among classes and real values, got several labels; use lfl predict.")
+    parts = [apply_fn(theta, buffers, each.x, training=False)[0].cpu().double() for each in split.chunks(chunk)]
     outputs, y = torch.cat(parts), split.y.cpu()
     if not bool(outputs.isfinite().all()):
         raise UserError("the model's outputs on train are not finite, so that no label can be doubted; train it anew.")

@@ -139,3 +139,77 @@ def test_one_logit_serves_two_classes(method: str, tmp_path: Path, monkeypatch: 
     found = rows(tmp_path / "out.csv")
     np.testing.assert_allclose([float(row["probability of yes"]) for row in found], likely, rtol=1e-5)
     assert [row["class"] for row in found] == list(np.where(likely > 0.5, "yes", "no"))
+
+
+SEVERAL = """
+import lfl, torch
+from torch import nn
+
+g = torch.Generator().manual_seed(0)
+LEFT, IDS = torch.randn(80, 3, generator=g), torch.randint(9, (80, 5), generator=g)
+Y = (LEFT[:, 0] > 0).long()
+
+def named(): return lfl.Loaders([({"left": LEFT, "ids": IDS}, Y)])
+def placed(): return lfl.Loaders([((LEFT, IDS), Y)])
+def ids(): return lfl.Loaders([(IDS, Y)])
+
+class Two(nn.Module):
+    def __init__(self, shapes, outputs):
+        super().__init__()
+        self.words, self.left = nn.Embedding(9, 4), nn.Linear(3, 4)
+        self.last = nn.Linear(4, outputs)
+
+    def forward(self, left, ids):
+        return self.last(self.left(left) + self.words(ids).mean(-2))
+
+class Words(nn.Module):
+    def __init__(self, shape, outputs):
+        super().__init__()
+        self.words, self.last = nn.Embedding(9, 4), nn.Linear(4, outputs)
+
+    def forward(self, x):
+        return self.last(self.words(x).mean(-2))
+"""
+
+
+@pytest.fixture
+def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"inputs_of_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(SEVERAL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "model"), [("named", "Two"), ("placed", "Two"), ("ids", "Words")])
+def test_several_inputs_are_read_from_a_file_and_from_python(form: str, model: str, several: str) -> None:
+    made = __import__(several)
+    folder = lfl.train(f"{several}:{form}", f"{several}:{model}", "baseline", steps=5, out="run", device="cpu").folder
+    names = {"named": ["x.left", "x.ids"], "placed": ["x.0", "x.1"], "ids": ["x"]}[form]
+    inputs = [made.LEFT, made.IDS][-len(names) :]
+    np.savez("in.npz", **{name: t.numpy() for name, t in zip(names, inputs, strict=True)})
+    assert predict(folder, Path("in.npz"), Path("out.npz")) == 80
+    run = lfl.load_run(folder, model=f"{several}:{model}")
+    own = getattr(made, model)({"left": (3,), "ids": (5,)}, 2)
+    own.load_state_dict(run.theta)
+    wanted = torch.softmax(own(*inputs).double(), -1).detach()
+    x = {"named": dict(zip(["left", "ids"], inputs, strict=False)), "placed": tuple(inputs), "ids": inputs[0]}[form]
+    for found in (np.load("out.npz")["probabilities"], run.predict(x).numpy(), run.predict("in.npz").numpy()):
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_missing_and_other_inputs_are_refused_in_words(several: str) -> None:
+    lfl.train(f"{several}:named", f"{several}:Two", "baseline", steps=2, out="run", device="cpu")
+    run = lfl.load_run("run", model=f"{several}:Two")
+    np.savez("in.npz", **{"x.left": np.zeros((4, 3), np.float32)})
+    for x, words in [
+        ("in.npz", "lacks x.ids; the model takes several inputs: save x.left, x.ids"),
+        (np.zeros((4, 3)), "the model takes several inputs, a dict of left, ids, got a ndarray"),
+        ({"left": np.zeros((4, 3)), "right": np.zeros((4, 3))}, "got left, right"),
+        ({"left": np.zeros((4, 2)), "ids": np.zeros((4, 5), int)}, r"x.left: an input is \[2\] of float64"),
+        ({"left": np.zeros((4, 3)), "ids": np.zeros((5, 5), int)}, r"inputs have \[4, 5\] rows"),
+    ]:
+        with pytest.raises(lfl.UserError, match=words):
+            run.predict(x)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
 
 import lfl
 from lfl.data import limits
@@ -126,8 +126,43 @@ def test_an_endless_loader_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -
         while True:
             yield X, Y
 
-    with pytest.raises(lfl.UserError, match=r"loaders, train needs about .* of memory, and .* are free; give fewer"):
+    with pytest.raises(
+        lfl.UserError, match=r"loaders, train needs about .* of memory, and .* are free; give stream=True"
+    ):
         task_from_loaders(endless())
+
+
+class Endless(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            yield X[0], Y[0]
+
+
+class Growing(Dataset[Any]):
+    """Examples of one shape in each of the batches that are read."""
+
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, row: int) -> Any:
+        return torch.zeros(3 if row < 64 else 4), 0
+
+
+LOADERS: dict[str, tuple[Any, str]] = {
+    "weights": (
+        DataLoader(TensorDataset(X, Y), sampler=WeightedRandomSampler([1.0] * 40, 40)),
+        "this loader has a WeightedRandomSampler of its own; .*Subset",
+    ),
+    "iterable": (DataLoader(Endless()), "a map-style Dataset, or a DataLoader over one, got a Endless"),
+    "no batches": (DataLoader(TensorDataset(X, Y), batch_size=None), "this loader has a NoneType of its own"),
+    "a list": ([(X, Y)], "got a list. Leave stream out"),
+}
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_what_cannot_be_read_by_row_is_refused_with_stream(name: str) -> None:
+    with pytest.raises(lfl.UserError, match=LOADERS[name][1]):
+        task_from_loaders(LOADERS[name][0], stream=True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +170,12 @@ def test_an_endless_loader_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -
     [
         (3, "must be iterable, got a int"),
         ([], "gives no batch"),
-        (TensorDataset(X, Y), "must have one first dimension.*DataLoader"),
+        (Endless(), "an IterableDataset has no rows .* wrap it into a DataLoader"),
+        (TensorDataset(X[:0], Y[:0]), "loaders, train holds no examples"),
+        (TensorDataset(X), r"must be \(x, y\), or a dict .*, got 1 entries"),
+        (Growing(), "examples from row 64 on are of another shape"),
+        ((X, Y[:39]), r"40 inputs and targets \[39\]"),
+        (({"a": X, "b": Z[:30]}, Y), r"inputs have \[30, 40\] examples"),
         ([(X, X, Y)], r"must be \(x, y\), or a dict .*, got 3 entries"),
         ([X], r"must be \(x, y\), or a dict .*, got a Tensor"),
         ([{"a": X}], "got a dict of a"),

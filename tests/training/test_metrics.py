@@ -152,3 +152,16 @@ def test_what_is_orthogonal_to_the_task_loss_does_not_count() -> None:
         task_loss=lfl.cross_entropy,
     )
     torch.testing.assert_close(float(moved), 2.0)
+
+
+def test_metrics_of_labels_are_those_of_scikit_learn() -> None:
+    g = torch.Generator().manual_seed(0)
+    outputs, y = torch.randn(50, 4, generator=g), torch.randint(2, (50, 4), generator=g)
+    found, chosen = metrics_of("multilabel", outputs, y), (outputs > 0).long().numpy()
+    assert found["macro_f1"] == pytest.approx(f1_score(y.numpy(), chosen, average="macro"), abs=1e-12)
+    assert found["micro_f1"] == pytest.approx(f1_score(y.numpy(), chosen, average="micro"), abs=1e-12)
+    assert found["subset_error"] == pytest.approx(float((y.numpy() != chosen).any(1).mean()), abs=1e-12)
+    likelihood = log_loss(y.flatten().numpy(), torch.sigmoid(outputs.double()).flatten().numpy())
+    assert found["negative_log_likelihood"] == pytest.approx(likelihood, rel=1e-6)
+    error = float(ERRORS["multilabel"](outputs, y).mean())
+    assert error == pytest.approx(float((chosen != y.numpy()).mean()), abs=1e-7)
