@@ -53,6 +53,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "identity": identity,
 }
 
+SMOOTH = {slrelu, torch.tanh, F.softplus, identity}
+"""Activations of a loss that can be interpolated."""
+
 INITIALISERS: dict[str, Initialiser] = {
     "xavier_uniform": nn.init.xavier_uniform_,
     "xavier_normal": nn.init.xavier_normal_,
@@ -136,7 +139,8 @@ def loss_network(
     phi = draw_layers([2, *[width] * depth, 1], draw, gain=gain, bias=bias, generator=generator, dtype=dtype)
 
     pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
-    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
+    smooth = kind != "regression" and {hidden, last} <= SMOOTH
+    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True, interpolate=smooth)
 
 
 def network(
