@@ -101,6 +101,9 @@ def loss_network(
     these rules it falls 75 times, and phi learns; at 10,000 classes it is below that epsilon again. The measurements
     are in `docs/own-loss.md`. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
 
+    Of many outputs, 4,096 or more in a batch, l_phi is interpolated in float32, as exactly as float32 computes it, if
+    its activations are smooth and among `ACTIVATIONS` (`LearnedLoss`, `interpolate`; `docs/targets.md`).
+
     Args:
         kind: `"classification"`, `"regression"` or `"multilabel"`.
         width: units of each hidden layer.
