@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,13 @@ def horizon(k: int, device: Any, threads: int) -> list[Row]:
 
 
 def outputs(count: int, device: Any, threads: int) -> list[Row]:
-    """Measures the time with a number of outputs."""
-    from forms import FORMS, interleaved, setup, summary
+    """Measures the time with a number of outputs, the loss network evaluated at each."""
+    from forms import FORMS, Setup, interleaved, setup, summary
 
-    make = partial(setup, "lenet5", device, num_outputs=count)
+    def make() -> Setup:
+        s = setup("lenet5", device, num_outputs=count)
+        return s._replace(loss_fn=replace(s.loss_fn, interpolate=False))
+
     draw = make().batch
     batch, valid = draw(), draw()
     names = ["plain", "higher", "unroll", "mixed", "unroll, compiled"]

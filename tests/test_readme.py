@@ -35,6 +35,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/sharing.md", "shared_losses.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--scores"),
+        ("docs/targets.md", "num_outputs.py", "--table"),
         ("docs/value.md", "value_tables.py", "--table"),
         ("docs/value.md", "value_tables.py", "--times"),
         ("docs/value.md", "value_tables.py", "--clean"),

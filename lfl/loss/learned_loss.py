@@ -14,7 +14,7 @@ from ..types import Kind, TaskLoss
 from .classes import IGNORE_INDEX, Classes, as_classes
 from .examples import expected_over_classes, of_rows, weighted_examples
 from .handcrafted import real_values
-from .interpolation import interpolated
+from .interpolation import LEAST_VALUES, interpolated
 from .labels import as_labels
 from .many_classes import Many, rules_for
 from .rows import Layout
@@ -48,10 +48,10 @@ class LearnedLoss:
             logits of at least two classes and class ids in range, or real values; of several labels each as an
             example with two classes. None for none.
         layout: where the classes are in logits of dense targets, as in `lfl.in_layout`; None as in torch.
-        cells: for classes and labels: l_phi(0, .) and l_phi(1, .) are evaluated at `cells` + 1 probabilities and
-            interpolated by cubic polynomials, which with hundreds of classes or more takes a fraction of the time and
-            memory (`docs/targets.md`). A loss with kinks or poles needs more of them, or none. None evaluates the
-            network for each output.
+        interpolate: for classes and labels: whether l_phi(0, .) and l_phi(1, .) are smooth, so that for many outputs
+            they are evaluated at 1,025 probabilities, in float64, with cubic polynomials in between. That is as exact
+            as float32, and takes a fraction of the time and memory (`docs/targets.md`). Outputs in float64 and few
+            outputs are each evaluated all the same.
         elementwise_only: whether `pointwise` takes whole tensors of one shape as well and acts on each element alone;
             it is then called without `vmap`, which is faster.
     """
@@ -63,15 +63,8 @@ class LearnedLoss:
     many_classes: bool = False
     base: TaskLoss | None = None
     layout: Layout | None = None
-    cells: int | None = None
+    interpolate: bool = False
     elementwise_only: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuses cells that cannot be."""
-        if self.cells is not None and (self.cells < 1 or self.kind == "regression"):
-            raise UserError(
-                f"cells are for probabilities, and at least 1, got {self.cells} for {self.kind}; leave them out."
-            )
 
     def __call__(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
         """Computes the loss of each example.
@@ -99,13 +92,7 @@ class LearnedLoss:
         classes = as_classes(outputs, targets, self.ignore_index, layout=self.layout)
         if classes.shares is not None:
             return classes.over_counted(self.expected(phi, classes.logits, classes.shares))
-        f = self.probabilities(classes.logits)
-        if self.cells is None:
-            losses = self.of_classes(phi, classes.one_hot.to(outputs.dtype), f)
-        else:
-            own = self.curve(phi, 1.0, f.gather(1, classes.ids[:, None]))
-            true = torch.where(classes.one_hot, own, 0.0)
-            losses = self.over_classes(true, torch.where(classes.one_hot, 0.0, self.curve(phi, 0.0, f)))
+        losses = self.of_classes(phi, classes.one_hot.to(outputs.dtype), self.probabilities(classes.logits))
         return classes.over_counted(self._on_base(losses, classes.logits, classes.ids))
 
     def _of_real(self, phi: Any, outputs: torch.Tensor, targets: Any) -> torch.Tensor:
@@ -127,7 +114,7 @@ class LearnedLoss:
         f = outputs.sigmoid().reshape(outputs.shape[0], -1)
         if labels.shares is None:
             y = labels.ids.to(f.dtype).reshape(f.shape)
-            if self.cells is None:
+            if not self._interpolates(f):
                 losses = self.elementwise(phi, y, f)
             else:
                 losses = torch.where(y != 0, self.curve(phi, 1.0, f), self.curve(phi, 0.0, f))
@@ -180,13 +167,17 @@ class LearnedLoss:
         return torch.func.vmap(over_outputs, (None, 0, 0))(phi, y, f)
 
     def curve(self, phi: Any, y: float, f: torch.Tensor) -> torch.Tensor:
-        """Computes l_phi(y, f) elementwise for one target, 0 or 1, and `probabilities` f; interpolated with `cells`."""
-        if self.cells is None or torch.compiler.is_exporting():
+        """Computes l_phi(y, f) elementwise for one target, 0 or 1, and `probabilities` f, or interpolates it."""
+        if not self._interpolates(f):
             return self.elementwise(phi, torch.full_like(f, y), f)
-        return interpolated(lambda x: self.pointwise(phi, torch.full_like(x, y), x), f, self.cells)
+        wide = map_tree(lambda t: t.double() if t.is_floating_point() else t, phi)
+        return interpolated(lambda x: self.pointwise(wide, torch.full_like(x, y), x), f)
 
     def of_classes(self, phi: Any, one_hot: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
         """Computes losses `[batch]` of one-hot targets and `probabilities`, both `[batch, classes]`."""
+        if self._interpolates(f):
+            own = self.curve(phi, 1.0, (one_hot * f).sum(1, keepdim=True))
+            return self.over_classes(one_hot * own, (1 - one_hot) * self.curve(phi, 0.0, f))
         losses = self.elementwise(phi, one_hot, f)
         if self._many(f) is None:
             return self.over_outputs(losses)
@@ -206,6 +197,12 @@ class LearnedLoss:
 
     def _on_base(self, losses: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return losses if self.base is None else self.base(outputs, targets) + losses
+
+    def _interpolates(self, f: torch.Tensor) -> bool:
+        """Whether the losses of `probabilities` f are interpolated; not on Apple GPUs, which have no float64."""
+        if not self.interpolate or torch.compiler.is_exporting():
+            return False
+        return f.numel() >= LEAST_VALUES and f.dtype != torch.float64 and f.device.type != "mps"
 
     def _many(self, outputs: torch.Tensor) -> Many | None:
         return rules_for(outputs) if self.many_classes else None

@@ -53,6 +53,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "identity": identity,
 }
 
+SMOOTH = {slrelu, torch.tanh, F.softplus, identity}
+"""Activations of a loss that can be interpolated."""
+
 INITIALISERS: dict[str, Initialiser] = {
     "xavier_uniform": nn.init.xavier_uniform_,
     "xavier_normal": nn.init.xavier_normal_,
@@ -98,6 +101,9 @@ def loss_network(
     these rules it falls 75 times, and phi learns; at 10,000 classes it is below that epsilon again. The measurements
     are in `docs/own-loss.md`. `dataclasses.replace(loss_fn, many_classes=False)` is the published loss.
 
+    Of many outputs, 4,096 or more in a batch, l_phi is interpolated in float32, as exactly as float32 computes it, if
+    its activations are smooth and among `ACTIVATIONS` (`LearnedLoss`, `interpolate`; `docs/targets.md`).
+
     Args:
         kind: `"classification"`, `"regression"` or `"multilabel"`.
         width: units of each hidden layer.
@@ -136,7 +142,8 @@ def loss_network(
     phi = draw_layers([2, *[width] * depth, 1], draw, gain=gain, bias=bias, generator=generator, dtype=dtype)
 
     pointwise = partial(_pointwise, depth=depth, hidden=hidden, last=last)
-    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True)
+    smooth = kind != "regression" and {hidden, last} <= SMOOTH
+    return phi, LearnedLoss(pointwise, kind, reduction, many_classes=True, interpolate=smooth)
 
 
 def network(

@@ -102,7 +102,7 @@ class _Interpose(TorchFunctionMode):
                 return multi_head_attention_forward(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             return _attention(self.take, *args, **kwargs)
-        if func is torch.Tensor.bernoulli_:
+        if func is torch.Tensor.bernoulli_ and not _is_noise(*args, **kwargs):
             return _bernoulli(self.take, *args, **kwargs)
         kind = _KINDS.get(func)
         if kind is None:
@@ -143,10 +143,13 @@ def _attention(
     return attend(drop, query, key, value, attn_mask, is_causal, **rest)
 
 
-def _bernoulli(take: Take, x: torch.Tensor, p: Any = 0.5, **rest: Any) -> torch.Tensor:
-    """`x.bernoulli_(p)`, by which stochastic depth draws; with a tensor of probabilities it is no dropout mask."""
-    if isinstance(p, torch.Tensor) or rest.get("generator") is not None:
-        return x.bernoulli_(p, **rest)
+def _is_noise(x: torch.Tensor, p: Any = 0.5, generator: Any = None) -> bool:
+    """Whether `x.bernoulli_` has a tensor of probabilities, so that it is no dropout mask, or a generator."""
+    return isinstance(p, torch.Tensor) or generator is not None
+
+
+def _bernoulli(take: Take, x: torch.Tensor, p: float = 0.5, generator: None = None) -> torch.Tensor:
+    """`x.bernoulli_(p)`, by which stochastic depth draws."""
     if p in (0.0, 1.0):
         return x.fill_(p)
     mask = take(_each_unit(x), 1.0 - p, x)

@@ -139,7 +139,7 @@ def test_stochastic_depth(library: str) -> None:
     assert not always({}, {}, X)[0].any()
 
 
-def test_noise_written_in_place_is_the_mask_and_other_bernoulli_draws_are_left_alone() -> None:
+def test_noise_written_in_place_is_the_mask_and_other_bernoulli_draws_are_noise() -> None:
     class InPlace(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             noise = torch.empty(4, 5, 1, dtype=x.dtype)
@@ -147,9 +147,10 @@ def test_noise_written_in_place_is_the_mask_and_other_bernoulli_draws_are_left_a
             return x * noise * torch.empty_like(x).bernoulli_(torch.full_like(x, 1.0))
 
     _, _, apply_fn = lfl.functional(InPlace())
-    (spec,) = lfl.mask_specs(apply_fn, {}, X)
-    assert (spec.shape, pytest.approx(0.3)) == ((4, 5, 1), spec.p)
-    masks = lfl.draw_masks((spec,), generator(0, "masks"))
+    specs = lfl.mask_specs(apply_fn, {}, X)
+    assert (specs[0].shape, pytest.approx(0.3)) == ((4, 5, 1), specs[0].p)
+    assert specs[1:] == (lfl.NoiseSpec(tuple(X.shape), "uniform", X.dtype),)
+    masks = lfl.draw_masks(specs, generator(0, "masks"))
     assert torch.equal(apply_fn({}, {}, X, masks=masks)[0], X * masks[0])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import lfl
@@ -39,6 +40,31 @@ DRAWS: dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor], Callable[[to
     "rand": ("uniform", lambda h: torch.rand(size=(5, 4), dtype=h.dtype), lambda n: n),
     "normal_": ("normal", lambda h: torch.zeros_like(h).normal_(1.0, std=2.0), lambda n: 1.0 + 2.0 * n),
     "uniform_": ("uniform", lambda h: h.new_empty(5, 4).uniform_(-1, 3), lambda n: -1 + 4 * n),
+}
+
+P = torch.tensor([0.1, 0.4, 0.6, 0.9], dtype=F64)
+
+
+def gumbel(u: torch.Tensor) -> torch.Tensor:
+    """Gumbel noise of uniform noise, by the inverse of its distribution function exp(-exp(-g))."""
+    return -torch.log(-torch.log(1 - u))
+
+
+DRAWS |= {
+    "exponential_": ("uniform", lambda h: torch.empty_like(h).exponential_(2.0), lambda u: -torch.log1p(-u) / 2),
+    "bernoulli": ("uniform", lambda h: torch.bernoulli(P.expand(5, 4)), lambda u: (u < P).to(F64)),
+    "bernoulli of p": ("uniform", lambda h: torch.zeros_like(h).bernoulli(0.3), lambda u: (u < 0.3).to(F64)),
+    "bernoulli_ of a tensor": ("uniform", lambda h: torch.zeros_like(h).bernoulli_(P), lambda u: (u < P).to(F64)),
+    "gumbel_softmax": (
+        "uniform",
+        lambda h: F.gumbel_softmax(P.expand(5, 4), tau=0.7),
+        lambda u: ((P + gumbel(u)) / 0.7).softmax(-1),
+    ),
+    "gumbel_softmax, hard": (
+        "uniform",
+        lambda h: F.gumbel_softmax(P.expand(5, 4), hard=True),
+        lambda u: ((P + gumbel(u)) == (P + gumbel(u)).amax(-1, keepdim=True)).to(F64),
+    ),
 }
 
 
@@ -77,8 +103,9 @@ def programs(name: str, hypergradient: str) -> Any:
 
 
 def same(left: Any, right: Any) -> None:
-    assert all(torch.equal(a, b) for a, b in zip(left[1].values(), right[1].values(), strict=True))
-    assert all(torch.equal(left[0][name], right[0][name]) for name in right[0])
+    for ours, theirs in zip(left[:2], right[:2], strict=True):
+        for name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("hypergradient", ["unroll", "mixed"])
@@ -141,3 +168,40 @@ def test_a_generator_of_the_models_own_is_left_to_it() -> None:
 def test_the_draw_is_torchs(law: str, draw: Any) -> None:
     found = lfl.NoiseSpec((3, 2), law, F64).draw(torch.Generator().manual_seed(5))
     assert torch.equal(found, draw(3, 2, dtype=F64, generator=torch.Generator().manual_seed(5)))
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_gumbel_softmax_has_torchs_gradient_and_law(hard: bool) -> None:
+    logits = torch.tensor([0.2, -1.0, 1.5], dtype=torch.float32).expand(20_000, 3)
+    module = Given(lambda x: F.gumbel_softmax(x, tau=0.5, hard=hard))
+    theta, _, apply_fn = lfl.functional(module)
+    specs = lfl.mask_specs(apply_fn, theta, logits)
+    masks = lfl.draw_masks(specs, torch.Generator().manual_seed(0))
+    found, pull = torch.func.vjp(lambda x: apply_fn(theta, {}, x, training=True, masks=masks)[0], logits)
+    torch.manual_seed(0)
+    torchs = F.gumbel_softmax(logits, tau=0.5, hard=hard)
+    assert bool(found.isfinite().all())
+    expected = torch.softmax(logits[0], 0)
+    top = F.one_hot(found.argmax(-1), 3).float().mean(0)
+    torch.testing.assert_close(top, expected, rtol=0, atol=0.015)  # Gumbel's trick: its argmax is drawn from softmax
+    torch.testing.assert_close(found.var(0), torchs.var(0), rtol=0, atol=0.01)  # four standard errors
+    soft = ((logits + gumbel(masks[0])) / 0.5).softmax(-1)
+    cotangent = torch.tensor([1.0, 2.0, -1.0])
+    by_hand = soft * (cotangent - (soft * cotangent).sum(-1, keepdim=True)) / 0.5
+    torch.testing.assert_close(pull(cotangent.expand(20_000, 3))[0], by_hand, rtol=1e-4, atol=1e-5)
+
+
+class Given(nn.Module):
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.weight, self.function = nn.Parameter(torch.ones(1)), function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(self.weight * x)
+
+
+def test_uniform_noise_of_zero_is_a_finite_exponential() -> None:
+    theta, _, apply_fn = lfl.functional(Given(lambda x: F.gumbel_softmax(x)))
+    x = torch.zeros(2, 3)
+    found, _ = apply_fn(theta, {}, x, training=True, masks=(torch.zeros(2, 3),))
+    torch.testing.assert_close(found, torch.full((2, 3), 1 / 3))
