@@ -141,9 +141,7 @@ def gradient_by(name: str, module: nn.Module, phi: Any, loss_fn: Any, batches: l
 COMPILED = [pytest.param(All, num_steps, "mixed compiled", marks=pytest.mark.slow) for num_steps in (1, 2)]
 
 
-@pytest.mark.parametrize(
-    ("model", "num_steps", "name"), [*product(MODELS, (1, 2), ("mixed", "unroll")), *COMPILED]
-)
+@pytest.mark.parametrize(("model", "num_steps", "name"), [*product(MODELS, (1, 2), ("mixed", "unroll")), *COMPILED])
 def test_what_runs_without_gradients_is_a_constant(model: type[nn.Module], num_steps: int, name: str) -> None:
     """Held against autograd's double backward on a deep copy."""
     module, phi, loss_fn, batches = problem(model)
