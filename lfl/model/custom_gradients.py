@@ -1,6 +1,7 @@
 """Finds where a model's own code changes gradients: by a `torch.autograd.Function`, or by hooks on tensors."""
 
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -88,7 +89,10 @@ def _referred_to(function: types.FunctionType) -> Iterator[Any]:
         value = function.__globals__.get(name)
         yield value
         if isinstance(value, types.ModuleType) and not _of_torch(value):
-            yield from (getattr(value, other, None) for other in names)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # NumPy's, of names that it is to have again, such as np.str
+                found = [getattr(value, other, None) for other in names]
+            yield from found
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

@@ -14,7 +14,7 @@ from lfl.training import resolve
 from ..report.folders import write_run
 from .commands import on_a_terminal
 
-NAMES = ["a$_$b.csv", "a{b}c.csv", "x[/b].csv", "[red]x.csv", "{0.__class__}.csv", "$\\frac$.csv", "e\u202ev.csv"]
+NAMES = ["[red]a{b}c$_$d.csv", "x[/b]$\\frac$.csv", "{0.__class__}\u202ev.csv"]
 QUICK = ["--model", "logistic", "--steps", "3", "--offline-steps", "2", "--batch-size", "8", "--target", "y"]
 
 

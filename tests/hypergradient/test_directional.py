@@ -1,5 +1,6 @@
 """Values that a model treats as constants: forward mode agrees with autograd, a finite difference refuses."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -88,6 +89,17 @@ class Detached(Scaled):
 MODELS = [Scaled, FixedPoint, SelfConditioned, MovingAverage, FrozenNorm, Detached]
 
 
+class All(nn.Module):
+    """One model of them all, since compiling takes long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(model() for model in MODELS)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([part(x) for part in self.parts]).tanh().sum(0)
+
+
 def problem(model: type[nn.Module]) -> tuple[nn.Module, Any, Any, list[Any]]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -126,9 +138,10 @@ def gradient_by(name: str, module: nn.Module, phi: Any, loss_fn: Any, batches: l
     return run(theta, phi, carry, batches[:num_steps], batches[2])
 
 
-@pytest.mark.parametrize("name", ["mixed", "unroll", pytest.param("mixed compiled", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("num_steps", [1, 2])
-@pytest.mark.parametrize("model", MODELS)
+COMPILED = [pytest.param(All, num_steps, "mixed compiled", marks=pytest.mark.slow) for num_steps in (1, 2)]
+
+
+@pytest.mark.parametrize(("model", "num_steps", "name"), [*product(MODELS, (1, 2), ("mixed", "unroll")), *COMPILED])
 def test_what_runs_without_gradients_is_a_constant(model: type[nn.Module], num_steps: int, name: str) -> None:
     """Held against autograd's double backward on a deep copy."""
     module, phi, loss_fn, batches = problem(model)

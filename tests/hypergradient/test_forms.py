@@ -1,7 +1,7 @@
 """One table: every form of the hypergradient, however it is run, equals the reference run eagerly."""
 
-from functools import partial
-from itertools import pairwise
+from functools import cache, partial
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -20,6 +20,11 @@ from .cases import HELD, KINDS, MODELS, OPTIMISERS, Case, assert_close, form, ma
 FORMS = {"unroll": unroll, "mixed": mixed, "finite-difference": finite_difference}
 RTOL = {"unroll": 1e-9, "mixed": 1e-9, "finite-difference": 1e-4}
 ROWS = [(model, optimiser, num_steps) for model in MODELS for optimiser in OPTIMISERS for num_steps in (1, 3)]
+COMPILED = [
+    *[("plain", "nesterov", 1), ("batch norm", "adam", 1), ("dropout", "sgd", 1)],
+    *[("plain", "adam", 2), ("batch norm", "sgd", 2), ("dropout", "nesterov", 2)],
+]
+"""Each model and each optimiser with one step and with several; compiling takes long, and eager runs hold all pairs."""
 
 
 def kind_of(model: str, optimiser: str) -> str:
@@ -37,26 +42,35 @@ def vmapped(function: Any, case: Case, num_steps: int) -> Any:
     return tree_map(lambda t: t[1], torch.func.vmap(form(function, case, num_steps))(*stacked))
 
 
-@pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("run", [eager, vmapped], ids=["eager", "vmapped"])
-@pytest.mark.parametrize("held", HELD)
+@cache
+def case_and_reference(model: str, optimiser: str, num_steps: int, held: str) -> tuple[Case, Any]:
+    case = make_case(model, optimiser, kind_of(model, optimiser), torch.float64, held=held)
+    return case, eager(unroll, case, num_steps)
+
+
+@pytest.mark.parametrize(
+    ("held", "run", "name"),
+    [
+        *product(HELD, [eager], ["mixed", "finite-difference"]),
+        *product(["both"], [vmapped], FORMS),  # the gradients of a loss and of a rate are parts of it
+    ],
+)
 @pytest.mark.parametrize(("model", "optimiser", "num_steps"), ROWS)
 def test_every_form_equals_the_reference(
     model: str, optimiser: str, num_steps: int, held: str, run: Any, name: str
 ) -> None:
-    case = make_case(model, optimiser, kind_of(model, optimiser), torch.float64, held=held)
-    assert_close(run(FORMS[name], case, num_steps), eager(unroll, case, num_steps), RTOL[name])
+    case, reference = case_and_reference(model, optimiser, num_steps, held)
+    assert_close(run(FORMS[name], case, num_steps), reference, RTOL[name])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "optimiser", "num_steps"), ROWS)
+@pytest.mark.parametrize(("model", "optimiser", "num_steps"), COMPILED)
 def test_every_form_compiled_equals_the_reference(model: str, optimiser: str, num_steps: int) -> None:
     """Whole; over several steps the passes of what has passes each for itself, as `lfl train` compiles them.
 
-    phi holds both here: the gradients of a loss and of a rate are parts of it. The forms share what is compiled.
+    phi holds both here, too. The forms share what is compiled.
     """
-    case = make_case(model, optimiser, kind_of(model, optimiser), torch.float64, held="both")
-    reference = eager(unroll, case, num_steps)
+    case, reference = case_and_reference(model, optimiser, num_steps, "both")
     torch._dynamo.reset()
     whole = partial(torch.compile, fullgraph=True, backend="eager")
     stages = Stages(*map(whole, Stages()))

@@ -73,8 +73,9 @@ def test_equals_a_loop_of_meta_steps_bit_for_bit(name: str, optimiser: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    ("name", "optimiser"), [("plain", "adam"), ("batch norm", "nesterov, decay"), ("dropout", "sgd")]
+)
 def test_equals_a_compiled_loop_bit_for_bit(name: str, optimiser: str) -> None:
     module = made(name)
     learner = lfl.Learner(module, optimizer=OPTIMISERS[optimiser], compile=True)
@@ -82,8 +83,6 @@ def test_equals_a_compiled_loop_bit_for_bit(name: str, optimiser: str) -> None:
     assert_same(module, learner, infos, by_hand(name, OPTIMISERS[optimiser], 3, compiled=True))
     eager = by_hand(name, OPTIMISERS[optimiser], 3)
     for name_, p in module.named_parameters():
-        if name == "batch norm" and optimiser == "adam" and name_ == "0.bias":
-            continue  # its gradient is 0 but for rounding, and Adam makes whole steps of any size of gradient
         torch.testing.assert_close(p.detach(), eager[0][name_], rtol=1e-4, atol=1e-5)
 
 

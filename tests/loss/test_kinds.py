@@ -113,7 +113,9 @@ def test_many_seeds_together_are_each_alone(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", ["dense, one logit", "tokens", "weighted soft", "masked dense", "labels", "masked values"]
+)
 def test_compiled_in_one_piece_a_step_is_the_same(name: str) -> None:
     run, arguments = step(CASES[name], "residual")
     assert_same(torch.compile(run, fullgraph=True)(*arguments), run(*arguments))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -145,3 +146,14 @@ def test_a_compiled_step_keeps_a_functions_derivative_or_is_refused(num_steps: i
         torch.testing.assert_close(found, wanted[name], rtol=1e-9, atol=1e-12)
     with pytest.raises(Exception, match=r"torch\.autograd\.Function.*choose 'unroll'"):
         gradient("mixed", compiled=True, num_steps=num_steps)
+
+
+class OfNumPy(nn.Module):
+    """Names NumPy and `str`, which NumPy warns of as a name of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(np.float64(str(2)))
+
+
+def test_looking_for_them_makes_no_package_warn() -> None:
+    assert custom_gradients(OfNumPy()) == CustomGradients((), False)

@@ -68,17 +68,16 @@ DRAWS |= {
 }
 
 
-def programs(name: str, hypergradient: str) -> Any:
-    """A step of the model that draws and its batches; and those of the model that is given the noise."""
-    law, draw, shown = DRAWS[name]
+def learned(hypergradient: str) -> Any:
+    """A function from a module to a step of it, its parameters and its specs; batches; a generator."""
     g = torch.Generator().manual_seed(1)
     phi, loss_fn = lfl.loss_network("classification", generator=g, dtype=F64)
-    found = []
     batches = [(torch.randn(5, 3, generator=g, dtype=F64), torch.randint(2, (5,), generator=g)) for _ in range(2)]
-    for module in (Drawing(draw), Drawing(None)):
+
+    def step_of(module: nn.Module) -> Any:
         theta, _, apply_fn = lfl.functional(module)
 
-        def step(theta: Any, train: Any, valid: Any, apply_fn: Any = apply_fn) -> Any:
+        def step(theta: Any, train: Any, valid: Any) -> Any:
             return lfl.meta_step(
                 theta,
                 phi,
@@ -92,9 +91,17 @@ def programs(name: str, hypergradient: str) -> Any:
                 hypergradient=hypergradient,
             )
 
-        found.append((step, theta, apply_fn))
-    (drawing, theta, apply_fn), (given, _, _) = found
-    specs = lfl.mask_specs(apply_fn, theta, batches[0][0])
+        return step, theta, lambda: lfl.mask_specs(apply_fn, theta, batches[0][0])
+
+    return step_of, batches, g
+
+
+def programs(name: str, hypergradient: str) -> Any:
+    """A step of the model that draws and its batches; and those of the model that is given the noise."""
+    law, draw, shown = DRAWS[name]
+    step_of, batches, g = learned(hypergradient)
+    (drawing, theta, specs_of), (given, _, _) = step_of(Drawing(draw)), step_of(Drawing(None))
+    specs = specs_of()
     assert specs == (lfl.MaskSpec((5, 4), 0.3), lfl.NoiseSpec((5, 4), law, F64))
     masks = [lfl.draw_masks(specs, g) for _ in batches]
     with_masks = [(x, y, own) for (x, y), own in zip(batches, masks, strict=True)]
@@ -126,11 +133,16 @@ def test_it_is_vmapped(name: str, hypergradient: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in DRAWS if not name.endswith("_like")])
-def test_it_is_compiled(name: str) -> None:
-    drawing, arguments, _, _ = programs(name, "mixed")
+def test_they_are_compiled() -> None:
+    """Those that the compiler shows, in one model and one program, since compiling takes long."""
+    draws = [draw for name, (_, draw, _) in DRAWS.items() if not name.endswith("_like")]
+    step_of, batches, g = learned("mixed")
+    step, theta, specs_of = step_of(Drawing(lambda h: sum(draw(h) for draw in draws)))
+    specs = specs_of()
+    assert len(specs) == 1 + len(draws) == 6
+    arguments = theta, *((x, y, lfl.draw_masks(specs, g)) for x, y in batches)
     torch.compiler.reset()
-    same(torch.compile(drawing, backend="eager", fullgraph=True)(*arguments), drawing(*arguments))
+    same(torch.compile(step, backend="eager", fullgraph=True)(*arguments), step(*arguments))
 
 
 @pytest.mark.slow

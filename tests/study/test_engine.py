@@ -98,22 +98,32 @@ def test_the_run_of_a_killed_cluster_worker_is_taken_up_by_another(times: int, c
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_workers_of_a_cluster_save_their_runs_when_the_study_is_stopped(cluster: str, tmp_path: Path) -> None:
+    from distributed import Client
+
     write_models(Path.cwd())
     study = experiment(
         tmp_path, model="mine:linear", steps=100_000, checkpoint_every=10, log_every=1000, eval_every=100_000
     )
 
+    ended = threading.Event()
+
     def stop() -> None:
         deadline = time.monotonic() + 60
-        while not has_checkpoints(tmp_path, 2)() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
+        while not has_checkpoints(tmp_path, 2)() and time.monotonic() < deadline and not ended.wait(0.05):
+            pass
+        if not ended.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
 
+    with Client(cluster.removeprefix("dask=")) as client:
+        client.wait_for_workers(2, timeout=60)  # one that another test has killed comes again
     thread = threading.Thread(target=stop)
     thread.start()
-    with pytest.raises(Stopped) as stopped:
-        run(tmp_path, [study], [0, 1], engine=cluster)
-    thread.join()
+    try:
+        with pytest.raises(Stopped) as stopped:
+            run(tmp_path, [study], [0, 1], engine=cluster)
+    finally:
+        ended.set()
+        thread.join()
     assert (stopped.value.signal, stopped.value.folder) == (signal.SIGTERM, tmp_path)
     assert has_checkpoints(tmp_path, 2)()
     assert all(json.loads(path.read_text())["completed"] is False for path in tmp_path.rglob("result.json"))

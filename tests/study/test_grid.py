@@ -162,14 +162,14 @@ def has_checkpoints(folder: Path, count: int) -> Callable[[], bool]:
     return lambda: len({path.parent for path in folder.rglob("step-*.safetensors")}) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "jobs", "number"),
     [
         ("logistic", 1, signal.SIGTERM),
         ("mine:linear", 1, signal.SIGINT),
-        pytest.param("mine:linear", 2, signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param("mine:linear", 2, signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param("mine:linear", 2, signal.SIGKILL, marks=pytest.mark.slow),
+        ("mine:linear", 2, signal.SIGTERM),
+        ("mine:linear", 2, signal.SIGKILL),
     ],
 )
 def test_signals_leave_checkpoints_and_show_in_no_file(
