@@ -105,7 +105,7 @@ def adapt(inner: Adaptation, theta: Tree, phi: Tree, task: Tree) -> Adapted:
 
     Example: see `lfl.Adaptation`.
     """
-    check_inner(inner)
+    inner = checked(inner)
     start = overlap_free(theta)
     theta, state, steps = start, first_state(inner, start), []
     for k in range(inner.num_steps):
@@ -179,11 +179,17 @@ def evaluate(level: str, objective: Objective, theta: Tree, phi: Tree, task: Tre
     return value, hide_constants(aux, lambda leaf: _not_aux(level, leaf))
 
 
-def check_inner(inner: Adaptation) -> None:
-    """Raises `UserError` where the parts of an `Adaptation` cannot work together."""
+def checked(inner: Adaptation) -> Adaptation:
+    """An `Adaptation` whose optimiser is an `Optimiser`.
+
+    Raises:
+        UserError: its parts cannot work together.
+    """
+    if not isinstance(inner, Adaptation):
+        raise UserError(f"the inner level must be an lfl.Adaptation, got {type(inner).__name__}.")
     if not isinstance(inner.num_steps, int) or isinstance(inner.num_steps, bool) or inner.num_steps < 0:
         raise UserError(f"num_steps must be a whole number of at least 0, got {inner.num_steps!r}; 5 is usual.")
-    as_optimiser("optimiser", inner.optimiser)
+    return inner._replace(optimiser=as_optimiser("optimiser", inner.optimiser))
 
 
 def _not_aux(level: str, leaf: Any) -> UserError:

@@ -11,7 +11,7 @@ import torch
 from ..errors import UserError, one_of
 from ..trees import leaves, map_tree, show_constants
 from ..types import Tree
-from .adaptation import Adaptation, Objective, check_inner
+from .adaptation import Adaptation, Objective, checked
 from .implicit_differentiation import BY_DEFAULT
 from .stored_steps import TaskRun, TwoLevel, first_order, stored, unrolled
 
@@ -92,7 +92,7 @@ def bilevel_gradient(
     Source: Finn, Abbeel and Levine (2017), Algorithm 1, for MAML; Franceschi et al. (2017), section 3.1, for the
     backward pass over stored steps.
     """
-    check_inner(inner)
+    inner = checked(inner)
     num_tasks = _num_tasks(tasks)
     if not all(isinstance(leaf, torch.Tensor) and leaf.is_floating_point() for leaf in leaves(phi)):
         raise UserError("phi must be a tree of tensors of real numbers alone; what is not learned belongs to the task.")

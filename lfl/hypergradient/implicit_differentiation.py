@@ -11,11 +11,10 @@ import torch
 from ..errors import UserError
 from ..trees import leaves, map_tree
 from ..types import Tree
-from .adaptation import first_state, inner_step, inner_value, stacked_losses
-from .bilevel import gradient
-from .directional import forward_mode
+from .adaptation import first_state, inner_step, stacked_losses
+from .curvature import gradient_along
 from .solvers import check, conjugate_gradient, neumann
-from .stored_steps import TaskRun, TwoLevel, joint_derivative, outer_gradient
+from .stored_steps import TaskRun, TwoLevel, outer_gradient
 
 
 def implicit_differentiation(
@@ -83,15 +82,14 @@ def at_solution(
         steps.append(step._replace(theta=None, state=None, grads=None))
     total, aux, adjoint = outer_gradient(problem, inner.num_steps, theta, state, phi, task)
 
-    def slope(theta: Tree) -> Tree:
-        return gradient(lambda theta: (inner_value(inner, problem.start, theta, phi, task, k)[0], ()), theta)[0]
+    value = problem.inner_value(task, inner.num_steps - 1)
 
     def curvature(p: Tree) -> Tree:
-        _, product = forward_mode(slope, None, theta, p)
+        _, (product, _) = gradient_along(lambda theta, _: value(theta, phi), theta, (), p)
         return map_tree(lambda h, p: h + damping * p, product, p)
 
     p = solve(curvature, adjoint.theta)
-    _, (product, mixed) = joint_derivative(problem, theta, phi, task, k, p)
+    _, (product, mixed) = gradient_along(value, theta, phi, p)
     left = map_tree(lambda v, h, p: v - h - damping * p, adjoint.theta, product, p)
     run = TaskRun(total, stacked_losses(steps, theta), aux, [step.aux for step in steps], _ratio(left, adjoint.theta))
     return map_tree(torch.sub, adjoint.phi, mixed), run

@@ -23,7 +23,7 @@ from .adaptation import (
     updated,
 )
 from .bilevel import gradient
-from .directional import forward_mode
+from .curvature import gradient_along
 from .mixed_mode import real_leaves
 
 
@@ -47,6 +47,10 @@ class TwoLevel(NamedTuple):
     def first(self, phi: Tree) -> Tree:
         """Theta_0, in memory that forward mode can take."""
         return overlap_free(self.start(phi))
+
+    def inner_value(self, task: Tree, k: int) -> Callable[[Tree, Tree], torch.Tensor]:
+        """The inner objective of step k as a function of theta and phi."""
+        return lambda theta, phi: inner_value(self.inner, self.start, theta, phi, task, k)[0]
 
     def weighted(self, k: int, theta: Tree, phi: Tree, task: Tree) -> tuple[torch.Tensor, Tree]:
         """The outer objective after k steps times its weight, and its aux."""
@@ -113,9 +117,8 @@ def stored(problem: TwoLevel, phi: Tree, task: Tree, *, second_order: bool = Tru
         v       = (d update / d theta_k)^T v + d grad_theta G [w]  phi_bar += d grad_phi G [w]
         at last                                                    phi_bar += (d theta_0 / d phi)^T v
 
-    One jvp of the joint gradient of G by theta and phi gives both derivatives along w, since second derivatives are
-    symmetric. Memory: theta and the optimiser's state of every step; the gradient, too, for optimisers that are not
-    linear in it.
+    Both derivatives along w come from one pass (`gradient_along`). Memory: theta and the optimiser's state of every
+    step; the gradient, too, for optimisers that are not linear in it.
 
     Args:
         problem: objectives, optimiser, start.
@@ -182,26 +185,12 @@ def backward_step(
     w, state_bar, theta_bar = pulled(lambda grads, real, theta: update(grads, real, theta, phi), after, at, real, theta)
     phi_bar = adjoint.phi
     if second_order:
-        (grads, _), (curved, mixed) = joint_derivative(problem, theta, phi, task, k, w)
+        grads, (curved, mixed) = gradient_along(problem.inner_value(task, k), theta, phi, w)
         theta_bar, phi_bar = map_tree(torch.add, theta_bar, curved), map_tree(torch.add, phi_bar, mixed)
     if callable(inner.rate):
         (of_rate,) = pulled(lambda phi: update(grads, real, theta, phi), after, phi)
         phi_bar = map_tree(torch.add, phi_bar, of_rate)
     return Adjoint(theta_bar, state_bar, phi_bar)
-
-
-def joint_derivative(problem: TwoLevel, theta: Tree, phi: Tree, task: Tree, k: int, direction: Tree) -> Any:
-    """The gradient of the inner objective by (theta, phi), and its derivative along a direction of theta."""
-
-    def joint(theta: Tree) -> tuple[Tree, Tree]:
-        def value(both: Any) -> tuple[torch.Tensor, Any]:
-            theta, phi = both
-            return inner_value(problem.inner, problem.start, theta, phi, task, k)[0], ()
-
-        found: tuple[Tree, Tree] = gradient(value, (theta, phi))[0]
-        return found
-
-    return forward_mode(joint, None, theta, direction)
 
 
 def pulled(function: Callable[..., Any], cotangent: Tree, *arguments: Tree) -> Any:

@@ -12,7 +12,7 @@ import lfl
 
 PARTS = ("init", "rates", "warp", "film", "loss of theta", "loss of the query", "head row")
 """What phi may hold: theta_0; a rate for each tensor and step; a layer after the adapted one; the FiLM layer's weights;
-a loss that reads theta, and one that reads queries without labels; one row that the rows of the head are copied from."""
+a loss that reads theta, and one that reads queries without labels; a row that the rows of the head are copied from."""
 OPTIMISERS = {
     "sgd": lambda: lfl.sgd(0.3),
     "nesterov": lambda: lfl.sgd(0.2, momentum=0.9, nesterov=True, weight_decay=0.05),
