@@ -7,7 +7,8 @@
 64 channels, no padding, batch norm on the batch's statistics, ReLU, max-pool 2], a linear layer; random images of
 28 x 28, since no time depends on what is on them. higher and torchopt run their own examples of this step, one task
 after the other. All are timed in turns in one process. Memory is the peak of all tensors alive at once, counted by a
-dispatch mode, for one task at a time (unrolling all tasks together would need 18 GB). Writes `results/fewshot-step.json`.
+dispatch mode, for one task at a time (unrolling all tasks together would need 18 GB). Writes
+`results/fewshot-step.json`.
 """
 
 import argparse

@@ -39,6 +39,7 @@ def exact() -> torch.Tensor:
     return (PROXIMAL * (theta - TARGETS) @ inverse).mean(0)
 
 
+@pytest.mark.slow
 def test_of_a_quadratic_it_is_the_closed_form() -> None:
     found, run = lfl.bilevel_gradient(*quadratic(), form=lfl.implicit_differentiation("cg", num_terms=4))
     assert_close(found, exact(), 1e-8)
@@ -47,6 +48,7 @@ def test_of_a_quadratic_it_is_the_closed_form() -> None:
     assert_close(gradient(quadratic(), "mixed"), exact(), 1e-8)  # the steps converge to the same
 
 
+@pytest.mark.slow
 def test_the_series_converges_to_it_and_says_how_far_it_is() -> None:
     errors, residuals = [], []
     for num_terms in (5, 40, 400):
