@@ -83,10 +83,11 @@ def test_damping_adds_to_the_curvature() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["init", "warp", "film", "loss of theta", "head row"])
 def test_after_many_steps_it_is_what_goes_through_them(part: str) -> None:
-    p = problem(part, "sgd", 300, "none")
-    p = p._replace(inner=p.inner._replace(part=lambda task, step: {**task, "step": 0}, proximal=1.0))
+    p = problem(part, "sgd", 150, "none")
+    same = {"part": lambda task, step: {**task, "step": 0}, "proximal": 3.0, "optimiser": lfl.sgd(0.1)}  # converges
+    p = p._replace(inner=p.inner._replace(**same))
     found = gradient(p, lfl.implicit_differentiation("cg", num_terms=60, tolerance=1e-12))
-    assert_close(found, gradient(p, "mixed"), 1e-6)
+    assert_close(found, gradient(p, "mixed"), 1e-9)
 
 
 @pytest.mark.parametrize(
