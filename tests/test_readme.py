@@ -32,6 +32,7 @@ README = (ROOT / "README.md").read_text()
         ("docs/own-loss.md", "many_classes.py", "--table"),
         ("docs/learner.md", "learner_overhead.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
+        ("docs/bilevel.md", "fewshot_step.py", "--table"),
         ("docs/sharing.md", "shared_losses.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--scores"),
