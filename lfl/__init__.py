@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from .entry import Defaults
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
-    from .hypergradient import Bilevel, Hypergradient, InnerRun, Stages, finite_difference, implicit, mixed, unroll
+    from .hypergradient import (
+        Adaptation,
+        Adapted,
+        Bilevel,
+        BilevelRun,
+        Hypergradient,
+        InnerRun,
+        Objective,
+        Stages,
+        adapt,
+        bilevel_gradient,
+        finite_difference,
+        implicit,
+        implicit_differentiation,
+        mixed,
+        unroll,
+    )
     from .learner import Learner
     from .loss import (
         ExampleLoss,
@@ -84,10 +100,13 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
+    "Adaptation",
+    "Adapted",
     "AdaptiveLoss",
     "ApplyFn",
     "Augmentation",
     "Bilevel",
+    "BilevelRun",
     "Carry",
     "Column",
     "Compared",
@@ -120,6 +139,7 @@ __all__ = [
     "Named",
     "NoiseSpec",
     "NotDifferentiable",
+    "Objective",
     "Optimiser",
     "Outcome",
     "Paired",
@@ -157,8 +177,10 @@ __all__ = [
     "absolute_error",
     "adam",
     "adamw",
+    "adapt",
     "balanced_cross_entropy",
     "base_step",
+    "bilevel_gradient",
     "binary_cross_entropy",
     "brier",
     "clip",
@@ -174,6 +196,7 @@ __all__ = [
     "generalised_cross_entropy",
     "huber",
     "implicit",
+    "implicit_differentiation",
     "in_layout",
     "label_smoothing",
     "lion",

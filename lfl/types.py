@@ -15,6 +15,9 @@ Tensors = dict[str, torch.Tensor]
 Rate = float | torch.Tensor
 """A learning rate: a number, or a scalar tensor, which may be differentiated and changes without recompiling."""
 
+Rates = Any
+"""A rate, or a tree of rates that is a prefix of theta's: the rate of each parameter, or of all that are below it."""
+
 RateOfPhi = Callable[[Any], Rate]
 """`rate(phi)`, a learning rate that phi holds."""
 

@@ -135,7 +135,7 @@ def validation_loss(problem: Bilevel, theta: Tensors, buffers: Tensors, batch: B
     return mean_loss(problem.task_loss, outputs, batch[1])
 
 
-def gradient(function: Callable[[Tensors], tuple[torch.Tensor, Any]], theta: Tensors) -> tuple[Tensors, Any]:
+def gradient(function: Callable[[Any], tuple[torch.Tensor, Any]], theta: Tree) -> tuple[Any, Any]:
     """`torch.func.grad(function, has_aux=True)(theta)`, in half the memory where it is the outermost derivative.
 
     `torch.func.grad` always keeps its graph, since another derivative may be taken of it; the activations and their
@@ -145,7 +145,7 @@ def gradient(function: Callable[[Tensors], tuple[torch.Tensor, Any]], theta: Ten
 
     Args:
         function: `function(theta) -> (value, aux)`, the value a scalar tensor.
-        theta: where the gradient is taken.
+        theta: where the gradient is taken, any tree of tensors.
 
     Returns:
         The gradient, like theta, and aux.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 
-from ..errors import UserError, one_of
+from ..errors import UserError
 from ..trees import map_tree, norm
 from ..types import Batch, Tensors, Tree
 from .bilevel import Bilevel, Hypergradient, InnerRun, base_pass, forward
 from .directional import forward_mode
 from .mixed_mode import inner_step, outer_gradient, through_loss
-
-SOLVERS = ("neumann", "cg")
+from .solvers import check, conjugate_gradient, neumann
 
 
 def implicit(
@@ -49,12 +47,7 @@ def implicit(
 
     Source: Lorraine, Vicol and Duvenaud (2020), Algorithms 2 and 3.
     """
-    one_of("solver", solver, list(SOLVERS))
-    if not isinstance(num_terms, int) or num_terms < 1:
-        raise UserError(f"implicit needs a whole number num_terms >= 1, got {num_terms!r}; give 10, for instance.")
-    for name, value, least in (("rate", rate, "above 0"), ("damping", damping, "of at least 0")):
-        if not math.isfinite(value) or value < 0.0 or (name == "rate" and value == 0.0):
-            raise UserError(f"implicit needs a finite {name} {least}, got {value}.")
+    check("implicit", solver, num_terms, rate, damping)
     return partial(at_minimum, solver=solver, num_terms=num_terms, rate=rate, damping=damping)
 
 
@@ -92,9 +85,9 @@ def at_minimum(
         return damped
 
     if solver == "neumann":
-        p = _neumann(curvature, adjoint.theta, num_terms, rate)
+        p = neumann(curvature, adjoint.theta, num_terms, rate)
     else:
-        p = _conjugate_gradient(curvature, adjoint.theta, num_terms)
+        p = conjugate_gradient(curvature, adjoint.theta, num_terms)
 
     def outputs_of(theta: Tensors) -> Tree:
         return forward(problem.apply_fn, theta, buffers, batch)[0]
@@ -102,42 +95,6 @@ def at_minimum(
     outputs, u = forward_mode(outputs_of, None, theta, p)
     phi_grads = map_tree(torch.neg, through_loss(problem.loss_fn, phi, outputs, batch[1], u))
     return phi_grads, InnerRun(theta, inner_state, buffers, base.loss, norm(base.grads), outer_loss)
-
-
-def _neumann(curvature: Callable[[Tensors], Tensors], v: Tensors, num_terms: int, rate: float) -> Tensors:
-    term: Tensors = map_tree(lambda v: rate * v, v)
-    total = term
-    for _ in range(num_terms - 1):
-        term = map_tree(lambda t, h: t - rate * h, term, curvature(term))
-        total = map_tree(torch.add, total, term)
-    return total
-
-
-def _conjugate_gradient(curvature: Callable[[Tensors], Tensors], v: Tensors, num_terms: int) -> Tensors:
-    """Hestenes and Stiefel (1952); once the residual is 0, further iterations leave the solution as it is."""
-    solution: Tensors = map_tree(torch.zeros_like, v)
-    residual = direction = v
-    size = _inner(residual, residual)
-    for _ in range(num_terms):
-        ahead = curvature(direction)
-        length = size / _or_one(_inner(direction, ahead))
-        solution = map_tree(lambda s, d, a=length: s + a * d, solution, direction)
-        residual = map_tree(lambda r, h, a=length: r - a * h, residual, ahead)
-        new_size = _inner(residual, residual)
-        kept = new_size / _or_one(size)
-        direction = map_tree(lambda r, d, b=kept: r + b * d, residual, direction)
-        size = new_size
-    return solution
-
-
-def _inner(a: Tensors, b: Tensors) -> torch.Tensor:
-    """The inner product of two trees."""
-    return torch.stack([torch.sum(a[name] * b[name]) for name in a]).sum()
-
-
-def _or_one(x: torch.Tensor) -> torch.Tensor:
-    """A divisor that is never 0: where x is 0 nothing is left to solve, and nothing changes."""
-    return torch.where(x == 0.0, 1.0, x)
 
 
 BY_DEFAULT = implicit()

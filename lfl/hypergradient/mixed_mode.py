@@ -42,7 +42,7 @@ def outer_gradient(
         return value, value
 
     theta_bar, outer_loss = gradient(loss, theta)
-    state_bar = [torch.zeros_like(leaf) for leaf in _real_leaves(state)[0]]
+    state_bar = [torch.zeros_like(leaf) for leaf in real_leaves(state)[0]]
     return outer_loss, Adjoint(theta_bar, state_bar, map_tree(torch.zeros_like, phi))
 
 
@@ -72,11 +72,11 @@ def backward_step(
         grads = map_tree(torch.zeros_like, theta)  # any will do
     else:
         grads = base_pass(problem, theta, phi, buffers, batch).grads
-    real, rebuild = _real_leaves(state)
+    real, rebuild = real_leaves(state)
 
     def update(grads: Tensors, real: list[torch.Tensor], theta: Tensors, phi: Tree) -> Any:
         theta, state = problem.update(grads, rebuild(real), theta, phi)
-        return theta, _real_leaves(state)[0]
+        return theta, real_leaves(state)[0]
 
     pull: Any = torch.func.vjp(update, grads, real, theta, phi)[1]
     w, state_bar, theta_bar, rate_bar = pull((adjoint.theta, adjoint.state))
@@ -210,7 +210,7 @@ def finite_difference(
 
 def through_loss(loss_fn: LossFn, phi: Tree, outputs: Tree, targets: Any, u: Tree) -> Tree:
     """grad_phi < dM_phi/d(out), u >, all of it within the loss network. Outputs are a tensor or a tree of them."""
-    real, rebuild = _real_leaves(outputs)
+    real, rebuild = real_leaves(outputs)
     directions = [d for d, out in zip(leaves(u), leaves(outputs), strict=True) if out.is_floating_point()]
 
     def slope_along_u(phi: Tree) -> torch.Tensor:
@@ -221,7 +221,7 @@ def through_loss(loss_fn: LossFn, phi: Tree, outputs: Tree, targets: Any, u: Tre
     return torch.func.grad(slope_along_u)(phi)
 
 
-def _real_leaves(tree: Tree) -> tuple[list[torch.Tensor], Callable[[list[torch.Tensor]], Tree]]:
+def real_leaves(tree: Tree) -> tuple[list[torch.Tensor], Callable[[list[torch.Tensor]], Tree]]:
     """The real-valued leaves of a tree of tensors, and the function that puts them back; counters stay as they are."""
     flat, structure = tree_flatten(tree)
     real = [leaf.is_floating_point() for leaf in flat]

@@ -8,6 +8,7 @@ import torch
 from ..trees import leaves, map_tree
 from ..types import Rate, Tree
 from .optimiser import Optimiser, check, with_rate
+from .rates import map_rates
 from .roots import safe_sqrt
 
 
@@ -106,11 +107,11 @@ def _adam(
         mean = map_tree(lambda m, g: b1 * m + (1.0 - b1) * g, state.mean, grads)
         square = map_tree(lambda v, g: b2 * v + (1.0 - b2) * g * g, state.square, grads)
 
-        def step(p: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        def step(rate: Rate, p: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             root = safe_sqrt(v / _bias_correction(b2, num_updates, v) + eps_root)
             return p * (1.0 - rate * decay) - rate * (m / _bias_correction(b1, num_updates, m)) / (root + eps)
 
-        return map_tree(step, theta, mean, square), AdamState(num_updates, mean, square)
+        return map_rates(step, rate, theta, mean, square), AdamState(num_updates, mean, square)
 
     return Optimiser(init, with_rate(update, default_lr))
 

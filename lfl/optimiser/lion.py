@@ -6,6 +6,7 @@ from ..errors import UserError
 from ..trees import map_tree
 from ..types import Rate, Tree
 from .optimiser import Optimiser, check, with_rate
+from .rates import map_rates
 
 
 def lion(
@@ -58,10 +59,10 @@ def lion(
     def update(grads: Tree, state: Tree, theta: Tree, lr: Rate | None = None) -> tuple[Tree, Tree]:
         rate = default_lr if lr is None else lr
 
-        def step(p: torch.Tensor, m: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        def step(rate: Rate, p: torch.Tensor, m: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
             return p * (1.0 - rate * weight_decay) - rate * direction(b1 * m + (1.0 - b1) * g)
 
-        theta = map_tree(step, theta, state, grads)
+        theta = map_rates(step, rate, theta, state, grads)
         return theta, map_tree(lambda m, g: b2 * m + (1.0 - b2) * g, state, grads)
 
     return Optimiser(init, with_rate(update, default_lr))

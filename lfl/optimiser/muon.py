@@ -7,9 +7,10 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..errors import UserError, one_of
-from ..types import Rate, Tree
+from ..types import Rate, Rates, Tree
 from .adam import adamw
 from .optimiser import Optimiser, check, with_rate
+from .rates import each_rate
 from .roots import safe_sqrt
 
 ADJUSTMENTS = ("original", "match-rms-adamw")
@@ -100,14 +101,18 @@ def muon(
         means = [torch.lerp(m, g, 1.0 - momentum) for m, g in zip(state.momentum, slopes, strict=True)]
         ahead = [torch.lerp(g, m, momentum) for m, g in zip(means, slopes, strict=True)] if nesterov else means
 
-        def step(p: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        def step(rate: Rate, p: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
             direction = _orthogonalised(x.flatten(1), ns_coefficients, ns_steps, eps, dtype).view_as(p)
             return p * (1.0 - rate * weight_decay) - rate * _factor(adjust, x.flatten(1).shape) * direction.to(p.dtype)
 
-        moved = [step(p, x) for p, x in zip(matrices, ahead, strict=True)]
+        rates = each_rate(rate, theta)
+        of_matrices = [r for r, p in zip(rates, flat, strict=True) if p.dim() >= 2]
+        moved = [step(r, p, x) for r, p, x in zip(of_matrices, matrices, ahead, strict=True)]
         others_state = state.others
         if others:
-            slower = None if lr is None else lr if others_lr is None else others_lr * (lr / default_lr)
+            of_others = [r for r, p in zip(rates, flat, strict=True) if p.dim() < 2]
+            scaled = of_others if others_lr is None else [others_lr * (r / default_lr) for r in of_others]
+            slower: Rates | None = None if lr is None else scaled
             others, others_state = rest.update(other_slopes, others_state, others, slower)
         first, second = iter(moved), iter(others)
         after = [next(first) if p.dim() >= 2 else next(second) for p in flat]

@@ -23,8 +23,9 @@ class Optimiser(NamedTuple):
     Args:
         init: `init(theta) -> state`, a pytree of tensors, numbers and None.
         update: `update(grads, state, theta, lr=None) -> (theta, state)`; `lr` replaces the optimiser's own rate
-            and may be a tensor, also one that is differentiated. Where a step is given no rate, lfl calls the update
-            without `lr`, so that one without that parameter will do.
+            and may be a tensor, also one that is differentiated; those of lfl also take a tree of rates, a prefix of
+            theta's. Where a step is given no rate, lfl calls the update without `lr`, so that one without that
+            parameter will do.
 
     `docs/own-optimiser.md` writes one.
     """

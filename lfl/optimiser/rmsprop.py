@@ -8,6 +8,7 @@ from ..errors import UserError
 from ..trees import map_tree
 from ..types import Rate, Tree
 from .optimiser import Optimiser, check, with_rate
+from .rates import map_rates
 from .roots import safe_sqrt
 
 
@@ -88,6 +89,7 @@ def rmsprop(
         moved = state.step
         if momentum:
             step = moved = map_tree(lambda b, s: momentum * b + s, moved, step)
-        return map_tree(lambda p, s: p - rate * s, theta, step), RMSpropState(square, mean, moved)
+        theta = map_rates(lambda rate, p, s: p - rate * s, rate, theta, step)
+        return theta, RMSpropState(square, mean, moved)
 
     return Optimiser(init, with_rate(update, default_lr))

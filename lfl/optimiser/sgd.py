@@ -6,6 +6,7 @@ from ..errors import UserError
 from ..trees import map_tree
 from ..types import Rate, Tree
 from .optimiser import Linear, Optimiser, check, with_rate
+from .rates import map_rates
 
 
 def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> Optimiser:
@@ -49,6 +50,6 @@ def sgd(lr: Rate, *, momentum: float = 0.0, nesterov: bool = False, weight_decay
         if momentum:
             state = map_tree(lambda m, d: momentum * m + d, state, direction)
             direction = map_tree(lambda d, m: d + momentum * m, direction, state) if nesterov else state
-        return map_tree(lambda p, d: p - rate * d, theta, direction), state
+        return map_rates(lambda rate, p, d: p - rate * d, rate, theta, direction), state
 
     return Linear(init, with_rate(update, default_lr))

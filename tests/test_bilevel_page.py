@@ -1,0 +1,29 @@
+"""docs/bilevel.md holds: its example runs and learns, and names what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lfl
+
+PAGE = (Path(__file__).parent.parent / "docs" / "bilevel.md").read_text()
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+
+
+@pytest.mark.slow
+def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(EXAMPLE, "bilevel.md", "exec"), {})
+    *losses, last = capsys.readouterr().out.splitlines()
+    first, *_, end = (float(line.split()[-1]) for line in losses)
+    before, after = map(float, re.findall(r"\d+\.\d+", last))
+    assert end < 0.8 * first
+    assert after < 0.8 * before
+
+
+def test_names_and_forms_are_there() -> None:
+    names = set(re.findall(r"`lfl\.(\w+)", PAGE))
+    assert {name for name in names if not hasattr(lfl, name)} == set()
+    from lfl.hypergradient.bilevel_gradient import FORMS
+
+    assert set(re.findall(r'^\| `"([\w-]+)"`', PAGE, re.M)) == set(FORMS)
