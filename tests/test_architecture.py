@@ -26,6 +26,7 @@ LAYERS = [
     "api",
     "sklearn",
     "study",
+    "evolution",
 ]
 GROUND = {"entry", "catalogue", "choices", "schedules", "setting", "settings", "old_names"} | {
     *["errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places", "user_code"]
