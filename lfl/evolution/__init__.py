@@ -1,6 +1,7 @@
 """Evolution of losses: how candidates are evaluated, and the search."""
 
+from .closures import Closures, Measured, closures
 from .outcome import Evaluate, Outcome, Verdict
 from .protocol import Protocol, filter_steps_for
 
-__all__ = ["Evaluate", "Outcome", "Protocol", "Verdict", "filter_steps_for"]
+__all__ = ["Closures", "Evaluate", "Measured", "Outcome", "Protocol", "Verdict", "closures", "filter_steps_for"]

@@ -17,7 +17,8 @@ def outcome(verdict: str, fitness: float) -> Outcome:
 
 def test_an_accepted_outcome_is_a_formula_with_finite_fitness() -> None:
     found = outcome("accepted", 0.25)
-    assert found.formula.tree is TREE and found.formula.weights == (1.0, 0.5, 2.0)
+    assert found.formula.tree is TREE
+    assert found.formula.weights == (1.0, 0.5, 2.0)
 
 
 @pytest.mark.parametrize(
