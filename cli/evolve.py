@@ -9,15 +9,15 @@ from lfl.evolution_settings import EVOLUTION, EVOLUTION_PANELS, EVOLUTION_TYPES,
 from lfl.settings import DEFAULT_MODEL, DEFAULT_TASK, SETTINGS, SPEED, TYPES
 
 from . import options
-from .common import error_name, prepare, print_results
+from .common import prepare, print_results
 from .flags import with_flags
 from .text import cell, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lfl.evolution.evolve import Searched, Watches
     from lfl.evolution.finalists import Finalist
+    from lfl.evolution.session import Searched, Watches
 
 FLAGS = {**{name: SETTINGS[name] for name in RUN_SETTINGS}, **EVOLUTION}
 
@@ -51,9 +51,10 @@ def evolve(
     out: Annotated[Path | None, typer.Option(help="The folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Search a loss as a formula, and train a model on it."""
+    from lfl.api.training import draw_learned
     from lfl.device import keep_freed_memory
-    from lfl.evolution.api import draw_learned, evaluating, start
-    from lfl.evolution.evolve import carry_on
+    from lfl.evolution.api import evaluating, start
+    from lfl.evolution.session import carry_on
 
     where = prepare(device, threads)
     task, model = asked.pop("task", DEFAULT_TASK), asked.pop("model", DEFAULT_MODEL)
@@ -109,7 +110,7 @@ def watched() -> "Any":
 
     @contextmanager
     def showing() -> "Iterator[Watches]":
-        from lfl.evolution.evolve import Watches
+        from lfl.evolution.session import Watches
 
         from .search_progress import Board
 
@@ -151,8 +152,3 @@ def print_finalists(finalists: "tuple[Finalist, ...]") -> None:
             cell(f"{each.found.formula}{chosen}"),
         )
     print_table(table)
-
-
-def error_words(kind: str) -> str:
-    """What the error of a candidate is called."""
-    return f"validation {error_name(kind).removeprefix('test ')}"

@@ -22,9 +22,9 @@ from ..study.engine import Engine
 from ..task import Task
 from ..training import Progress
 from .evaluators import Bench, Evaluators, elsewhere, here
-from .evolve import Searched, Watches, carry_on
 from .folder import SearchFolder, begin_search, read_search
 from .progress import Searching
+from .session import Searched, Watches, carry_on
 
 
 def evolve(

@@ -1,6 +1,6 @@
 """Evaluates candidates in this process or in several: what each is found to be depends on it alone."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -23,7 +23,7 @@ from .protocol import Protocol
 from .search import EvaluateFrom
 from .state import Candidate
 
-MeasureFrom = Callable[[Sequence[Trial], int], Iterator[float]]
+MeasureFrom = Callable[[Sequence[Trial], int], Generator[float, None, None]]
 """Trains formulas on seeds, from the training with this number on, and gives their validation errors."""
 
 
@@ -106,7 +106,7 @@ def elsewhere(engine: Engine, folder: Path, threads: int) -> Iterator[Evaluators
     where = str(folder.resolve())
     with open_engine(engine, folder, "") as ready:
 
-        def work(kind: str, items: Sequence[Any], start: int) -> Iterator[Any]:
+        def work(kind: str, items: Sequence[Any], start: int) -> Generator[Any, None, None]:
             calls = [(where, threads, kind, number, _plain(item)) for number, item in enumerate(items)][start:]
             return _in_order(ready.submit(_work, calls), start)
 
@@ -116,7 +116,7 @@ def elsewhere(engine: Engine, folder: Path, threads: int) -> Iterator[Evaluators
         )
 
 
-def _in_order(results: Iterable[tuple[int, Any]], start: int) -> Iterator[Any]:
+def _in_order(results: Iterable[tuple[int, Any]], start: int) -> Generator[Any, None, None]:
     """Yields numbered results in the order of their numbers, as soon as those before are there."""
     waiting: dict[int, Any] = {}
     for number, result in results:

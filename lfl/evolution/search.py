@@ -1,12 +1,11 @@
 """The search itself: pure functions from the candidates so far to the next, each draw keyed by generation and slot."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..errors import UserError
 from ..symbolic import plain_key, weighted_key
-from ..types import Kind
 from .front import extend
 from .outcome import Outcome
 from .state import Candidate, Evaluated, State, counted, evaluated, repeated
@@ -82,7 +81,7 @@ def add(search: Search, state: State, found: Evaluated) -> State:
     )
 
 
-def generation(search: Search, state: State, evaluate: EvaluateFrom) -> Iterator[Step]:
+def generation(search: Search, state: State, evaluate: EvaluateFrom) -> Generator[Step, None, None]:
     """Evaluates the rest of the generation under way, candidate by candidate.
 
     Args:
@@ -155,8 +154,3 @@ def replay(search: Search, candidates: Iterable[Evaluated], where: str) -> State
             )
         state = add(search, state, found)
     return state
-
-
-def finite_error(kind: Kind) -> str:
-    """What fitness is called."""
-    return "validation mean squared error" if kind == "regression" else "validation error"
