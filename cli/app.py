@@ -16,6 +16,7 @@ import typer
 
 from .compare import compare
 from .evaluate import evaluate
+from .evolve import evolve
 from .export import export
 from .listing import listing
 from .plot import plot
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("evolve")(evolve)
 app.command("resume")(resume)
 app.command("eval")(evaluate)
 app.command("predict")(predict)

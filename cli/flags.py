@@ -1,7 +1,7 @@
 """The flags of settings, with their completion: made from the declarations in `lfl.settings`."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, get_args
 
 import typer
@@ -36,16 +36,23 @@ def choice(choices: Mapping[str, str], help: str, name: str, *, several: bool = 
     return typer.Option(name, help=f"{help}: {', '.join(choices)}.", autocompletion=completion, **more)
 
 
-def with_flags(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_flags(
+    names: Iterable[str],
+    settings: Mapping[str, Setting] = SETTINGS,
+    types: Mapping[str, Any] = TYPES,
+    panels: Sequence[str] = PANELS,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command a flag for each setting, in panels, before its own options.
 
     Args:
         names: of settings.
+        settings, types: the declarations that the names are of.
+        panels: of those settings, in order.
 
     Returns:
         A decorator of a command whose first parameter, `asked`, takes the settings that were given, by name.
     """
-    chosen = sorted(names, key=lambda name: PANELS.index(SETTINGS[name].panel))
+    chosen = sorted(names, key=lambda name: panels.index(settings[name].panel))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
@@ -54,7 +61,7 @@ def with_flags(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable
             asked = {name: given.pop(name) for name in chosen}
             command({name: value for name, value in asked.items() if value is not None}, **given)
 
-        flags = [_parameter(name, SETTINGS[name]) for name in chosen]
+        flags = [_parameter(name, settings[name], types[name]) for name in chosen]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in [*flags, *own]]
         )
@@ -65,9 +72,9 @@ def with_flags(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable
     return decorate
 
 
-def _parameter(name: str, setting: Setting) -> inspect.Parameter:
+def _parameter(name: str, setting: Setting, declared: Any) -> inspect.Parameter:
     """The parameter of a command that is a setting's flag; None where the flag is not given."""
-    (kind,) = [each for each in get_args(TYPES[name]) or (TYPES[name],) if each is not type(None)]
+    (kind,) = [each for each in get_args(declared) or (declared,) if each is not type(None)]
     spelled = flag(name)
     if kind is bool and setting.default is not False:
         spelled = f"{spelled}/--no-{name.replace('_', '-')}"
@@ -78,7 +85,7 @@ def _parameter(name: str, setting: Setting) -> inspect.Parameter:
         if choices
         else _plain(setting, spelled, more)
     )
-    annotation: Any = Annotated[TYPES[name] | None, option]
+    annotation: Any = Annotated[declared | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

@@ -12,7 +12,7 @@ from .text import say
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="A run folder, or the folder of several seeds.")],
+    run: Annotated[Path, typer.Argument(help="A run folder, the folder of several seeds, or of a search.")],
     device: options.DeviceName = None,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
@@ -30,6 +30,7 @@ def resume(
         str | None,
         typer.Option(help="The run's own --log, whose metrics may be sent to wandb or mlflow.", show_default=False),
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that evaluate the candidates of a search.")] = 1,
     trust: options.Trust = False,
 ) -> None:
     """Continue a run that was killed or interrupted, as if it had not been."""
@@ -37,11 +38,11 @@ def resume(
     from lfl.device import keep_freed_memory, set_precision
     from lfl.run import Named, read_facts, read_settings
     from lfl.run import resume as resume_run
+    from lfl.run.searched import is_search
 
+    from .evolve import resume_search
     from .progress import watching
 
-    settings, facts = read_settings(run), read_facts(run)
-    where = prepare(device or facts.device, threads or facts.threads)
     named = Named(
         model=model,
         loss=loss,
@@ -53,6 +54,11 @@ def resume(
         log=log,
         trust=trust,
     )
+    if is_search(run):
+        resume_search(run, device, threads, jobs, named._replace(data_dir=data_dir))
+        return
+    settings, facts = read_settings(run), read_facts(run)
+    where = prepare(device or facts.device, threads or facts.threads)
     set_precision(settings.precision, where)
     keep_freed_memory()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .data.stored import RowsToRead, Stored, Workers
     from .entry import Defaults
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
+    from .evolution import Searching, evolve
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
     from .hypergradient import (
         Adaptation,
@@ -153,6 +154,7 @@ __all__ = [
     "Running",
     "Scale",
     "Schedule",
+    "Searching",
     "Settings",
     "Split",
     "Spread",
@@ -189,6 +191,7 @@ __all__ = [
     "draw_masks",
     "each_label",
     "error_rate",
+    "evolve",
     "finite_difference",
     "focal",
     "fresh_carry",
@@ -231,7 +234,7 @@ _MODULES = (
     *("entry", "errors", "symbolic", "types", "optimiser", "loss", "model", "model.custom_gradients", "model.dropout"),
     *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.stored"),
     *("data.augmentation", "model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training"),
-    *("run", "study"),
+    *("run", "study", "evolution"),
     *("report.statistics", "run.schema"),
 )
 """Where the names are; those that need fewest packages come first."""

@@ -49,6 +49,7 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"} | {
     **dict.fromkeys(["onnx", "onnxscript"], "'lfl[onnx]'"),
     **{name: f"'lfl[{name}]'" for name in ("tensorboard", "wandb", "mlflow")},
     "huggingface_hub": "'lfl[hub]'",
+    "cma": "'lfl[evolution]'",
     "distributed": "'lfl[dask]'",
     "ray": "'lfl[ray]'",
 }

@@ -26,8 +26,9 @@ LAYERS = [
     "api",
     "sklearn",
     "study",
+    "evolution",
 ]
-GROUND = {"entry", "catalogue", "choices", "schedules", "setting", "settings", "old_names"} | {
+GROUND = {"evolution_settings", "entry", "catalogue", "choices", "schedules", "setting", "settings", "old_names"} | {
     *["errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places", "user_code"]
 }
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

@@ -1,6 +1,6 @@
 """Run folders: written by training, read back later."""
 
-from .execute import execute, execute_seeds, resume
+from .execute import execute, execute_into, execute_seeds, resume
 from .file_loggers import CsvLogger, JsonlLogger
 from .history import History
 from .learned import allowed_loss_of, learned_loss_of, load_all_phi, load_history, load_learned_loss
@@ -31,6 +31,7 @@ __all__ = [
     "data_folder",
     "environment",
     "execute",
+    "execute_into",
     "execute_seeds",
     "learned_loss_of",
     "load_all_phi",

@@ -65,6 +65,42 @@ def execute(
         return run_session(session, folder, [folder])[0]
 
 
+def execute_into(
+    task: Task,
+    settings: Settings,
+    folder: Path,
+    watch: Watch | None = None,
+    *,
+    data_dir: Path | None = None,
+    draw: Draw | None = None,
+    say: Say = silent,
+) -> Result:
+    """Trains a run in a folder that is there and may hold more, such as the search that found its loss.
+
+    A run that has begun there is continued.
+
+    Args:
+        task, settings, watch, data_dir, draw: as in `execute`.
+        folder: where its files are written.
+        say: as in `resume`.
+
+    Raises:
+        UserError, Failure: as `execute`; also where a run of other settings has begun there. The folder stays.
+    """
+    with _writing(folder, "make room, or make the folder writable"):
+        check_plain(folder)
+        compiled: bool | None = compiles(task, settings)
+        if not (folder / "config.json").is_file():
+            _begin_folder(folder, task, settings, _facts(task, data_dir, bool(compiled)))
+        elif read_settings(folder) != settings:
+            raise UserError(f"{folder} holds a run of other settings; choose another folder.")
+        else:
+            compiled = read_facts(folder).compiled
+        steps = build_programs(task, settings, many_seeds=False, compiled=bool(compiled))
+        session = build_session(task, settings, steps, None, watch)._replace(draw=draw)
+        return run_session(session, folder, [folder], say)[0]
+
+
 def execute_seeds(
     task: Task,
     settings: Settings,

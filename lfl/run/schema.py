@@ -121,6 +121,7 @@ def read_settings(folder: Path) -> Settings:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     path = folder / "config.json"
+    check_trained(folder)
     config = BEFORE | renamed(read_json(path, dict[str, Any]))
     missing = sorted(TYPES.keys() - config.keys())
     if missing:
@@ -129,6 +130,19 @@ def read_settings(folder: Path) -> Settings:
         return Settings(**{name: config[name] for name in TYPES})
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def check_trained(folder: Path) -> None:
+    """Refuses the folder of a search for losses whose training on what it found has not begun.
+
+    Raises:
+        UserError: it is one.
+    """
+    if (folder / "evolution.json").is_file() and not (folder / "config.json").is_file():
+        raise UserError(
+            f"{folder} is a search for a loss that has not trained a model yet; finish it with lfl resume {folder}, or "
+            f"see what it found so far in {folder / 'front.csv'}."
+        )
 
 
 def read_known(path: Path) -> dict[str, Any]:
@@ -150,6 +164,7 @@ def read_known(path: Path) -> dict[str, Any]:
 def read_facts(folder: Path) -> Facts:
     """Reads the facts of `config.json` beside the settings."""
     path = folder / "config.json"
+    check_trained(folder)
     facts = read_json(path, Facts)
     if facts.data_dir is not None:
         check_text("data_dir", facts.data_dir)

@@ -1,0 +1,20 @@
+"""Evolution of losses: how candidates are evaluated, and the search."""
+
+from .api import evolve
+from .closures import Closures, Measured, closures
+from .outcome import Evaluate, Outcome, Verdict
+from .progress import Searching
+from .protocol import Protocol, filter_steps_for
+
+__all__ = [
+    "Closures",
+    "Evaluate",
+    "Measured",
+    "Outcome",
+    "Protocol",
+    "Searching",
+    "Verdict",
+    "closures",
+    "evolve",
+    "filter_steps_for",
+]
