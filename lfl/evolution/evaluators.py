@@ -1,5 +1,6 @@
 """Evaluates candidates in this process or in several: what each is found to be depends on it alone."""
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..device import keep_freed_memory
 from ..evolution_settings import Evolution
 from ..loss import symbolic_loss
 from ..run import Named
@@ -107,8 +109,8 @@ def elsewhere(engine: Engine, folder: Path, threads: int) -> Iterator[Evaluators
     with open_engine(engine, folder, "") as ready:
 
         def work(kind: str, items: Sequence[Any], start: int) -> Generator[Any, None, None]:
-            calls = [(where, threads, kind, number, _plain(item)) for number, item in enumerate(items)][start:]
-            return _in_order(ready.submit(_work, calls), start)
+            calls = [(where, threads, kind, number, _plain(item)) for number, item in enumerate(items)]
+            yield from _in_order(ready.submit(_work, calls[start:]), start, len(calls))
 
         yield Evaluators(
             lambda candidates, start: work("candidate", candidates, start),
@@ -116,14 +118,19 @@ def elsewhere(engine: Engine, folder: Path, threads: int) -> Iterator[Evaluators
         )
 
 
-def _in_order(results: Iterable[tuple[int, Any]], start: int) -> Generator[Any, None, None]:
-    """Yields numbered results in the order of their numbers, as soon as those before are there."""
+def _in_order(results: Iterable[tuple[int, Any]], start: int, total: int) -> Iterator[Any]:
+    """Yields numbered results in the order of their numbers, as soon as those before are there.
+
+    The last one waits until the processes have ended their work, which closes what they were given.
+    """
     waiting: dict[int, Any] = {}
     for number, result in results:
         waiting[number] = result
-        while start in waiting:
+        while start in waiting and start < total - 1:
             yield waiting.pop(start)
             start += 1
+    for number in range(start, total):
+        yield waiting.pop(number)
 
 
 def _plain(item: Candidate | Trial) -> tuple[Any, ...]:
@@ -136,11 +143,14 @@ def _plain(item: Candidate | Trial) -> tuple[Any, ...]:
 def _work(folder: str, threads: int, kind: str, number: int, item: tuple[Any, ...]) -> tuple[int, Any]:
     """Evaluates a candidate, or trains a finalist, in a process of its own."""
     torch.set_num_threads(threads)
-    bench = _bench(folder)
+    keep_freed_memory()
     nodes, weights, seed = item
-    if kind == "trial":
-        return number, bench.trial(Trial(Formula(Tree(nodes), weights), seed))
-    return number, bench.candidate(Candidate(Tree(nodes), weights))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about itself; what is wrong with a candidate is its outcome
+        bench = _bench(folder)
+        if kind == "trial":
+            return number, bench.trial(Trial(Formula(Tree(nodes), weights), seed))
+        return number, bench.candidate(Candidate(Tree(nodes), weights))
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..loss import HANDCRAFTED
 from ..run.folder import check_plain
 from ..run.history import Curves, read_curves
-from ..run.schema import read_ended, read_known, read_lines
+from ..run.schema import check_trained, read_ended, read_known, read_lines
 from ..settings import BEFORE
 from ..training import Settings
 from ..types import Kind
@@ -224,6 +224,7 @@ def _run_folders(given: Path) -> Iterator[Path]:
         reason = "it is a file" if given.exists() else "there is no such folder"
         raise UserError(f"{given} is not a run folder: {reason}; name a folder made by lfl train.")
     check_plain(given)
+    check_trained(given)
     seeds = sorted(path for path in given.glob("seed-*") if (path / "config.json").is_file())
     if seeds:
         yield from filter(_has_metrics, seeds) if any(map(_has_metrics, seeds)) else seeds

@@ -151,6 +151,7 @@ def read_known(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or a setting or fact has another type.
     """
+    check_trained(path.parent)
     config = BEFORE | renamed(read_json(path, dict[str, Any]))
     converted(config, Facts, str(path))
     for name in TYPES.keys() & config.keys():
