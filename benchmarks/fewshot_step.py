@@ -16,7 +16,6 @@ import json
 import statistics
 import sys
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import lfl
 
@@ -127,31 +124,9 @@ STEPS: dict[str, Callable[[int], Callable[[Any], Any]]] = {
 }
 
 
-class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of storages made within it: `now`, and the largest count, `peak`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self.sizes: dict[int, int] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **kwargs or {})
-        known = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
-        for leaf in tree_leaves(result):
-            storage = leaf.untyped_storage() if isinstance(leaf, torch.Tensor) else None
-            if storage is not None and storage._cdata not in {*self.sizes, *known}:
-                self.sizes[storage._cdata] = storage.nbytes()
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self._freed, storage._cdata)
-        self.peak = max(self.peak, self.now)
-        return result
-
-    def _freed(self, key: int) -> None:
-        self.now -= self.sizes.pop(key)
-
-
 def peak_mb(name: str, num_steps: int) -> float:
+    from tests.hypergradient.live_bytes import LiveBytes
+
     step, tasks = STEPS[name](num_steps), meta_batch(1)
     step(tasks)
     with LiveBytes() as counted:
@@ -206,6 +181,7 @@ def main() -> None:
         from lfl.device import keep_freed_memory
         from lfl.run.schema import environment
 
+        sys.path.insert(0, str(Path(__file__).parents[1]))
         torch.set_num_threads(asked.threads)
         counts = [1, 5, 10, 20]
         named = ("higher", "torchopt", "unroll, one by one", "mixed, one by one", "first-order, one by one")

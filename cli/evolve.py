@@ -1,5 +1,7 @@
 """`lfl evolve`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +16,6 @@ from .flags import with_flags
 from .text import cell, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lfl.evolution.finalists import Finalist
     from lfl.evolution.session import Searched, Watches
 
@@ -104,31 +104,23 @@ def print_search(searched: "Searched") -> None:
     raise typer.Exit(128 + (searched.signal or 0))
 
 
-def watched() -> "Any":
+@contextmanager
+def watched() -> "Iterator[Watches]":
     """Shows a search, its finalists and the training on the first of them, one after the other."""
-    from contextlib import contextmanager
+    from lfl.evolution.session import Watches
 
-    @contextmanager
-    def showing() -> "Iterator[Watches]":
-        from lfl.evolution.session import Watches
+    from .search_progress import Board
 
-        from .search_progress import Board
+    board = Board()
 
-        board = Board()
-        try:
-            yield Watches(board.search, _chosen(board), board.train, lambda line: say(line, error=True))
-        finally:
-            board.close()
-
-    return showing()
-
-
-def _chosen(board: Any) -> Any:
-    def show(finalists: "tuple[Finalist, ...]") -> None:
+    def chosen(finalists: "tuple[Finalist, ...]") -> None:
         board.close()
         print_finalists(finalists)
 
-    return show
+    try:
+        yield Watches(board.search, chosen, board.train, lambda line: say(line, error=True))
+    finally:
+        board.close()
 
 
 def print_finalists(finalists: "tuple[Finalist, ...]") -> None:

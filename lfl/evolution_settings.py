@@ -23,8 +23,11 @@ EVALUATORS = {
     "auto": "the faster one here",
     "closures": "one candidate after the other",
 }
-FEW_FILTER_STEPS = ("digits", "mnist")
-"""Tasks whose rejection test has 100 steps as published; the others have 1,000."""
+FILTER_STEPS = 1000
+"""Steps of the rejection test."""
+
+FEW_FILTER_STEPS = {"digits": 100, "mnist": 100}
+"""The tasks that have fewer."""
 
 RUN_SETTINGS = [
     name
@@ -32,6 +35,11 @@ RUN_SETTINGS = [
     if each.methods is None and name not in {"method", "loss", "base", "objective", "precision"}
 ]
 """Settings of a run that a search takes too: of the data, the model and its training."""
+
+
+def filter_steps_for(task: str) -> int:
+    """Returns the published number of steps of the rejection test for a task: 100 for digits and MNIST, else 1,000."""
+    return FEW_FILTER_STEPS.get(task, FILTER_STEPS)
 
 
 def _unless_published(value: Any, published: Any) -> Default:
@@ -113,7 +121,7 @@ class Evolution:
     filter_steps: int = setting(
         CANDIDATE,
         "Steps of that test.",
-        lambda known: 100 if known.values["task"] in FEW_FILTER_STEPS else 1000,
+        lambda known: filter_steps_for(known.values["task"]),
         shown="100 on digits and mnist, else 1000",
     )
     filter_rows: int = setting(CANDIDATE, "Train examples of that test.", 100)

@@ -28,8 +28,7 @@ def generator(seed: int, stream: str, step: int = 0, device: torch.device | str 
         >>> bool((a == b).all())
         True
     """
-    digest = hashlib.blake2b(f"{seed}/{stream}/{step}".encode(), digest_size=8).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest, "big") >> 1)
+    return torch.Generator(device).manual_seed(_number_of(seed, stream, step) >> 1)
 
 
 def choices(seed: int, stream: str, *steps: int) -> random.Random:
@@ -47,8 +46,13 @@ def choices(seed: int, stream: str, *steps: int) -> random.Random:
         >>> choices(0, "demo", 3, 1).random() == choices(0, "demo", 3, 1).random()
         True
     """
-    key = "/".join(str(part) for part in ("choices", seed, stream, *steps))
-    return random.Random(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big"))
+    return random.Random(_number_of("choices", seed, stream, *steps))
+
+
+def _number_of(*key: object) -> int:
+    """A number of 64 bits that follows from the parts of a key."""
+    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 @contextmanager

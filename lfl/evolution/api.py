@@ -22,7 +22,7 @@ from ..study.engine import Engine
 from ..task import Task
 from ..training import Progress
 from .evaluators import Bench, Evaluators, elsewhere, here
-from .folder import SearchFolder, begin_search, read_search
+from .folder import SearchFolder, begin_search, read_search, search_of
 from .progress import Searching
 from .session import Searched, Watches, carry_on
 
@@ -121,8 +121,7 @@ def start(
         guesses=list(guesses),
         facts=facts,
     )
-    unmade = SearchFolder(Path(), noted, ready.settings, evolution, None)  # type: ignore[arg-type]
-    unmade.search()  # whether it can be made
+    search_of(evolution, ready.settings.seed, guesses)  # whether it can be made
     stem = Path(ready.settings.task).stem.replace(":", ".")
     folder = create_folder(out, f"{stem}-{model.replace(':', '.')}-{method}")
     begin_search(folder, noted)

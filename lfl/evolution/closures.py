@@ -14,6 +14,7 @@ from ..hypergradient.bilevel import base_pass
 from ..loss import AnyLearnedLoss, symbolic_loss
 from ..loss.symbolic import WEIGHTS
 from ..optimiser import Optimiser, adam, clip
+from ..run.searched import Verdict
 from ..step import fresh_carry
 from ..step.meta import through_horizon
 from ..symbolic import Tree
@@ -23,7 +24,7 @@ from ..training.compilation import compile_program
 from ..trees import norm
 from ..types import LossFn, Tensors
 from .gates import PASSED, Tested, grid_gate, not_finite, rejection_test
-from .outcome import Outcome, Verdict
+from .outcome import Outcome
 from .protocol import Protocol
 from .shared import Shared, share
 from .slopes import slopes_of

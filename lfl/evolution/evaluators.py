@@ -12,12 +12,13 @@ import torch
 
 from ..device import keep_freed_memory
 from ..evolution_settings import Evolution
-from ..loss import symbolic_loss
+from ..loss import LearnedLoss, symbolic_loss
 from ..run import Named
 from ..study.engine import Engine, open_engine
 from ..symbolic import Formula, Tree
 from ..task import Task
 from ..training import Settings
+from ..types import Tensors
 from .closures import Closures, closures
 from .finalists import Trial
 from .outcome import Outcome
@@ -65,9 +66,7 @@ class Bench:
         if candidate.weights is None:
             return evaluator([candidate.tree])[0]
         formula = Formula(candidate.tree, candidate.weights)
-        phi, loss_fn = symbolic_loss(formula, self.task.kind)
-        phi = {name: t.to(self.task.device) for name, t in phi.items()}
-        measured = evaluator.evaluate_loss(phi, loss_fn, search=False)
+        measured = evaluator.evaluate_loss(*self._loss(formula), search=False)
         return Outcome(candidate.tree, candidate.weights, *measured[1:])
 
     def trial(self, trial: Trial) -> float:
@@ -76,9 +75,12 @@ class Bench:
             local_steps=0, rejection="off", fitness_steps=self.evolution.finalist_steps, order="published"
         )
         evaluator = self._of(trial.seed, replace(longer, filter_rows=self.evolution.filter_rows))
-        phi, loss_fn = symbolic_loss(trial.formula, self.task.kind)
-        phi = {name: t.to(self.task.device) for name, t in phi.items()}
-        return evaluator.fitness(phi, loss_fn)[0]
+        return evaluator.fitness(*self._loss(trial.formula))[0]
+
+    def _loss(self, formula: Formula) -> tuple[Tensors, LearnedLoss]:
+        """A formula as a loss, on the task's device."""
+        phi, loss_fn = symbolic_loss(formula, self.task.kind)
+        return {name: t.to(self.task.device) for name, t in phi.items()}, loss_fn
 
     def _built(self, seed: int, protocol: Protocol) -> Closures:
         return closures(self.task, replace(self.settings, seed=seed), protocol)

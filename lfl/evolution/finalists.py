@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
+
 from ..evolution_settings import Evolution
 from ..run.searched import FinalistLine
 from ..symbolic import Formula, exact, fingerprint, grid, same
@@ -50,10 +52,12 @@ def pick_finalists(state: State, kind: Kind, count: int) -> list[Evaluated]:
     )
     points = grid(kind)
     chosen: list[Evaluated] = []
-    slopes: list[object] = []
+    slopes: list[torch.Tensor] = []
     for each in accepted:
+        if len(chosen) == count:
+            break
         slope = fingerprint(each.formula, *points)
-        if len(chosen) < count and not any(same(slope, other) for other in slopes):  # type: ignore[arg-type]
+        if not any(same(slope, other) for other in slopes):
             chosen.append(each)
             slopes.append(slope)
     return chosen

@@ -12,14 +12,15 @@ from msgspec import structs, to_builtins
 from ..boundary import converted, read_bytes, read_json
 from ..errors import UserError
 from ..evolution_settings import EVOLUTION_TYPES, Evolution
-from ..run import Named, data_folder
+from ..run import Named
 from ..run.folder import write_bytes, write_json
+from ..run.load import task_of
 from ..run.schema import Facts
 from ..run.searched import CANDIDATES, FINALISTS, FRONT, SEARCH, TIMES, CandidateLine, SearchFacts, whole_lines
 from ..run.trust import allow, asked_for
 from ..settings import TYPES
 from ..symbolic import Tree
-from ..task import Task, load_task
+from ..task import Task
 from ..training import Settings
 from .breeding import breed_formulas, read_guesses
 from .front import front_table
@@ -48,15 +49,7 @@ class SearchFolder(NamedTuple):
 
     def search(self) -> Search:
         """What determines the search beside the fitness of its candidates."""
-        evolution, seed = self.evolution, self.settings.seed
-        if evolution.method == "taylorglo":
-            if self.noted.guesses:
-                raise UserError("--guess is for formulas, but the method is taylorglo; leave it out.")
-            breed = breed_polynomials(evolution, seed)
-        else:
-            breed = breed_formulas(evolution, seed, read_guesses(self.noted.guesses, evolution.population))
-        key = key_of(evolution.method, evolution.repeats)
-        return Search(breed, key, evolution.population, evolution.generations)
+        return search_of(self.evolution, self.settings.seed, self.noted.guesses)
 
     def load_data(self, named: Named) -> Task:
         """Loads the data of the search, where the user named or trusts what it asks for.
@@ -66,22 +59,29 @@ class SearchFolder(NamedTuple):
         """
         settings, noted = self.settings, self.facts.data_dir
         allow(self.path, asked_for(asdict(settings), noted), named)
-        name = named.task or settings.task
-        task = load_task(
-            name,
-            data_folder(name, named.data_dir, noted),
-            target=settings.target,
-            kind=settings.kind,
-            valid=named.valid or settings.valid,
-            valid_size=settings.valid_size,
-            eval_split=settings.eval_split,
-        )
+        task = task_of(settings, noted, named)
         if self.facts.data is not None and task.digest != self.facts.data:
             raise UserError(
                 f"the data of {task.name} are not those of the search in {self.path}; put the old ones back, or search "
                 "again."
             )
         return task
+
+
+def search_of(evolution: Evolution, seed: int, guesses: Sequence[str]) -> Search:
+    """Returns what determines a search beside the fitness of its candidates.
+
+    Raises:
+        UserError: a guess that cannot be one, or guesses for a search of polynomials.
+        MissingPackage: as `breed_polynomials`.
+    """
+    if evolution.method == "taylorglo":
+        if guesses:
+            raise UserError("--guess is for formulas, but the method is taylorglo; leave it out.")
+        breed = breed_polynomials(evolution, seed)
+    else:
+        breed = breed_formulas(evolution, seed, read_guesses(guesses, evolution.population))
+    return Search(breed, key_of(evolution.method, evolution.repeats), evolution.population, evolution.generations)
 
 
 def begin_search(folder: Path, noted: SearchFacts) -> None:

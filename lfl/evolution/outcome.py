@@ -3,12 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ..errors import UserError
+from ..run.searched import Verdict
 from ..symbolic import Formula, Tree
-
-Verdict = Literal["accepted", "rejected", "not finite"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from ..errors import UserError, one_of
-
-FILTER_STEPS = 1000
-"""Steps of the rejection test."""
-
-FEW_FILTER_STEPS = {"digits": 100, "mnist": 100}
-"""The tasks that have fewer."""
+from ..evolution_settings import FILTER_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,3 @@ CHOICES = {
     "order": ["gate first", "published"],
 }
 """The choices of a `Protocol`'s fields that are names."""
-
-
-def filter_steps_for(task: str) -> int:
-    """Returns the published number of steps of the rejection test for a task: 100 for digits and MNIST, else 1,000."""
-    return FEW_FILTER_STEPS.get(task, FILTER_STEPS)

@@ -101,16 +101,14 @@ def generation(search: Search, state: State, evaluate: EvaluateFrom) -> Generato
     start = len(state.current)
     new = [children[slot] for slot in first.values()]
     outcomes = evaluate(new, sum(slot < start for slot in first.values()))
-    archive, current = state.archive, list(state.current)
     for slot in range(start, len(children)):
         place, child, key = (state.generation, slot), children[slot], keys[slot]
-        if key in archive:
-            found = repeated(place, child, archive[key])
+        if key in state.archive:
+            found = repeated(place, child, state.archive[key])
         elif first[key] < slot:
-            found = repeated(place, child, current[first[key]])
+            found = repeated(place, child, state.current[first[key]])
         else:
             found = evaluated(place, child, next(outcomes))
-        current.append(found)
         state = add(search, state, found)
         yield Step(found, state)
 

@@ -9,7 +9,6 @@ import torch
 
 from ..data.splits import Split
 from ..errors import UserError
-from ..hypergradient.bilevel import forward
 from ..loss.symbolic import MOST_NODES
 from ..model import PureModule
 from ..optimiser import Optimiser
@@ -20,6 +19,7 @@ from ..training.build import inner_optimiser
 from ..trees import leaves
 from ..types import Batch, TaskLoss, Tensors
 from .protocol import Protocol
+from .steps import outputs_on_batch
 
 STORED_BYTES = 2**31
 """Starts and batches are drawn once and kept up to so many bytes; what is beyond is drawn again by each candidate."""
@@ -111,8 +111,7 @@ def share(task: Task, settings: Settings, protocol: Protocol) -> Shared:
     @torch.no_grad()
     def first_outputs(step: int) -> torch.Tensor:
         drawn = keep_start(step)
-        outputs: torch.Tensor = forward(apply_fn, drawn.theta, buffers, drawn.train[0])[0]
-        return outputs
+        return outputs_on_batch(apply_fn, drawn.theta, buffers, drawn.train[0])
 
     x, targets = _first_rows(task, settings, protocol.filter_rows)
     with torch.no_grad():

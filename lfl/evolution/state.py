@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from ..run.searched import Verdict
 from ..symbolic import Formula, Tree, unit
-from .outcome import Outcome, Verdict
+from .outcome import Outcome
 
 
 class Candidate(NamedTuple):

@@ -40,14 +40,13 @@ def search_direction(
     """
 
     def outputs_of(theta: Tensors) -> torch.Tensor:
-        outputs: torch.Tensor = forward(apply_fn, theta, buffers, train)[0]
-        return outputs
+        return outputs_on_batch(apply_fn, theta, buffers, train)
 
     def update(grads: Tensors) -> Tensors:
         return apply_update(inner, grads, inner.init(theta), theta, None)[0]  # type: ignore[no-any-return]
 
     def loss_after(theta: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        value = mean_loss(task_loss, forward(apply_fn, theta, buffers, valid)[0], valid[1])
+        value = mean_loss(task_loss, outputs_on_batch(apply_fn, theta, buffers, valid), valid[1])
         return value, value
 
     (grads,) = torch.func.vjp(outputs_of, theta)[1](slopes)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..trees import leaves, map_tree
+from ..trees import map_tree, norm
 from ..types import Tree
 from .adaptation import first_state, inner_step, stacked_losses
 from .curvature import gradient_along
@@ -97,8 +97,8 @@ def at_solution(
 
 def _ratio(a: Tree, b: Tree) -> torch.Tensor:
     """|a| / |b|, 0 where both are."""
-    above, below = (torch.stack([leaf.square().sum() for leaf in leaves(tree)]).sum().sqrt() for tree in (a, b))
-    return above / torch.where(below == 0.0, 1.0, below)
+    below = norm(b)
+    return norm(a) / torch.where(below == 0.0, 1.0, below)
 
 
 BY_DEFAULT = implicit_differentiation()

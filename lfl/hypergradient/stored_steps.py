@@ -24,7 +24,7 @@ from .adaptation import (
 )
 from .bilevel import gradient
 from .curvature import gradient_along
-from .mixed_mode import real_leaves
+from .mixed_mode import Adjoint, real_leaves
 
 
 class TwoLevel(NamedTuple):
@@ -89,14 +89,6 @@ def unrolled(problem: TwoLevel, phi: Tree, task: Tree) -> tuple[Tree, TaskRun]:
 
     phi_grads, run = torch.func.grad(outer, has_aux=True)(phi)
     return phi_grads, run
-
-
-class Adjoint(NamedTuple):
-    """Derivatives of the outer objective by theta, by the real-valued optimiser state, and by phi so far."""
-
-    theta: Tree
-    state: list[torch.Tensor]
-    phi: Tree
 
 
 class Stored(NamedTuple):

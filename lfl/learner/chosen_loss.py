@@ -6,7 +6,7 @@ import torch
 
 from ..catalogue import BASES, OWN_LOSSES
 from ..errors import UserError, one_of
-from ..loss import OBJECTIVES, REPRESENTATIONS, ExampleLoss, LearnedLoss, draw_loss, is_formula
+from ..loss import REPRESENTATIONS, TASK_LOSSES, ExampleLoss, LearnedLoss, draw_loss, is_formula, objective_named
 from ..loss.learned_loss import AnyLearnedLoss
 from ..randomness import generator
 from ..trees import leaves, map_tree
@@ -78,14 +78,12 @@ def chosen_task_loss(kind: Kind, task_loss: str | TaskLoss | None) -> TaskLoss:
     """
     if callable(task_loss):
         return task_loss
-    known = OBJECTIVES[kind]
     if task_loss is None:
-        return next(iter(known.values()))
+        return TASK_LOSSES[kind]
     if is_own(task_loss):
         own: TaskLoss = imported("task_loss", task_loss, "outputs and targets")
         return own
-    one_of(f"task_loss for {kind}", task_loss, [*known, "MODULE:FUNCTION"])
-    return known[task_loss]
+    return objective_named(kind, task_loss, "task_loss")
 
 
 def outputs_of(outputs: Any, kind: Kind) -> int:

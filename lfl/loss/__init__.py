@@ -1,6 +1,6 @@
 """Losses, learned and hand-made."""
 
-from .base import HANDCRAFTED, OBJECTIVES, base_loss
+from .base import HANDCRAFTED, OBJECTIVES, TASK_LOSSES, base_loss, objective_named
 from .classes import IGNORE_INDEX, check_class_ids
 from .handcrafted import (
     absolute_cross_entropy,
@@ -34,6 +34,7 @@ __all__ = [
     "OBJECTIVES",
     "POINTWISE",
     "REPRESENTATIONS",
+    "TASK_LOSSES",
     "AnyLearnedLoss",
     "ExampleLoss",
     "Layout",
@@ -59,6 +60,7 @@ __all__ = [
     "is_formula",
     "label_smoothing",
     "loss_network",
+    "objective_named",
     "residual_loss",
     "soft_f1",
     "sparse_label_smoothing",

@@ -30,6 +30,9 @@ HANDCRAFTED, OBJECTIVES = _by_kind(HANDMADE_LOSSES), _by_kind(OBJECTIVE_ENTRIES)
 """Hand-made losses, and objectives for learning a loss, by name for each kind of target; the task's own comes first.
 Those of several labels are those of classes, each label an example with two: `cross-entropy` is binary."""
 
+TASK_LOSSES = {kind: next(iter(known.values())) for kind, known in OBJECTIVES.items()}
+"""The task's own loss, which a learned one is to reduce unless another objective is given."""
+
 TAKES = "outputs and targets, which returns a loss for each example"
 """The arguments of a user's own hand-made loss, for errors."""
 
@@ -63,6 +66,12 @@ def base_loss(kind: Kind, base: str | TaskLoss | None, *, num_outputs: int | Non
     if num_outputs is not None:
         try_loss(name, own, (), kind, num_outputs)
     return own
+
+
+def objective_named(kind: Kind, name: str, what: str) -> TaskLoss:
+    """Finds an objective by name; raises `UserError` for an unknown one, with `what` for the argument's name."""
+    one_of(f"{what} for {kind}", name, [*OBJECTIVES[kind], "MODULE:FUNCTION"])
+    return OBJECTIVES[kind][name]
 
 
 def try_loss(name: str, loss: object, first: tuple[object, ...], kind: Kind, num_outputs: int) -> None:

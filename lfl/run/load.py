@@ -180,13 +180,18 @@ def _read_data(folder: Path, data_dir: Path | None, task: str | None, valid: str
         raise UserError(f"{folder} was trained without --valid, got --valid {valid}; leave it out.")
     named = Named(task=task, valid=valid, data_dir=data_dir, trust=trust)
     allow(folder, asked, named, ["task", "valid", "data_dir"])
-    name = task or settings.task
+    return task_of(settings, facts.data_dir, named)
+
+
+def task_of(settings: Settings, noted: str | None, named: Named) -> Task:
+    """Loads the task that settings name, from where the user named its data now, or from where they were."""
+    name = named.task or settings.task
     return load_task(
         name,
-        data_folder(name, data_dir, facts.data_dir),
+        data_folder(name, named.data_dir, noted),
         target=settings.target,
         kind=settings.kind,
-        valid=settings.valid if valid is None else valid,
+        valid=settings.valid if named.valid is None else named.valid,
         valid_size=settings.valid_size,
         eval_split=settings.eval_split,
     )

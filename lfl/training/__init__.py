@@ -1,5 +1,6 @@
 """Training: settings, what they amount to, and the loop."""
 
+from ..loss import TASK_LOSSES
 from ..settings import Settings
 from .build import (
     ERRORS,
@@ -12,7 +13,7 @@ from .build import (
     trains_together,
 )
 from .loop import Position, Progress, train
-from .losses import TASK_LOSSES, learned, objective_of
+from .losses import learned, objective_of
 from .metrics import effective_rate, evaluate, mean_error, metrics_of, outputs_on
 from .resolve import resolve
 from .suspects import Suspects, suspects

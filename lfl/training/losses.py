@@ -10,15 +10,13 @@ from ..catalogue import METHODS, OWN_LOSSES
 from ..errors import UserError, one_of
 from ..loss import (
     HANDCRAFTED,
-    OBJECTIVES,
     REPRESENTATIONS,
+    TASK_LOSSES,
     AnyLearnedLoss,
     base_loss,
-    binary_cross_entropy,
-    cross_entropy,
     draw_loss,
     is_formula,
-    squared_error,
+    objective_named,
 )
 from ..randomness import generator
 from ..settings import Settings
@@ -98,14 +96,6 @@ def _handcrafted(task: Task, settings: Settings) -> LossFn:
     return loss_fn
 
 
-TASK_LOSSES: dict[str, TaskLoss] = {
-    "classification": cross_entropy,
-    "regression": squared_error,
-    "multilabel": binary_cross_entropy,
-}
-"""The task's own loss."""
-
-
 def objective_of(kind: Kind, settings: Settings) -> TaskLoss:
     """Returns the objective of a run, `(outputs, targets) -> [batch]`.
 
@@ -121,8 +111,7 @@ def objective_of(kind: Kind, settings: Settings) -> TaskLoss:
         return TASK_LOSSES[kind]
     if ":" in name:
         return partial(_own, imported("objective", name, "outputs and targets"), name)
-    one_of(f"--objective for {kind}", name, [*OBJECTIVES[kind], "MODULE:FUNCTION"])
-    return OBJECTIVES[kind][name]
+    return objective_named(kind, name, "--objective")
 
 
 def _own(function: Callable[[Any, Any], Any], name: str, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
