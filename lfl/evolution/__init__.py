@@ -2,6 +2,7 @@
 
 from .api import evolve
 from .closures import Closures, Measured, closures
+from .lanes import Lanes, lanes
 from .outcome import Evaluate, Outcome, Verdict
 from .progress import Searching
 from .protocol import Protocol, filter_steps_for
@@ -9,6 +10,7 @@ from .protocol import Protocol, filter_steps_for
 __all__ = [
     "Closures",
     "Evaluate",
+    "Lanes",
     "Measured",
     "Outcome",
     "Protocol",
@@ -17,4 +19,5 @@ __all__ = [
     "closures",
     "evolve",
     "filter_steps_for",
+    "lanes",
 ]

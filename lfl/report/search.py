@@ -188,7 +188,8 @@ def summary(log: SearchLog) -> str:
     counts = {name: sum(each.verdict == name and each.repeats is None for each in log.candidates) for name in VERDICTS}
     over = "" if log.facts.over is None else f"; it ended by its {log.facts.over[0]}"
     words = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    return f"{log.facts.evolution.get('method', '')}: {len(log.candidates):,} candidates, {words}, {repeats:,} repeats{over}."
+    method, number = log.facts.evolution.get("method", ""), len(log.candidates)
+    return f"{method}: {number:,} candidates, {words}, {repeats:,} repeats{over}."
 
 
 VERDICTS: Sequence[str] = ("accepted", "rejected", "not finite")

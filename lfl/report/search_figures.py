@@ -6,9 +6,10 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..run.searched import CandidateLine
 from ..text import for_picture
 from .figures import COLOURS, new_figure, rendered
-from .search import CandidateLine, SearchLog, each_formula
+from .search import SearchLog, each_formula
 
 MOST_LETTERS = 44
 OPERATORS = ("initial", "guess", "crossover", "mutation", "copy", "elite", "cma")
@@ -91,8 +92,10 @@ def family_figure(log: SearchLog) -> Figure | None:
     for name in OPERATORS:
         own = [places[each.place] for each in family if each.operator == name]
         if own:
-            on.scatter(*zip(*own, strict=True), s=28, color=DOTS[name], label=name, zorder=2)
-    on.scatter(*places[winner.place], s=130, facecolors="none", edgecolors="0.2", linewidths=1.5, zorder=3)
+            xs, ys = zip(*own, strict=True)
+            on.scatter(xs, ys, s=28, color=DOTS[name], label=name, zorder=2)
+    x, y = places[winner.place]
+    on.scatter([x], [y], s=130, facecolors="none", edgecolors="0.2", linewidths=1.5, zorder=3)
     text = each_formula(winner)
     on.set_title(for_picture(text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."), fontsize=11)
     on.set_xlabel("generation")
