@@ -20,8 +20,9 @@ SEARCHES = {
     "taylorglo": "the eight numbers of a cubic Taylor polynomial by CMA-ES (pip install 'lfl[evolution]')",
 }
 EVALUATORS = {
-    "auto": "the faster one here",
+    "auto": "lanes on a GPU, closures elsewhere",
     "closures": "one candidate after the other",
+    "lanes": "several at once, their models stacked",
 }
 FEW_FILTER_STEPS = ("digits", "mnist")
 """Tasks whose rejection test has 100 steps as published; the others have 1,000."""
@@ -80,6 +81,7 @@ class Evolution:
     )
     sigma: float = setting(SEARCH, "First step size of CMA-ES, of taylorglo.", 1.2)
     evaluator: str = setting(CANDIDATE, "How candidates are computed", "auto", choices=EVALUATORS)
+    num_lanes: int = setting(CANDIDATE, "Candidates that lanes compute at once.", 8)
     local_steps: int = setting(
         CANDIDATE,
         "Steps of gradient descent on a formula's numbers; 0 for none.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,9 @@ def start(
     evolution = resolve_evolution(
         ready.task.defaults, {**of_search, "method": method}, task=ready.settings.task, seed=ready.settings.seed
     )
+    if evolution.evaluator == "auto":
+        lanes = ready.task.device.type == "cuda" and method != "taylorglo"
+        evolution = replace(evolution, evaluator="lanes" if lanes else "closures")
     where = None if ready.data_dir is None else str(ready.data_dir)
     facts = environment(ready.task.device) | {"data_dir": where, "data": ready.task.digest or None}
     noted = SearchFacts(
@@ -146,6 +149,8 @@ def evaluating(folder: SearchFolder, task: Task, jobs: int) -> Callable[[], Abst
     if jobs == 1:
         bench = Bench(task, folder.settings, folder.evolution)
         return lambda: nullcontext(here(bench))
+    if folder.evolution.evaluator == "lanes":
+        raise UserError(f"lanes compute candidates in one process, got {jobs} jobs; give --evaluator closures too.")
     if folder.facts.data_dir is None:
         raise UserError(f"{jobs} processes cannot be sent a Task; give the data's name or path, or leave out jobs.")
     return lambda: elsewhere(Engine("loky", None, jobs), folder.path, torch.get_num_threads())
