@@ -1,5 +1,6 @@
 """Evolution of losses: how candidates are evaluated, and the search."""
 
+from .choose import Evaluator, choose_evaluator, default_evaluator, make_evaluator
 from .closures import Closures, Measured, closures
 from .lanes import Lanes, lanes
 from .outcome import Evaluate, Outcome, Verdict
@@ -8,12 +9,16 @@ from .protocol import Protocol, filter_steps_for
 __all__ = [
     "Closures",
     "Evaluate",
+    "Evaluator",
     "Lanes",
     "Measured",
     "Outcome",
     "Protocol",
     "Verdict",
+    "choose_evaluator",
     "closures",
+    "default_evaluator",
     "filter_steps_for",
     "lanes",
+    "make_evaluator",
 ]
