@@ -20,7 +20,7 @@ SEARCHES = {
     "taylorglo": "the eight numbers of a cubic Taylor polynomial by CMA-ES (pip install 'lfl[evolution]')",
 }
 EVALUATORS = {
-    "auto": "lanes on a GPU, closures elsewhere",
+    "auto": "the faster one here; closures for several --jobs",
     "closures": "one candidate after the other",
     "lanes": "several at once, their models stacked",
 }
@@ -81,7 +81,7 @@ class Evolution:
     )
     sigma: float = setting(SEARCH, "First step size of CMA-ES, of taylorglo.", 1.2)
     evaluator: str = setting(CANDIDATE, "How candidates are computed", "auto", choices=EVALUATORS)
-    num_lanes: int = setting(CANDIDATE, "Candidates that lanes compute at once.", 8)
+    num_lanes: int = setting(CANDIDATE, "Candidates that lanes compute at once.", 8, shown="8; on a GPU 25")
     local_steps: int = setting(
         CANDIDATE,
         "Steps of gradient descent on a formula's numbers; 0 for none.",

@@ -1,6 +1,7 @@
 """Evolution of losses: how candidates are evaluated, and the search."""
 
 from .api import evolve
+from .choose import Evaluator, choose_evaluator, default_evaluator, make_evaluator
 from .closures import Closures, Measured, closures
 from .lanes import Lanes, lanes
 from .outcome import Evaluate, Outcome, Verdict
@@ -10,14 +11,18 @@ from .protocol import Protocol, filter_steps_for
 __all__ = [
     "Closures",
     "Evaluate",
+    "Evaluator",
     "Lanes",
     "Measured",
     "Outcome",
     "Protocol",
     "Searching",
     "Verdict",
+    "choose_evaluator",
     "closures",
+    "default_evaluator",
     "evolve",
     "filter_steps_for",
     "lanes",
+    "make_evaluator",
 ]

@@ -56,8 +56,9 @@ def protocol_of(evolution: Evolution) -> Protocol:
 class Bench:
     """A task and the settings of its search, with the evaluator that was used last."""
 
-    def __init__(self, task: Task, settings: Settings, evolution: Evolution) -> None:
-        self.task, self.settings, self.evolution = task, settings, evolution
+    def __init__(self, task: Task, settings: Settings, evolution: Evolution, *, compiled: bool) -> None:
+        self.task, self.evolution = task, evolution
+        self.settings = replace(settings, compile="on" if compiled else "off")
         self._of = lru_cache(maxsize=1)(self._built)
         self._lanes = lru_cache(maxsize=1)(self._built_lanes)
 
@@ -173,4 +174,4 @@ def _bench(folder: str) -> Bench:
     from .folder import read_search
 
     search = read_search(Path(folder))
-    return Bench(search.load_data(Named(trust=True)), search.settings, search.evolution)
+    return Bench(search.load_data(Named(trust=True)), search.settings, search.evolution, compiled=search.noted.compiled)

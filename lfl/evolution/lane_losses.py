@@ -135,7 +135,7 @@ def lane_slopes(
         slopes, found = torch.func.grad_and_value(value)(outputs)
         return found, slopes
 
-    return torch.func.vmap(of_lane)(programs, weights, outputs)  # type: ignore[no-any-return]
+    return torch.func.vmap(of_lane)(programs, weights, outputs)
 
 
 def lane_pull(
@@ -156,6 +156,6 @@ def lane_pull(
             tangent: torch.Tensor = torch.func.jvp(lambda out: mean_loss(loss, out, targets), (outputs,), (u,))[1]
             return tangent
 
-        return torch.func.grad(along_u)(weights)  # type: ignore[no-any-return]
+        return torch.func.grad(along_u)(weights)
 
-    return torch.func.vmap(of_lane)(programs, weights, outputs, u)  # type: ignore[no-any-return]
+    return torch.func.vmap(of_lane)(programs, weights, outputs, u)

@@ -1,6 +1,7 @@
 """Programs compute what their trees compute: values, gradients and second derivatives, for any tree."""
 
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +45,7 @@ def by_program(program: Program, slots: torch.Tensor, f: torch.Tensor) -> torch.
     return interpret(program, slots, Y, f)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 4))
 def test_values_gradients_and_second_derivatives_are_those_of_the_tree(seed: int, height: int) -> None:
@@ -56,7 +58,7 @@ def test_values_gradients_and_second_derivatives_are_those_of_the_tree(seed: int
         by_program(program, slots, F), by_tree(tree, weights, F), rtol=1e-12, atol=1e-12, equal_nan=True
     )
 
-    def slope(value, f, w):  # type: ignore[no-untyped-def]
+    def slope(value: Any, f: torch.Tensor, w: torch.Tensor) -> Any:
         return torch.func.grad(lambda f: value(w, f).sum())(f)
 
     u = torch.linspace(-1, 2, len(F), dtype=torch.float64)
