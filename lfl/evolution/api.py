@@ -11,7 +11,7 @@ import torch
 from ..api import Run, load_run
 from ..api.training import Prepared, draw_learned, prepare
 from ..errors import UserError
-from ..evolution_settings import EVOLUTION, Evolution, RUN_SETTINGS, resolve_evolution
+from ..evolution_settings import EVOLUTION, RUN_SETTINGS, Evolution, resolve_evolution
 from ..run import Named, environment
 from ..run.config import check_names
 from ..run.folder import create_folder
@@ -55,8 +55,9 @@ def evolve(
         method: `"evomal"`, `"gp-lfl"` or `"taylorglo"`.
         guesses: formulas of y and f that the first generation holds, such as `"abs(log(y*f))"`.
         out: the folder; `runs/TASK-MODEL-METHOD-N` when omitted.
-        jobs: processes that evaluate candidates, each with as many CPU threads as this one has. The results are the
-            same for any number where `evaluator="closures"`; a script needs `if __name__ == "__main__":` for more than one.
+        jobs: processes that evaluate candidates, each with as many CPU threads as this one has. With
+            `evaluator="closures"` the results are the same for any number. For more than one a script needs
+            `if __name__ == "__main__":`.
         progress: called with the `Searching` after each candidate, and each training of a finalist.
         training: called with the `Progress` of the training at the end.
         trust: as in `lfl.train`.
