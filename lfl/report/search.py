@@ -151,7 +151,7 @@ def finalist_table(log: SearchLog) -> Table:
         errors.setdefault(line.formula, []).append(math.inf if line.error is None else line.error)
     in_search = {line.formula: (line.size, line.fitness) for line in log.finalists}
     rows = []
-    for text, own in sorted(errors.items(), key=lambda pair: sum(pair[1]) / len(pair[1])):
+    for text, own in sorted(errors.items(), key=lambda pair: (sum(pair[1]) / len(pair[1]), in_search[pair[0]])):
         size, fitness = in_search[text]
         mean = f"{sum(own) / len(own):.4f} ({min(own):.4f} to {max(own):.4f})"
         chosen = "yes" if text == log.loss else ""
