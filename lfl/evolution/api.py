@@ -76,7 +76,7 @@ def evolve(
         >>> small = dict(population=3, generations=1, fitness_steps=5, local_steps=0, finalists=1, finalist_seeds=1)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     run = evolve("digits", "logistic", guesses=["abs(log(y*f))"], out=f"{folder}/run", device="cpu",
-        ...                  filter_steps=5, steps=5, **small)
+        ...                  filter_steps=5, rejection="off", steps=5, **small)
         ...     run.settings.method, run.result.completed
         ('fixed', True)
     """

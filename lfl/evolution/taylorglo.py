@@ -32,7 +32,7 @@ def taylor_formula(numbers: Sequence[float]) -> Formula:
 
     Example:
         >>> print(taylor_formula([0.5, 0, 1, 0, -2, 0, 0, 0]).tree.size)
-        46
+        43
 
     Source: Gonzalez and Miikkulainen (2021), TaylorGLO; the prediction in the place that it has there.
     """

@@ -79,9 +79,10 @@ def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
         asked["data_dir"] = data_dir
     if isinstance(task, str) and is_function_task(task):
         asked["task"] = task
-    for name in ("valid", "loss_from"):
-        if isinstance(settings.get(name), str) and settings[name] not in shipped_losses():
-            asked[name] = settings[name]
+    if isinstance(settings.get("valid"), str):
+        asked["valid"] = settings["valid"]
+    if isinstance(settings.get("loss_from"), str) and settings["loss_from"] not in shipped_losses():
+        asked["loss_from"] = settings["loss_from"]
     log = settings.get("log")
     if isinstance(log, str) and SENT & {part.strip() for part in log.split(",")}:
         asked["log"] = log

@@ -49,7 +49,7 @@ BAD_WORDS = {
     "unknown schedule": (["train", "--schedule", "linear"], 2, "choose one of: constant, cosine, step"),
     "momentum of adam": (["train", "--optimizer", "adam", "--momentum", "0.9"], 2, "leave them out"),
     "nesterov alone": (["train", *QUICK, "--nesterov"], 2, "give one, such as 0.9"),
-    "fixed without a run": (["train", "--method", "fixed"], 2, "--loss-from RUN belongs to --method fixed"),
+    "fixed without a run": (["train", "--method", "fixed"], 2, "give --loss-from RUN, or --loss FORMULA"),
     "loss from nowhere": (["train", "--method", "fixed", "--loss-from", "nowhere"], 2, "no such folder|cannot read"),
     "own model": (["train", "--model", "no_such_module:f"], 2, "cannot be imported"),
     "own table without a target": (["train", "--task", "table.csv"], 2, "--target COLUMN"),

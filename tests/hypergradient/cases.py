@@ -25,6 +25,7 @@ OPTIMISERS = {
     "adam": lambda: lfl.adam(0.05),
 }
 KINDS = {"classification": (4, lfl.cross_entropy), "regression": (3, lfl.squared_error)}
+LABELS = {"multilabel": (3, lfl.binary_cross_entropy)}
 HELD = ("loss", "rate", "both")
 """What phi holds."""
 
@@ -53,7 +54,7 @@ def make_case(
 ) -> Case:
     """A small problem in mid-run: optimiser states filled by two steps, running statistics moved."""
     g = generator(0, f"{model} {kind}")
-    width, task_loss = KINDS[kind]
+    width, task_loss = (KINDS | LABELS)[kind]
     if module is None:
         with torch.random.fork_rng():
             torch.manual_seed(3)
@@ -63,11 +64,7 @@ def make_case(
 
     def batch() -> tuple[Any, ...]:
         x = torch.randn(batch_size, 5, generator=g, dtype=dtype)
-        y = (
-            torch.randint(width, (batch_size,), generator=g)
-            if kind == "classification"
-            else torch.randn(batch_size, width, generator=g, dtype=dtype)
-        )
+        y = targets(kind, batch_size, width, g, dtype)
         specs = lfl.mask_specs(apply_fn, theta, x)
         return (x, y, lfl.draw_masks(specs, g)) if specs else (x, y)
 
@@ -78,6 +75,15 @@ def make_case(
     for _ in range(2):
         theta, _, carry, _ = lfl.meta_step(theta, phi, batch(), batch(), carry, **kwargs, hypergradient="unroll")
     return Case(module, theta, phi, batch(), batch(), carry, kwargs)
+
+
+def targets(kind: str, batch_size: int, width: int, g: torch.Generator, dtype: torch.dtype) -> torch.Tensor:
+    """Class ids, labels of 0 and 1, or real values."""
+    if kind == "regression":
+        return torch.randn(batch_size, width, generator=g, dtype=dtype)
+    if kind == "multilabel":
+        return torch.randint(2, (batch_size, width), generator=g)
+    return torch.randint(width, (batch_size,), generator=g)
 
 
 def holding(held: str, loss: Any, loss_fn: Any, task_loss: Any, dtype: torch.dtype) -> tuple[Any, dict[str, Any]]:

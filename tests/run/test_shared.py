@@ -70,6 +70,11 @@ def test_method_fixed_trains_on_one_and_needs_no_trust(tmp_path: Path) -> None:
     assert torch.equal(run.loss()(outputs, ids), lfl.load_loss("robust-classification")(outputs, ids))
 
 
+def test_the_name_of_one_allows_no_data_of_that_name() -> None:
+    asked = {"valid": "robust-classification", "loss_from": "robust-classification", "task": "digits"}
+    assert asked_for(asked, None) == {"valid": "robust-classification"}
+
+
 def in_offline_process(code: str, home: Path) -> str:
     """Runs code with the Hub's cache in a folder, and without the network; the Hub reads its variables once."""
     env = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HOME": str(home), "OMP_NUM_THREADS": "1"}

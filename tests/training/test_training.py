@@ -243,7 +243,7 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"theta_init": "zeros"}, "--theta-init"),
         ({"optimizer": "rmsprop"}, "--optimizer"),
         ({"optimizer": "adam", "momentum": 0.9}, "--momentum and --nesterov are sgd's"),
-        ({"method": "fixed"}, "--loss-from RUN belongs to --method fixed"),
+        ({"method": "fixed"}, "give --loss-from RUN, or --loss FORMULA"),
         ({"method": "magic"}, "unknown --method"),
         ({"hypergradient": "magic"}, "--hypergradient"),
         ({"compile": "maybe"}, "--compile"),
