@@ -40,9 +40,8 @@ def measure(cells: list[str], seconds: float, steps: int, *, programs: bool) -> 
     from lfl.run.schema import environment
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     for cell in cells:
-        if any(row["cell"] == cell for row in rows):
+        if any(row["cell"] == cell for row in known()):
             continue
         cases = build(cell, steps, programs=programs)
         times: dict[str, dict[str, list[float]]] = {name: {} for name in cases}
@@ -62,17 +61,20 @@ def measure(cells: list[str], seconds: float, steps: int, *, programs: bool) -> 
                     a, b = clock(short), clock(long)
                     times[name].setdefault(part, []).append((b - a) / steps)
                     times[name].setdefault(f"{part}, rest", []).append(a)
-        rows.append(
-            {
-                "cell": cell,
-                **environment(torch.device("cpu")),
-                "threads": torch.get_num_threads(),
-                "load": os.getloadavg()[0],
-            }
-            | {"repetitions": turns, "first_call_s": first, "forms": {n: summary(t) for n, t in times.items()}}
-        )
-        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
-        show(rows[-1])
+        row = {
+            "cell": cell,
+            **environment(torch.device("cpu")),
+            "threads": torch.get_num_threads(),
+            "load": os.getloadavg()[0],
+        } | {"repetitions": turns, "first_call_s": first, "forms": {n: summary(t) for n, t in times.items()}}
+        RESULTS.write_text(json.dumps([*known(), row], indent=1) + "\n")
+        show(row)
+
+
+def known() -> list[dict[str, Any]]:
+    """The rows that were measured before."""
+    found: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return found
 
 
 def build(
@@ -170,7 +172,7 @@ if __name__ == "__main__":
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
     if asked.summary:
-        for known in json.loads(RESULTS.read_text()):
-            show(known)
+        for found in known():
+            show(found)
     else:
         measure(asked.cells, asked.seconds, asked.steps, programs=not asked.no_programs)

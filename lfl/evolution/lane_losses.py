@@ -156,6 +156,7 @@ def lane_pull(
             tangent: torch.Tensor = torch.func.jvp(lambda out: mean_loss(loss, out, targets), (outputs,), (u,))[1]
             return tangent
 
-        return torch.func.grad(along_u)(weights)
+        grads: torch.Tensor = torch.func.grad(along_u)(weights)
+        return grads
 
     return torch.func.vmap(of_lane)(programs, weights, outputs, u)
