@@ -147,9 +147,7 @@ def check_together(settings: Any) -> None:
         )
     named = settings.loss in LEARNED_LOSSES or ":" in settings.loss  # else it is a formula, which needs no run
     if settings.method == "fixed" and named and settings.loss_from is None:
-        raise UserError(
-            "--loss-from RUN belongs to --method fixed, unless its --loss is a formula; give one of the two."
-        )
+        raise UserError("--method fixed trains on a loss that is given; give --loss-from RUN, or --loss FORMULA.")
     if settings.method != "fixed" and settings.loss_from is not None:
         raise UserError(f"--loss-from RUN belongs to --method fixed, but the method is {settings.method}; give both.")
     if settings.objective is not None and settings.keep == "last" and not METHODS[settings.method].learns:
