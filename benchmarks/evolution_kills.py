@@ -3,10 +3,10 @@
     python benchmarks/evolution_kills.py                     # 10 kills of one search
     python benchmarks/evolution_kills.py --kills 30 --seed 1
 
-EvoMAL, logistic regression on the digits, 8 candidates in each of 15 generations. The search is killed with SIGKILL at
-moments drawn from the length of an uninterrupted one, resumed each time, and then resumed to its end. Writes
-`results/evolution-kills.json`: how many candidates there were at each kill, how many kills left a line cut short, and
-which files are the same to the byte.
+EvoMAL, logistic regression on the digits, 8 candidates in each of 15 generations, 15 trainings of finalists. The search
+is killed with SIGKILL a random moment after a random number of candidates and trainings, resumed each time, and then
+resumed to its end. Writes `results/evolution-kills.json`: how many lines there were at each kill, how many kills left
+a line cut short, and which files are the same to the byte.
 """
 
 import argparse
@@ -35,6 +35,10 @@ SEARCH = [
         "100",
     ),
 ]
+LINES = ("evolution.jsonl", "finalists.jsonl")
+LONGEST = 0.3
+"""Seconds after a line until a kill, at most."""
+
 COMPARED = ("evolution.jsonl", "front.csv", "finalists.jsonl", "metrics.jsonl", "theta.safetensors", "phi.safetensors")
 
 
@@ -53,38 +57,39 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
         command = [*LFL, *SEARCH, "--evaluator", asked.evaluator]
-        began = time.perf_counter()
         subprocess.run([*command, "--out", str(whole)], check=True, stdout=subprocess.DEVNULL)
-        length = time.perf_counter() - began
-        start = length / asked.kills / 2
         found, cut = [], 0
-        for _ in range(asked.kills):
-            go_on = (
-                [*LFL, "resume", str(killed)]
-                if (killed / "evolution.json").is_file()
-                else [*command, "--out", str(killed)]
-            )
+        for number in sorted(draw.sample(range(1, lines(whole)), asked.kills)):
+            resumes = (killed / "evolution.json").is_file()
+            go_on = [*LFL, "resume", str(killed)] if resumes else [*command, "--out", str(killed)]
             process = subprocess.Popen(go_on, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(draw.uniform(start, min(length, 2 * start + IMPORTS)))
+            while lines(killed) < number and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(draw.uniform(0.0, LONGEST))
             process.kill()
             process.wait()
-            content = (killed / "evolution.jsonl").read_bytes() if (killed / "evolution.jsonl").is_file() else b""
-            found.append(content.count(b"\n"))
-            cut += bool(content) and not content.endswith(b"\n")
+            found.append(lines(killed))
+            cut += any(whole_or_none(killed / name)[-1:] not in (b"", b"\n") for name in LINES)
         while not (killed / "result.json").is_file():
             subprocess.run([*LFL, "resume", str(killed)], check=True, stdout=subprocess.DEVNULL)
         same = {name: (killed / name).read_bytes() == (whole / name).read_bytes() for name in COMPARED}
     content = {
         **{"kills": asked.kills, "seed": asked.seed, "evaluator": asked.evaluator},
-        **{"candidates_at_each_kill": found, "lines_cut_short": cut, "same_bytes": same},
+        **{"lines_at_each_kill": found, "lines_cut_short": cut, "same_bytes": same},
         "environment": environment(torch.device("cpu")),
     }
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
     print(json.dumps({key: content[key] for key in content if key != "environment"}, indent=2))
 
 
-IMPORTS = 8.0
-"""Seconds that a process takes until its first candidate, about."""
+def lines(folder: Path) -> int:
+    """How many candidates and trainings of finalists a search has."""
+    return sum(whole_or_none(folder / name).count(b"\n") for name in LINES)
+
+
+def whole_or_none(path: Path) -> bytes:
+    """The content of a file; empty where there is none."""
+    return path.read_bytes() if path.is_file() else b""
 
 
 if __name__ == "__main__":

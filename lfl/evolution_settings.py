@@ -24,6 +24,12 @@ EVALUATORS = {
     "closures": "one candidate after the other",
     "lanes": "several at once, their models stacked",
 }
+MOST = {
+    **{"population": 10_000, "generations": 100_000, "tournament": 10_000, "max_height": 100},
+    **{"num_lanes": 10_000, "finalists": 1000, "finalist_seeds": 1000},
+}
+"""The largest sizes, which a folder of somebody else may ask for too."""
+
 FEW_FILTER_STEPS = ("digits", "mnist")
 """Tasks whose rejection test has 100 steps as published; the others have 1,000."""
 
@@ -159,6 +165,9 @@ class Evolution:
             )
         if self.elitism > self.population:
             raise UserError(f"--elitism must be --population at most, got {self.elitism} and {self.population}.")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise UserError(f"--{name.replace('_', '-')} must be at most {most:,}, got {getattr(self, name):,}.")
         if not self.sigma or not self.local_lr or self.minutes == 0:
             raise UserError("--sigma, --local-lr and --minutes must be greater than 0; leave them out for the default.")
 
