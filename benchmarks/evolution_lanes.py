@@ -27,23 +27,22 @@ TEXTS = (
 )
 """Trees of 4 to 8 nodes, which a search has in the mean."""
 
-FORMS: list[tuple[str, int, Any]] = [
-    ("closures", 1, None),
-    *[("lanes", count, losses) for losses in ("functions", "programs") for count in (1, 8, 25)],
-]
+LANES = [1, 8, 25]
 
 
-def measure(cells: list[str], seconds: float, steps: int, *, programs: bool) -> None:
+def measure(cells: list[str], seconds: float, steps: int, **which: Any) -> None:
     """Times all forms on each task and model."""
     import torch
 
+    from lfl.device import keep_freed_memory
     from lfl.run.schema import environment
 
+    keep_freed_memory()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     for cell in cells:
         if any(row["cell"] == cell for row in known()):
             continue
-        cases = build(cell, steps, programs=programs)
+        cases = build(cell, steps, **which)
         times: dict[str, dict[str, list[float]]] = {name: {} for name in cases}
         first: dict[str, float] = {}
         for name, case in cases.items():
@@ -78,7 +77,7 @@ def known() -> list[dict[str, Any]]:
 
 
 def build(
-    cell: str, steps: int, *, programs: bool
+    cell: str, steps: int, *, programs: bool, counts: list[int], compiled_lanes: bool
 ) -> dict[str, dict[str, tuple[Callable[[], Any], Callable[[], Any]]]]:
     """For each form and part of the evaluation, a call with one step, and one with some more."""
     from lfl.evolution import Protocol
@@ -102,10 +101,11 @@ def build(
     trees = [read_formula(text).tree for text in TEXTS]
     cases: dict[str, Any] = {}
     calls: list[Any]
-    for kind, lanes, losses in FORMS:
-        if losses == "programs" and not programs:
-            continue
-        for compiled in (False, True):
+    names = ("functions", "programs") if programs else ("functions",)
+    forms: list[tuple[str, int, Any]] = [("closures", 1, None)]
+    forms += [("lanes", count, losses) for losses in names for count in counts]
+    for kind, lanes, losses in forms:
+        for compiled in (False, True) if losses is None or compiled_lanes else (False,):
             name = (
                 f"{kind}{'' if losses is None else f' of {losses}, P = {lanes}'}, {'compiled' if compiled else 'eager'}"
             )
@@ -169,10 +169,17 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--no-programs", action="store_true", help="leave the interpreter out")
+    parser.add_argument("--lanes", type=int, nargs="*", default=LANES)
+    parser.add_argument("--no-compiled-lanes", action="store_true")
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
     if asked.summary:
         for found in known():
             show(found)
     else:
-        measure(asked.cells, asked.seconds, asked.steps, programs=not asked.no_programs)
+        which = {
+            "programs": not asked.no_programs,
+            "counts": asked.lanes,
+            "compiled_lanes": not asked.no_compiled_lanes,
+        }
+        measure(asked.cells, asked.seconds, asked.steps, **which)

@@ -12,8 +12,8 @@ from .lanes import lanes
 from .outcome import Evaluate
 from .protocol import Protocol
 
-CPU_LANES, GPU_LANES = 8, 25
-"""Models that step together where lanes pay."""
+MOST_LANES = 25
+"""Models that step together where lanes pay: a population as published."""
 
 ENOUGH_CANDIDATES = 50
 """Compiling takes up to half a minute on a slow core; from so many candidates on it pays for any model."""
@@ -50,7 +50,9 @@ def choose_evaluator(task: Task, settings: Settings, protocol: Protocol, *, cand
     compiled = settings.compile == "on" or (settings.compile == "auto" and candidates >= ENOUGH_CANDIDATES and possible)
     if protocol.inner_steps > 1 or candidates < 2 or not vmap_pays(shapes, device):
         return Evaluator("closures", 1, compiled and protocol.inner_steps == 1)
-    return Evaluator("lanes", min(candidates, CPU_LANES if device.type == "cpu" else GPU_LANES), compiled)
+    if device.type == "cpu":  # compiling gained nothing there: the losses, each by itself, take the time
+        compiled = settings.compile == "on"
+    return Evaluator("lanes", min(candidates, MOST_LANES), compiled)
 
 
 def make_evaluator(task: Task, settings: Settings, protocol: Protocol, evaluator: Evaluator) -> Evaluate:

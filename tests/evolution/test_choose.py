@@ -34,7 +34,7 @@ def test_few_candidates_and_long_horizons_have_closures() -> None:
 
 def test_compiling_waits_for_enough_candidates() -> None:
     task = digits()
-    auto = settings_of(task, compile="auto")
+    auto = settings_of(task, model="mlp", compile="auto")
     few, many = (choose_evaluator(task, auto, small(), candidates=n) for n in (10, 1000))
     assert (few.compiled, many.compiled) == (False, True)
     assert choose_evaluator(task, replace(auto, compile="off"), small(), candidates=1000).compiled is False
