@@ -87,7 +87,7 @@ class Evolution:
     )
     sigma: float = setting(SEARCH, "First step size of CMA-ES, of taylorglo.", 1.2)
     evaluator: str = setting(CANDIDATE, "How candidates are computed", "auto", choices=EVALUATORS)
-    num_lanes: int = setting(CANDIDATE, "Candidates that lanes compute at once.", 8, shown="8; on a GPU 25")
+    num_lanes: int = setting(CANDIDATE, "Candidates that lanes compute at once.", 25)
     local_steps: int = setting(
         CANDIDATE,
         "Steps of gradient descent on a formula's numbers; 0 for none.",
