@@ -141,6 +141,11 @@ def test_the_other_methods_end_with_a_formula(method: str, tmp_path: Path) -> No
     assert (numbers == {1.0}) == (method == "gp-lfl")
 
 
+def test_a_complete_one_has_nothing_to_resume(whole: Path) -> None:
+    status, _, error = begin(whole, "resume", str(whole)).wait()
+    assert (status, error) == (2, f"lfl: error: {whole} is complete; there is nothing to resume.\n")
+
+
 def test_minutes_end_a_search_wherever_it_is(tmp_path: Path) -> None:
     out = tmp_path / "short"
     command = begin(
