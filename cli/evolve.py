@@ -59,7 +59,7 @@ def evolve(
     where = prepare(device, threads)
     task, model = asked.pop("task", DEFAULT_TASK), asked.pop("model", DEFAULT_MODEL)
     method = asked.pop("method", EVOLUTION["method"].default)
-    ready, folder = start(task, model, method, guess or [], out, data_dir, where, trust=trust, **asked)
+    ready, folder = start(task, model, method, guess or [], out, data_dir, where, jobs=jobs, trust=trust, **asked)
     keep_freed_memory()
     evolution = folder.evolution
     say(

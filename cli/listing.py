@@ -7,7 +7,8 @@ import typer
 
 from lfl import catalogue
 from lfl.entry import about
-from lfl.setting import flag
+from lfl.evolution_settings import EVOLUTION
+from lfl.setting import Setting, flag
 from lfl.settings import PANELS, SETTINGS
 
 from .flags import default_words
@@ -19,10 +20,13 @@ def listing(
     settings: Annotated[
         bool, typer.Option("--settings", help="Show every setting as a Markdown table for each panel.")
     ] = False,
+    evolution: Annotated[
+        bool, typer.Option("--evolution", help="Show every setting of lfl evolve beside those of a run, likewise.")
+    ] = False,
 ) -> None:
     """Show the tasks, models, methods, losses and objectives; or every setting."""
-    if settings:
-        print(settings_table())
+    if settings or evolution:
+        print(evolution_table() if evolution else settings_table())
         return
     tables = {
         "tasks": about(catalogue.TASKS) | catalogue.OWN_TASKS,
@@ -48,9 +52,19 @@ def settings_table() -> str:
         rows = [f"### {panel}", "", "| flag | what it does | default | methods |", "|---|---|---|---|"]
         for name, setting in SETTINGS.items():
             if setting.panel == panel:
-                choices = ", ".join(f"`{each}`" for each in {**setting.choices, **setting.own})
-                about = f"{setting.help}: {choices}." if choices else setting.help
                 methods = "all" if setting.methods is None else ", ".join(setting.methods)
-                rows.append(f"| `{flag(name)}` | {about} | {default_words(setting)} | {methods} |")
+                rows.append(f"{_row(name, setting)} {methods} |")
         parts.append("\n".join(rows))
     return "\n\n".join(parts)
+
+
+def evolution_table() -> str:
+    """Every setting of a search that is none of a run, in Markdown: flag, what it does, default."""
+    rows = [_row(name, setting) for name, setting in EVOLUTION.items()]
+    return "\n".join(["| flag | what it does | default |", "|---|---|---|", *rows])
+
+
+def _row(name: str, setting: Setting) -> str:
+    choices = ", ".join(f"`{each}`" for each in {**setting.choices, **setting.own})
+    about = f"{setting.help}: {choices}." if choices else setting.help
+    return f"| `{flag(name)}` | {about} | {default_words(setting)} |"

@@ -20,9 +20,16 @@ SEARCHES = {
     "taylorglo": "the eight numbers of a cubic Taylor polynomial by CMA-ES (pip install 'lfl[evolution]')",
 }
 EVALUATORS = {
-    "auto": "the faster one here",
+    "auto": "the faster one here; closures for several --jobs",
     "closures": "one candidate after the other",
+    "lanes": "several at once, their models stacked",
 }
+MOST = {
+    **{"population": 10_000, "generations": 100_000, "tournament": 10_000, "max_height": 100},
+    **{"num_lanes": 10_000, "finalists": 1000, "finalist_seeds": 1000},
+}
+"""The largest sizes, which a folder of somebody else may ask for too."""
+
 FILTER_STEPS = 1000
 """Steps of the rejection test."""
 
@@ -88,6 +95,7 @@ class Evolution:
     )
     sigma: float = setting(SEARCH, "First step size of CMA-ES, of taylorglo.", 1.2)
     evaluator: str = setting(CANDIDATE, "How candidates are computed", "auto", choices=EVALUATORS)
+    num_lanes: int = setting(CANDIDATE, "Candidates that lanes compute at once.", 25)
     local_steps: int = setting(
         CANDIDATE,
         "Steps of gradient descent on a formula's numbers; 0 for none.",
@@ -165,6 +173,9 @@ class Evolution:
             )
         if self.elitism > self.population:
             raise UserError(f"--elitism must be --population at most, got {self.elitism} and {self.population}.")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise UserError(f"--{name.replace('_', '-')} must be at most {most:,}, got {getattr(self, name):,}.")
         if not self.sigma or not self.local_lr or self.minutes == 0:
             raise UserError("--sigma, --local-lr and --minutes must be greater than 0; leave them out for the default.")
 

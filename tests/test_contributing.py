@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import lfl
+from lfl.evolution_settings import EVOLUTION
 from lfl.setting import flag
 from lfl.settings import SETTINGS
 
@@ -32,7 +33,11 @@ def test_the_flags_that_are_named_are_settings(page: str) -> None:
     flags = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs" / page).read_text()))
     former = {flag(each.was) for each in SETTINGS.values() if each.was}
     assert (
-        flags - {flag(name) for name in SETTINGS} - OF_COMMANDS - (former if page == "settings.md" else set()) == set()
+        flags
+        - {flag(name) for name in SETTINGS | EVOLUTION}
+        - OF_COMMANDS
+        - (former if page == "settings.md" else set())
+        == set()
     )
 
 

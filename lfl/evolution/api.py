@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from ..api import Run, load_run
 from ..api.training import Prepared, draw_learned, prepare
 from ..errors import UserError
-from ..evolution_settings import EVOLUTION, RUN_SETTINGS, resolve_evolution
+from ..evolution_settings import EVOLUTION, RUN_SETTINGS, Evolution, resolve_evolution
 from ..run import Named, environment
 from ..run.config import check_names
 from ..run.folder import create_folder
@@ -21,10 +21,14 @@ from ..settings import DEFAULT_MODEL, DEFAULT_TASK, SETTINGS
 from ..study.engine import Engine
 from ..task import Task
 from ..training import Progress
-from .evaluators import Bench, Evaluators, elsewhere, here
+from .choose import choose_evaluator
+from .evaluators import Bench, Evaluators, elsewhere, here, protocol_of
 from .folder import SearchFolder, begin_search, read_search, search_of
 from .progress import Searching
 from .session import Searched, Watches, carry_on
+
+CANDIDATES_A_MINUTE = 10
+"""About how many, where a search has a limit of time: in a short one nothing is compiled."""
 
 
 def evolve(
@@ -51,8 +55,9 @@ def evolve(
         method: `"evomal"`, `"gp-lfl"` or `"taylorglo"`.
         guesses: formulas of y and f that the first generation holds, such as `"abs(log(y*f))"`.
         out: the folder; `runs/TASK-MODEL-METHOD-N` when omitted.
-        jobs: processes that evaluate candidates, each with as many CPU threads as this one has. The results are the
-            same for any number; a script needs `if __name__ == "__main__":` for more than one.
+        jobs: processes that evaluate candidates, each with as many CPU threads as this one has. With
+            `evaluator="closures"` the results are the same for any number. For more than one a script needs
+            `if __name__ == "__main__":`.
         progress: called with the `Searching` after each candidate, and each training of a finalist.
         training: called with the `Progress` of the training at the end.
         trust: as in `lfl.train`.
@@ -76,7 +81,10 @@ def evolve(
         ('fixed', True)
     """
     ready, folder = start(
-        *(task, model, method, guesses, None if out is None else Path(out), data_dir, device), trust=trust, **settings
+        *(task, model, method, guesses, None if out is None else Path(out), data_dir, device),
+        jobs=jobs,
+        trust=trust,
+        **settings,
     )
     watches = Watches(searching=progress, training=training)
     searched = carry_on(folder, ready.task, evaluating(folder, ready.task, jobs), watches, draw_learned)
@@ -94,13 +102,14 @@ def start(
     data_dir: str | Path | None,
     device: torch.device | str | None,
     *,
+    jobs: int = 1,
     trust: bool = False,
     **settings: Any,
 ) -> tuple[Prepared, SearchFolder]:
     """Makes the folder of a new search.
 
     Args:
-        task, model, method, guesses, out, data_dir, device, trust, settings: as in `evolve`.
+        task, model, method, guesses, out, data_dir, device, jobs, trust, settings: as in `evolve`.
 
     Returns:
         The data, and the folder.
@@ -112,6 +121,7 @@ def start(
     evolution = resolve_evolution(
         ready.task.defaults, {**of_search, "method": method}, task=ready.settings.task, seed=ready.settings.seed
     )
+    evolution, compiled = _with_evaluator(ready, evolution, jobs)
     where = None if ready.data_dir is None else str(ready.data_dir)
     facts = environment(ready.task.device) | {"data_dir": where, "data": ready.task.digest or None}
     noted = SearchFacts(
@@ -120,6 +130,7 @@ def start(
         evolution=evolution.content(),
         guesses=list(guesses),
         facts=facts,
+        compiled=compiled,
     )
     search_of(evolution, ready.settings.seed, guesses)  # whether it can be made
     stem = Path(ready.settings.task).stem.replace(":", ".")
@@ -127,6 +138,19 @@ def start(
     begin_search(folder, noted)
     note_asked(folder, asked_for(asdict(ready.settings), where))
     return ready, read_search(folder)
+
+
+def _with_evaluator(ready: Prepared, evolution: Evolution, jobs: int) -> tuple[Evolution, bool]:
+    """Decides how candidates are computed, for good: evaluators agree to rounding alone. And whether it is compiled."""
+    most = evolution.population * evolution.generations
+    minutes = evolution.minutes
+    candidates = most if minutes is None else min(most, int(CANDIDATES_A_MINUTE * minutes))
+    chosen = choose_evaluator(ready.task, ready.settings, protocol_of(evolution), candidates=candidates)
+    one_by_one = chosen.form == "closures" or jobs > 1 or evolution.method == "taylorglo"
+    if evolution.evaluator == "auto":
+        form = "closures" if one_by_one else "lanes"
+        evolution = replace(evolution, evaluator=form, num_lanes=max(chosen.num_lanes, 1))
+    return evolution, chosen.compiled and jobs == 1
 
 
 def evaluating(folder: SearchFolder, task: Task, jobs: int) -> Callable[[], AbstractContextManager[Evaluators]]:
@@ -143,8 +167,10 @@ def evaluating(folder: SearchFolder, task: Task, jobs: int) -> Callable[[], Abst
     if jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {jobs}.")
     if jobs == 1:
-        bench = Bench(task, folder.settings, folder.evolution)
+        bench = Bench(task, folder.settings, folder.evolution, compiled=folder.noted.compiled)
         return lambda: nullcontext(here(bench))
+    if folder.evolution.evaluator == "lanes":
+        raise UserError(f"lanes compute candidates in one process, got {jobs} jobs; give --evaluator closures too.")
     if folder.facts.data_dir is None:
         raise UserError(f"{jobs} processes cannot be sent a Task; give the data's name or path, or leave out jobs.")
     return lambda: elsewhere(Engine("loky", None, jobs), folder.path, torch.get_num_threads())

@@ -21,6 +21,7 @@ from ..training import Settings
 from ..types import Tensors
 from .closures import Closures, closures
 from .finalists import Trial
+from .lanes import Lanes, lanes
 from .outcome import Outcome
 from .protocol import Protocol
 from .search import EvaluateFrom
@@ -56,9 +57,20 @@ def protocol_of(evolution: Evolution) -> Protocol:
 class Bench:
     """A task and the settings of its search, with the evaluator that was used last."""
 
-    def __init__(self, task: Task, settings: Settings, evolution: Evolution) -> None:
-        self.task, self.settings, self.evolution = task, settings, evolution
+    def __init__(self, task: Task, settings: Settings, evolution: Evolution, *, compiled: bool) -> None:
+        self.task, self.evolution = task, evolution
+        self.settings = replace(settings, compile="on" if compiled else "off")
         self._of = lru_cache(maxsize=1)(self._built)
+        self._lanes = lru_cache(maxsize=1)(self._built_lanes)
+
+    def candidates(self, candidates: Sequence[Candidate], start: int) -> Iterator[Outcome]:
+        """Evaluates candidates from a number on. Those of a generation share lanes, also where some are known."""
+        if self.evolution.evaluator == "lanes" and self.evolution.method != "taylorglo":
+            if candidates[start:]:
+                yield from self._lanes()([each.tree for each in candidates])[start:]
+            return
+        for each in candidates[start:]:
+            yield self.candidate(each)
 
     def candidate(self, candidate: Candidate) -> Outcome:
         """Evaluates a candidate: its tree, or where it has them its numbers too."""
@@ -85,11 +97,14 @@ class Bench:
     def _built(self, seed: int, protocol: Protocol) -> Closures:
         return closures(self.task, replace(self.settings, seed=seed), protocol)
 
+    def _built_lanes(self) -> Lanes:
+        return lanes(self.task, self.settings, protocol_of(self.evolution), self.evolution.num_lanes)
+
 
 def here(bench: Bench) -> Evaluators:
-    """Evaluates in this process, one after the other."""
+    """Evaluates in this process, one after the other, or in lanes."""
     return Evaluators(
-        lambda candidates, start: (bench.candidate(each) for each in candidates[start:]),
+        lambda candidates, start: bench.candidates(candidates, start),
         lambda each, start: (bench.trial(trial) for trial in each[start:]),
     )
 
@@ -161,4 +176,4 @@ def _bench(folder: str) -> Bench:
     from .folder import read_search
 
     search = read_search(Path(folder))
-    return Bench(search.load_data(Named(trust=True)), search.settings, search.evolution)
+    return Bench(search.load_data(Named(trust=True)), search.settings, search.evolution, compiled=search.noted.compiled)

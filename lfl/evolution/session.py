@@ -74,7 +74,7 @@ def carry_on(
         draw: as in `lfl.run.execute`.
 
     Raises:
-        UserError: a file of the search is damaged, or another process is at work on it.
+        UserError: a file of the search is damaged, it is complete, or another process is at work on it.
         Failure: no candidate can train a model, a file cannot be written, or the training diverged.
     """
     with explained(f"write the search into {folder.path}", "make room"), locked(folder.path):
@@ -85,6 +85,8 @@ def carry_on(
         lines = read_candidates(folder.path) if (folder.path / CANDIDATES).is_file() else []
         before = [candidate_of(line, search, f"{where}, line {n},") for n, line in enumerate(lines, 1)]
         state = replay(search, before, where)
+        if read_result(folder.path) is not None:
+            raise UserError(f"{folder.path} is complete; there is nothing to resume.")
         log = Log(folder.path, len(before))
         try:
             with stop_on_signals() as stop, evaluating() as evaluators:
@@ -99,9 +101,7 @@ def carry_on(
             log.close()
     if watches.chosen is not None:
         watches.chosen(finalists)
-    result = read_result(folder.path)
-    if result is None:
-        result = _train(folder, task, finalists[0], watches, draw)
+    result = _train(folder, task, finalists[0], watches, draw)
     return Searched(folder.path, state, finalists, result, result.signal)
 
 

@@ -26,6 +26,8 @@ from .curves import (
 )
 from .figures import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS, STEP_COLOURS, Panel
 from .formulas import formula_table
+from .search import finalist_table, front_table, lineage_table, read_search, summary
+from .search_figures import as_image, family_figure, search_figure
 from .tables import ablation_table, metric_table, paper_table, result_table, run_table, setting_tables, training_length
 
 _HERE = Path(__file__).parent
@@ -81,6 +83,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
                 "common": common,
                 "runs": run_table(comparison),
                 "formulas": formula_table(comparison),
+                "searches": search_sections(comparison),
                 "paper": paper_table(comparison),
                 "ablations": ablation_table(comparison),
             }
@@ -96,6 +99,34 @@ def page(comparisons: Sequence[Comparison]) -> str:
         script=Markup((_HERE / "page.js").read_text()),
         version=VERSION,
     )
+
+
+def search_sections(comparison: Comparison) -> list[dict[str, Any]]:
+    """Returns the searches that found the losses of a comparison's runs: text, tables and pictures."""
+    logs = [
+        (f"{group.label}, seed {run.seed}", read_search(run.folder, str(run.config.get("loss", ""))))
+        for group in comparison.groups
+        for run in group.runs
+    ]
+    return [
+        {
+            "name": name,
+            "summary": summary(log),
+            "front": front_table(log),
+            "finalists": finalist_table(log),
+            "lineage": lineage_table(log),
+            "pictures": [
+                (words, as_image(figure))
+                for words, figure in (
+                    ("Size against validation error, and the best error so far", search_figure(log)),
+                    ("The family tree of the formula that was chosen", family_figure(log)),
+                )
+                if figure is not None
+            ],
+        }
+        for name, log in logs
+        if log is not None
+    ]
 
 
 _DIGITS = 4

@@ -75,6 +75,7 @@ class SearchFacts(Struct, frozen=True, kw_only=True):
         evolution: of the search.
         guesses: formulas in the first generation.
         facts: device, versions and where the data are, as in `config.json`.
+        compiled: whether the steps of candidates are compiled.
         over: why the search ended, and after how many candidates; None while it goes on.
     """
 
@@ -84,6 +85,7 @@ class SearchFacts(Struct, frozen=True, kw_only=True):
     evolution: dict[str, Any]
     guesses: list[str]
     facts: dict[str, Any]
+    compiled: bool = False
     over: tuple[str, Count] | None = None
 
 

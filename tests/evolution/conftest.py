@@ -1,5 +1,8 @@
 """Small tasks in double precision, and settings for them."""
 
+import math
+import sys
+import types
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,3 +54,23 @@ def settings_of(task: Task, **asked: Any) -> Settings:
 
 def small(**asked: Any) -> Protocol:
     return Protocol(**{**SMALL, **asked})
+
+
+@pytest.fixture(autouse=True)
+def _own_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`own_models:noisy`, a model with batch norm and dropout."""
+    module = types.ModuleType("own_models")
+
+    def noisy(shape: Any, outputs: int) -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.Flatten(),
+            torch.nn.Linear(math.prod(shape), 12),
+            torch.nn.BatchNorm1d(12),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(0.3),
+            torch.nn.Linear(12, outputs),
+        )
+
+    noisy.__module__ = "own_models"
+    module.noisy = noisy  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own_models", module)

@@ -234,25 +234,3 @@ def test_batch_norm_and_dropout_train_as_in_the_loop() -> None:
     expected = evaluate(ev.shared.apply_fn, last.theta, last.carry.buffers, task.valid, lfl.error_rate)
     assert ev.fitness(phi, loss_fn)[0] == pytest.approx(expected, abs=1e-12)
     assert outcome.verdict == "accepted"
-
-
-@pytest.fixture(autouse=True)
-def _own_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-    import types
-
-    module = types.ModuleType("own_models")
-
-    def noisy(shape: Any, outputs: int) -> torch.nn.Module:
-        return torch.nn.Sequential(
-            torch.nn.Flatten(),
-            torch.nn.Linear(math.prod(shape), 12),
-            torch.nn.BatchNorm1d(12),
-            torch.nn.ReLU(),
-            torch.nn.Dropout(0.3),
-            torch.nn.Linear(12, outputs),
-        )
-
-    noisy.__module__ = "own_models"
-    module.noisy = noisy  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "own_models", module)

@@ -1,9 +1,10 @@
-"""The search as pure functions: continued anywhere it is the same; what it is told decides."""
+"""The search as pure functions: continued anywhere it is the same; what it is told decides; a planted loss is found."""
 
 import math
 from collections.abc import Iterator, Sequence
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,11 +12,12 @@ from lfl.errors import UserError
 from lfl.evolution.breeding import breed_formulas, read_guesses
 from lfl.evolution.front import extend, front_of, front_table
 from lfl.evolution.outcome import Outcome
-from lfl.evolution.search import Search, add, generation, key_of, replay
+from lfl.evolution.search import EvaluateFrom, Search, add, advance, generation, key_of, replay
 from lfl.evolution.state import Candidate, Evaluated, State
 from lfl.evolution_settings import resolve_evolution
-from lfl.symbolic import Tree
+from lfl.symbolic import Tree, fingerprint, grid, read_formula, unit
 from lfl.task import DEFAULTS
+from lfl.types import Kind
 
 
 def search_of(seed: int, guesses: Sequence[str] = (), **asked: object) -> Search:
@@ -120,6 +122,37 @@ def test_what_is_rejected_or_repeats_is_not_on_the_front() -> None:
     one = Evaluated((0, 0), Candidate(Tree(("abs", "f"))), (1.0,), "rejected", "why", math.inf, None)
     repeat = one._replace(verdict="accepted", fitness=0.1, weights=None, repeats=(0, 0))
     assert extend((), one) == extend((), repeat) == ()
+
+
+def to_the_planted(kind: Kind, text: str) -> EvaluateFrom:
+    """Fitness is one minus the cosine between a tree's slopes and a known loss's: no model is trained."""
+    points = grid(kind)
+    field = fingerprint(read_formula(text), *points)
+
+    def evaluate(candidates: Sequence[Candidate], start: int) -> Iterator[Outcome]:
+        for each in candidates[start:]:
+            slope = fingerprint(unit(each.tree), *points)
+            usable = bool(torch.isfinite(slope).all()) and bool(slope.any())
+            error = float(1 - torch.cosine_similarity(slope, field, dim=0)) if usable else math.inf
+            weights = (1.0,) * (each.tree.size - 1)
+            yield Outcome(each.tree, weights, "accepted" if usable else "not finite", "", error, None, 0.0)
+
+    return evaluate
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "text"), [("classification", "square(y - f)"), ("regression", "abs(y - f)")], ids=["squared", "absolute"]
+)
+def test_a_planted_loss_is_found_within_the_published_budget(kind: Kind, text: str) -> None:
+    evaluate, hits = to_the_planted(kind, text), []
+    for seed in range(10):
+        search, state = search_of(seed, published=True, method="gp-lfl"), State()
+        while not search.over(state) and (state.best is None or state.best.fitness > 1e-9):
+            state = advance(search, state, evaluate)
+        assert state.best is not None
+        hits.append(state.best.fitness <= 1e-9)
+    assert sum(hits) >= 9, hits
 
 
 def test_adding_completes_a_generation() -> None:

@@ -22,6 +22,7 @@ from ..processes import wait_until
 SMALL = {
     **{"population": 5, "generations": 4, "local_steps": 2, "fitness_steps": 5, "rejection": "off"},
     **{"finalists": 2, "finalist_seeds": 2, "finalist_steps": 5, "steps": 5},
+    **{"evaluator": "closures"},
 }
 FLAGS = [word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 SAME = (CANDIDATES, FRONT, FINALISTS, "metrics.jsonl", "result.json", "phi.safetensors", "theta.safetensors")
@@ -63,6 +64,21 @@ def test_killed_and_resumed_it_is_the_same_to_the_byte(whole: Path, tmp_path: Pa
         command = begin(out, "resume", str(out))
     assert command.wait()[0] == 0
     assert contents(out) == contents(whole)
+
+
+def test_candidates_in_lanes_are_continued_to_the_byte(whole: Path, tmp_path: Path) -> None:
+    noted = json.loads((whole / "evolution.json").read_text()) | {"over": None}
+    noted["evolution"] |= {"evaluator": "lanes", "num_lanes": 2}
+    for name in ("through", "cut"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "evolution.json").write_text(json.dumps(noted))
+    assert begin(tmp_path / "through", "resume", str(tmp_path / "through")).wait()[0] == 0
+    content = (tmp_path / "through" / CANDIDATES).read_bytes()
+    (tmp_path / "cut" / CANDIDATES).write_bytes(b"".join(content.splitlines(keepends=True)[:7]))
+    assert begin(tmp_path / "cut", "resume", str(tmp_path / "cut")).wait()[0] == 0
+    assert contents(tmp_path / "cut") == contents(tmp_path / "through")
+    texts = [[line.tree for line in read_candidates(folder)] for folder in (whole, tmp_path / "cut")]
+    assert texts[0][:5] == texts[1][:5]
 
 
 def test_a_line_that_was_cut_short_is_evaluated_again(whole: Path, tmp_path: Path) -> None:
@@ -123,6 +139,11 @@ def test_the_other_methods_end_with_a_formula(method: str, tmp_path: Path) -> No
     assert len(found) == 15
     numbers = {weight for each in found for weight in each.weights or []}
     assert (numbers == {1.0}) == (method == "gp-lfl")
+
+
+def test_a_complete_one_has_nothing_to_resume(whole: Path) -> None:
+    status, _, error = begin(whole, "resume", str(whole)).wait()
+    assert (status, error) == (2, f"lfl: error: {whole} is complete; there is nothing to resume.\n")
 
 
 def test_minutes_end_a_search_wherever_it_is(tmp_path: Path) -> None:
