@@ -20,6 +20,7 @@ LAYERS = [
     "method",
     "training",
     "run",
+    "fewshot",
     "report",
     "export",
     "learner",

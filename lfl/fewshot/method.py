@@ -1,0 +1,41 @@
+"""What a few-shot method is: what it learns, how a model adapts to a task, and how it is judged."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..hypergradient import Adaptation, BilevelRun, Objective
+from ..types import Tree
+from .episode import Episode
+
+GradientOf = Callable[[Tree, Tree, int], tuple[Tree, BilevelRun]]
+
+
+class FewShotMethod(NamedTuple):
+    """A few-shot method for one model and one kind of episodes, ready to train.
+
+        tasks    = prepare(episode)                                        once a step
+        gradient = grad_phi  mean over tasks of  outer(theta_K(phi), phi, task),   theta_0 = start(phi)
+
+    Args:
+        phi: what is learned, as it is at the beginning: a tree of tensors. Its optimiser is the training loop's.
+        start: `start(phi) -> theta_0`, which adapts.
+        inner: how theta adapts to a task.
+        outer: the outer objective of a task, `outer(theta, phi, task) -> (scalar, outputs on the query set)`.
+        form: of the hypergradient; see `lfl.bilevel_gradient`.
+        weights: `weights(step)` of the outer objective after each inner step; None for the last alone.
+        form_at: `form_at(step)`, where the form changes in the course of training.
+        prepare: makes of episodes what the objectives take as tasks; what a frozen part computes, once.
+        gradient: `gradient(phi, tasks, step)`, for methods without a hypergradient.
+        transductive: whether the outputs of a query example depend on the other query examples.
+    """
+
+    phi: Tree
+    start: Callable[[Tree], Tree]
+    inner: Adaptation
+    outer: Objective
+    form: str | Callable[..., Any] = "mixed"
+    weights: Callable[[int], Sequence[float] | None] = lambda step: None
+    form_at: Callable[[int], str | Callable[..., Any]] | None = None
+    prepare: Callable[[Episode], Tree] = lambda episode: episode
+    gradient: GradientOf | None = None
+    transductive: bool = False
