@@ -80,8 +80,8 @@ def of_task(name: str) -> Default:
 
 
 def flag(name: str) -> str:
-    """The flag of a setting: `--inner-lr` for `inner_lr`."""
-    return "--" + name.replace("_", "-")
+    """The flag of a setting: `--inner-lr` for `inner_lr`, and `--as` for `as_`, which Python has for itself."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:

@@ -30,6 +30,7 @@ LAYERS = [
     "evolution",
 ]
 GROUND = {"evolution_settings", "entry", "catalogue", "choices", "schedules", "setting", "settings", "old_names"} | {
+    *["fewshot_catalogue", "fewshot_settings"],
     *["errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places", "user_code"]
 }
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

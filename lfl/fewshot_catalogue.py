@@ -1,0 +1,108 @@
+"""What a few-shot run can be given by name: where its episodes are from, and its methods, with their own defaults.
+
+Nothing is imported before it is asked for, as in `lfl.catalogue`, so that the command line starts without torch.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Cell(NamedTuple):
+    """How episodes of one size are learned, as published.
+
+    Args:
+        inner_steps, inner_lr: of a task while training.
+        test_steps: of a task when it is evaluated.
+        meta_batch: tasks of a step.
+        queries: query examples of each class.
+        steps: of training.
+    """
+
+    inner_steps: int
+    inner_lr: float
+    test_steps: int
+    meta_batch: int
+    queries: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class EpisodesEntry:
+    """A source of episodes.
+
+    Args:
+        about: one line for help, lists and completion.
+        cell: `cell(ways, shots)`, how its episodes are learned unless other settings are given.
+        ways, shots: of an episode by default.
+        rotations: whether a class of pictures, turned by 90, 180 and 270 degrees, is three more.
+        model: the model by default.
+    """
+
+    about: str
+    cell: Callable[[int, int], Cell]
+    ways: int = 5
+    shots: int = 1
+    rotations: bool = False
+    model: str = "conv4"
+
+
+def _omniglot(ways: int, shots: int) -> Cell:
+    """Finn, Abbeel and Levine (2017), appendix A.1, and queries as in their code."""
+    return Cell(1, 0.4, 3, 32, shots, 60_000) if ways < 20 else Cell(5, 0.1, 5, 16, shots, 60_000)
+
+
+def _photographs(ways: int, shots: int) -> Cell:
+    """The same authors' settings for mini-ImageNet."""
+    return Cell(5, 0.01, 10, 4 if shots == 1 else 2, 15, 60_000)
+
+
+def _sinusoid(ways: int, shots: int) -> Cell:
+    """The same paper, section 5.1."""
+    return Cell(1, 0.01, 10, 25, shots, 70_000)
+
+
+EPISODES: dict[str, EpisodesEntry] = {
+    "omniglot": EpisodesEntry("1,623 handwritten characters, 20 drawings of each, as 28x28", _omniglot, rotations=True),
+    "cifar-fs": EpisodesEntry("CIFAR-100 as 64, 16 and 20 classes, 32x32", _photographs),
+    "fc100": EpisodesEntry("CIFAR-100 as 60, 20 and 20 classes that have no superclass in common, 32x32", _photographs),
+    "sinusoid": EpisodesEntry(
+        "sine waves to be regressed; needs no data", _sinusoid, ways=1, shots=5, model="sinusoid-mlp"
+    ),
+}
+OWN_EPISODES = EpisodesEntry("your own pictures, a folder for each class", _photographs)
+"""With --ways: a folder of your own, as FOLDER/CLASS/PICTURE.png, or train/CLASS/, valid/CLASS/ and test/CLASS/."""
+
+
+@dataclass(frozen=True)
+class FewShotEntry:
+    """A few-shot method.
+
+    Args:
+        about: one line for help, lists and completion.
+        defaults: the method's own defaults, which go before those of the episodes.
+    """
+
+    about: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+FEWSHOT_METHODS: dict[str, FewShotEntry] = {
+    "maml": FewShotEntry("learn where to start from: the start of all parameters"),
+    "fomaml": FewShotEntry("maml without second derivatives"),
+    "reptile": FewShotEntry("move the start to where adaptation ends"),
+    "anil": FewShotEntry("maml whose last layer alone adapts"),
+    "boil": FewShotEntry("maml whose last layer alone does not adapt"),
+    "meta-sgd": FewShotEntry("learn a rate for each parameter beside its start"),
+    "maml++": FewShotEntry("maml with rates for each tensor and step, losses of all steps, batch norm for each step"),
+    "imaml": FewShotEntry("maml by the implicit function theorem, with a proximal term"),
+    "t-net": FewShotEntry("learn linear maps between the layers, which do not adapt"),
+    "metal": FewShotEntry("learn the loss that a task is adapted by, beside the start"),
+    "adalfl": FewShotEntry("learn the loss that a task is adapted by, and no start"),
+    "npbml": FewShotEntry("learn start, optimiser and loss together, on a pre-trained network"),
+}
+
+
+def entry_of(task: str) -> EpisodesEntry:
+    """Returns the entry of a source of episodes, by its name or the path of a folder."""
+    return EPISODES.get(task, OWN_EPISODES)
