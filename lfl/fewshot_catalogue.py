@@ -35,7 +35,7 @@ class EpisodesEntry:
         about: one line for help, lists and completion.
         cell: `cell(ways, shots)`, how its episodes are learned unless other settings are given.
         ways, shots: of an episode by default.
-        rotations: whether a class of pictures, turned by 90, 180 and 270 degrees, is three more.
+        rotations: what turns of pictures are by default.
         model: the model by default.
     """
 
@@ -43,7 +43,7 @@ class EpisodesEntry:
     cell: Callable[[int, int], Cell]
     ways: int = 5
     shots: int = 1
-    rotations: bool = False
+    rotations: str = "none"
     model: str = "conv4"
 
 
@@ -63,7 +63,7 @@ def _sinusoid(ways: int, shots: int) -> Cell:
 
 
 EPISODES: dict[str, EpisodesEntry] = {
-    "omniglot": EpisodesEntry("1,623 handwritten characters, 20 drawings of each, as 28x28", _omniglot, rotations=True),
+    "omniglot": EpisodesEntry("1,623 handwritten characters, 20 drawings of each, as 28x28", _omniglot, rotations="classes"),
     "cifar-fs": EpisodesEntry("CIFAR-100 as 64, 16 and 20 classes, 32x32", _photographs),
     "fc100": EpisodesEntry("CIFAR-100 as 60, 20 and 20 classes that have no superclass in common, 32x32", _photographs),
     "sinusoid": EpisodesEntry(

@@ -83,11 +83,25 @@ class FewShot:
         _cell("queries"),
         shown="--shots; photographs 15",
     )
-    rotations: bool = setting(
+    rotations: str = setting(
         FEWSHOT,
-        "Whether pictures turned by 90, 180 and 270 degrees are classes of their own.",
+        "What turns of pictures by 90, 180 and 270 degrees are",
         lambda known: entry_of(known.values["task"]).rotations,
-        shown="omniglot yes",
+        shown="omniglot classes; else none",
+        choices={
+            "none": "not made",
+            "classes": "classes of their own",
+            "drawn": "drawn for each class of an episode",
+        },
+    )
+    split: str = setting(
+        FEWSHOT,
+        "How the characters of omniglot are split",
+        "random",
+        choices={
+            "random": "1,100 to train, 100 for validation, 423 for test, as in MAML's paper",
+            "vinyals": "by alphabet, 1,028, 172 and 423",
+        },
     )
     model: str = shared("model", lambda known: entry_of(known.values["task"]).model, shown="conv4; sinusoid-mlp")
     method: str = shared("method", "maml", choices=about(FEWSHOT_METHODS))
