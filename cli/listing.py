@@ -8,10 +8,8 @@ import typer
 from lfl import catalogue
 from lfl.entry import about
 from lfl.evolution_settings import EVOLUTION
-from lfl.setting import Setting, flag
+from lfl.setting import Setting, default_words, flag
 from lfl.settings import PANELS, SETTINGS
-
-from .flags import default_words
 
 INDENT = " " * 25
 

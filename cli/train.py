@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lfl.catalogue import TASKS
-from lfl.settings import SETTINGS
+from lfl.fewshot_settings import FEWSHOT_PANELS, asks_for_episodes, flags_of_train
 
 from . import options
 from .common import prepare, print_results
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from lfl.training import Settings
 
 
-@with_flags(SETTINGS)
+FLAGS, TYPES = flags_of_train()
+
+
+@with_flags(FLAGS, FLAGS, TYPES, FEWSHOT_PANELS)
 def train(
     asked: dict[str, Any],
     *,
@@ -36,7 +39,7 @@ def train(
     trust: options.Trust = False,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
-    """Train a model while its loss is learned, and leave a run folder behind."""
+    """Train a model while its loss is learned, or a few-shot learner (--task omniglot); leave a run folder behind."""
     from lfl.api.training import prepare as prepare_run
     from lfl.api.training import train_prepared
     from lfl.device import keep_freed_memory
@@ -51,6 +54,11 @@ def train(
     if "loss" in flags:
         found.pop("base", None)  # it is of the file's loss
     asked = found | flags
+    if asks_for_episodes(asked):
+        from .episodes import train_episodes
+
+        train_episodes(asked, out, trust=trust)
+        return
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
     seeds = asked.pop("seeds", None)
     ready = prepare_run(**asked, device=where, trust=trust)

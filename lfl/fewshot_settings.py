@@ -10,7 +10,7 @@ from .entry import Defaults, about
 from .errors import UserError, one_of
 from .fewshot_catalogue import EPISODES, FEWSHOT_METHODS, entry_of
 from .schedules import SCHEDULES
-from .setting import Known, Setting, check_value, flag
+from .setting import Known, Setting, check_value, default_words, flag
 from .settings import PANELS, SETTINGS, TYPES, setting
 
 FEWSHOT = "Few-shot learning: --task omniglot, or --ways with pictures of your own"
@@ -104,7 +104,7 @@ class FewShot:
         },
     )
     model: str = shared("model", lambda known: entry_of(known.values["task"]).model, shown="conv4; sinusoid-mlp")
-    method: str = shared("method", "maml", choices=about(FEWSHOT_METHODS))
+    method: str = shared("method", "maml", help="How adaptation is learned", choices=about(FEWSHOT_METHODS))
     as_: str = setting(
         FEWSHOT,
         "Whether npbml is as its authors' code is, faults included, or as their paper has it",
@@ -112,13 +112,20 @@ class FewShot:
         choices={"written": "as the paper has it", "published": "as the code is"},
     )
     seed: int = shared("seed", 0)
-    steps: int = shared("steps", _cell("steps"), shown="60000; sinusoid 70000")
+    steps: int = shared(
+        "steps", _cell("steps"), help="Steps of what is learned over tasks.", shown="60000; sinusoid 70000"
+    )
     meta_batch: int = setting(FEWSHOT, "Tasks of a step.", _cell("meta_batch"), shown="omniglot 32, 16 from 20 ways on")
     inner_steps: int = shared("inner_steps", _cell("inner_steps"), least=0, shown="omniglot 1, 5 from 20 ways on")
-    inner_lr: float = shared("inner_lr", _cell("inner_lr"), shown="omniglot 0.4, 0.1 from 20 ways on")
+    inner_lr: float = shared(
+        "inner_lr",
+        _cell("inner_lr"),
+        help="Learning rate of the steps on a task.",
+        shown="omniglot 0.4, 0.1 from 20 ways on",
+    )
     test_steps: int = setting(
         FEWSHOT,
-        "Steps on a task where it is evaluated.",
+        "Steps on a task in evaluation.",
         _cell("test_steps"),
         shown="omniglot 3, 5 from 20 ways on; else 10",
         least=0,
@@ -129,9 +136,11 @@ class FewShot:
     momentum: float = shared("momentum", 0.0)
     nesterov: bool = shared("nesterov", False)
     weight_decay: float = shared("weight_decay", 0.0)
-    outer_lr: float = shared("outer_lr", 1e-3)
+    outer_lr: float = shared("outer_lr", 1e-3, help="Learning rate of Adam on what is learned over tasks.")
     outer_schedule: str = shared("outer_schedule", "constant", choices=about(SCHEDULES))
-    hypergradient: str = shared("hypergradient", "auto", choices=FORMS)
+    hypergradient: str = shared(
+        "hypergradient", "auto", help="How the gradient through the steps on a task is computed", choices=FORMS
+    )
     tasks_at_once: int | None = setting(
         FEWSHOT, "Tasks of a step that are computed at once; fewer take less memory.", shown="all"
     )
@@ -254,10 +263,17 @@ def flags_of_train() -> tuple[dict[str, Setting], dict[str, Any]]:
 
     A setting that both kinds of run have is declared by `lfl.settings`; its choices are those of both.
     """
-    both = {
-        name: replace(each, choices={**each.choices, **FEWSHOT_SETTINGS[name].choices})
-        if name in FEWSHOT_SETTINGS and each.choices
-        else each
-        for name, each in SETTINGS.items()
-    }
+    both = {name: _of_both(each, FEWSHOT_SETTINGS.get(name)) for name, each in SETTINGS.items()}
     return {**both, **{name: FEWSHOT_SETTINGS[name] for name in OWN_OF_FEWSHOT}}, {**FEWSHOT_TYPES, **TYPES}
+
+
+def _of_both(here: Setting, there: Setting | None) -> Setting:
+    """A setting of both kinds of run: choices of both, and what is different of few-shot runs in words."""
+    if there is None:
+        return here
+    help, words = here.help, [default_words(each) for each in (here, there)]
+    if there.help != here.help:
+        help = f"{help.rstrip('.')}; of episodes: {there.help[0].lower()}{there.help[1:]}"
+    shown = words[0] if words[0] == words[1] else f"{words[0]}; of episodes: {words[1]}"
+    choices, least = {**here.choices, **there.choices}, min(here.least, there.least)
+    return replace(here, help=help, shown=shown, choices=choices, least=least)

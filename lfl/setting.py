@@ -84,6 +84,17 @@ def flag(name: str) -> str:
     return "--" + name.rstrip("_").replace("_", "-")
 
 
+def default_words(setting: Setting) -> str:
+    """The default of a setting in words."""
+    if setting.shown:
+        return setting.shown
+    if callable(setting.default):
+        return "the task's"
+    if setting.default is None:
+        return "none"
+    return ("no", "yes")[setting.default] if type(setting.default) is bool else str(setting.default)
+
+
 def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:
     """Raises `UserError` unless a value is of a setting's type and in its range, whatever the other settings are."""
     check_type(name, declared, value)

@@ -129,7 +129,9 @@ def measured(
 
 
 def _validated(session: FewShotSession, state: FewShotState) -> dict[str, float]:
-    found = measured(*session[2:3], session.settings, session.episodes, state.phi, "valid", session.settings.valid_tasks)
+    found = measured(
+        *session[2:3], session.settings, session.episodes, state.phi, "valid", session.settings.valid_tasks
+    )
     return {"valid_error": found.errors[-1]}
 
 
@@ -164,9 +166,7 @@ def _save(folder: Path, record: Record, progress: FewShotProgress, best: Best | 
     write_checkpoint(folder, progress.step, tensors, Left(TRAIN, progress.step, progress.step, [record.place()]))
 
 
-def _restored(
-    session: FewShotSession, checkpoint: Checkpoint, state: FewShotState
-) -> tuple[FewShotState, Best | None]:
+def _restored(session: FewShotSession, checkpoint: Checkpoint, state: FewShotState) -> tuple[FewShotState, Best | None]:
     """The state of a checkpoint, which must be of this very run, and the best step before it."""
     like, found, left = named(state), _part(checkpoint, "state"), checkpoint.left
     if {name: (t.shape, t.dtype) for name, t in like.items()} != {
@@ -219,5 +219,3 @@ def _finish(
     if ended.completed:
         remove_checkpoints(folder)
     return FewShotResult(folder, ended, time.perf_counter() - record.start, stop.signal)
-
-
