@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .entry import Entry
+
 
 class Cell(NamedTuple):
     """How episodes of one size are learned, as published.
@@ -27,19 +29,17 @@ class Cell(NamedTuple):
     steps: int
 
 
-@dataclass(frozen=True)
-class EpisodesEntry:
+@dataclass(frozen=True, kw_only=True)
+class EpisodesEntry(Entry):
     """A source of episodes.
 
     Args:
-        about: one line for help, lists and completion.
         cell: `cell(ways, shots)`, how its episodes are learned unless other settings are given.
         ways, shots: of an episode by default.
         rotations: what turns of pictures are by default.
         model: the model by default.
     """
 
-    about: str
     cell: Callable[[int, int], Cell]
     ways: int = 5
     shots: int = 1
@@ -63,15 +63,37 @@ def _sinusoid(ways: int, shots: int) -> Cell:
 
 
 EPISODES: dict[str, EpisodesEntry] = {
-    "omniglot": EpisodesEntry("1,623 handwritten characters, 20 drawings of each, as 28x28", _omniglot, rotations="classes"),
-    "cifar-fs": EpisodesEntry("CIFAR-100 as 64, 16 and 20 classes, 32x32", _photographs),
-    "fc100": EpisodesEntry("CIFAR-100 as 60, 20 and 20 classes that have no superclass in common, 32x32", _photographs),
+    "omniglot": EpisodesEntry(
+        about="1,623 handwritten characters of 50 alphabets, 20 drawings each, downloaded on first use",
+        source="lfl.fewshot.omniglot:omniglot",
+        cell=_omniglot,
+        rotations="classes",
+    ),
+    "cifar-fs": EpisodesEntry(
+        about="100 classes of 32x32 photographs, 64 of them to train on, downloaded on first use",
+        source="lfl.fewshot.cifar_fs:cifar_fs",
+        cell=_photographs,
+    ),
+    "fc100": EpisodesEntry(
+        about="the same photographs, whose splits share no superclass, downloaded on first use",
+        source="lfl.fewshot.cifar_fs:fc100",
+        cell=_photographs,
+    ),
     "sinusoid": EpisodesEntry(
-        "sine waves to be regressed; needs no data", _sinusoid, ways=1, shots=5, model="sinusoid-mlp"
+        about="sine curves of random amplitude and phase, a regression",
+        source="lfl.fewshot.sinusoid:sinusoid",
+        cell=_sinusoid,
+        ways=1,
+        shots=5,
+        model="mlp-40",
     ),
 }
-OWN_EPISODES = EpisodesEntry("your own pictures, a folder for each class", _photographs)
-"""With --ways: a folder of your own, as FOLDER/CLASS/PICTURE.png, or train/CLASS/, valid/CLASS/ and test/CLASS/."""
+OWN_EPISODES = EpisodesEntry(
+    about="with --ways: pictures of your own in a folder for each class",
+    source="lfl.fewshot.class_folders:class_folders",
+    cell=_photographs,
+)
+"""A user's own folder: `train/CLASS/`, `valid/CLASS/` and `test/CLASS/`, or `CLASS/` alone."""
 
 
 @dataclass(frozen=True)

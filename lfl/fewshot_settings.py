@@ -8,7 +8,7 @@ from . import catalogue
 from .catalogue import METHODS
 from .entry import Defaults, about
 from .errors import UserError, one_of
-from .fewshot_catalogue import EPISODES, FEWSHOT_METHODS, entry_of
+from .fewshot_catalogue import EPISODES, FEWSHOT_METHODS, OWN_EPISODES, entry_of
 from .schedules import SCHEDULES
 from .setting import Known, Setting, check_value, default_words, flag
 from .settings import PANELS, SETTINGS, TYPES, setting
@@ -66,7 +66,7 @@ class FewShot:
     """
 
     task: str = shared(
-        "task", "omniglot", choices=about(EPISODES), own={"FOLDER/": "your own pictures, a folder for each class"}
+        "task", "omniglot", choices=about(EPISODES), own={"FOLDER/": OWN_EPISODES.about}
     )
     ways: int = setting(
         FEWSHOT, "Classes of an episode.", lambda known: entry_of(known.values["task"]).ways, shown="5; sinusoid 1"
@@ -103,7 +103,10 @@ class FewShot:
             "vinyals": "by alphabet, 1,028, 172 and 423",
         },
     )
-    model: str = shared("model", lambda known: entry_of(known.values["task"]).model, shown="conv4; sinusoid-mlp")
+    split_seed: int = setting(
+        FEWSHOT, "Seed of the split of your own classes, where there are no folders train, valid and test.", 0, least=0
+    )
+    model: str = shared("model", lambda known: entry_of(known.values["task"]).model, shown="conv4; sinusoid mlp-40")
     method: str = shared("method", "maml", help="How adaptation is learned", choices=about(FEWSHOT_METHODS))
     as_: str = setting(
         FEWSHOT,
@@ -116,7 +119,13 @@ class FewShot:
         "steps", _cell("steps"), help="Steps of what is learned over tasks.", shown="60000; sinusoid 70000"
     )
     meta_batch: int = setting(FEWSHOT, "Tasks of a step.", _cell("meta_batch"), shown="omniglot 32, 16 from 20 ways on")
-    inner_steps: int = shared("inner_steps", _cell("inner_steps"), least=0, shown="omniglot 1, 5 from 20 ways on")
+    inner_steps: int = shared(
+        "inner_steps",
+        _cell("inner_steps"),
+        help="Steps on a task while training.",
+        least=0,
+        shown="omniglot 1, 5 from 20 ways on",
+    )
     inner_lr: float = shared(
         "inner_lr",
         _cell("inner_lr"),

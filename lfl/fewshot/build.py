@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from ..errors import UserError
+from ..fewshot_catalogue import EPISODES
 from ..fewshot_settings import FewShot
 from ..model import build_model
 from ..randomness import generator
+from ..places import own_cache
 from ..types import Kind
 from .episode import Episodes
 from .method import FewShotMethod
 from .methods import METHODS
 from .problem import FewShotProblem, few_shot_problem
+from .sources import load_episodes
 
 
 class Sizes(NamedTuple):
@@ -31,6 +33,49 @@ class Sizes(NamedTuple):
     def of(cls, episodes: Episodes) -> Sizes:
         """The sizes of a source of episodes."""
         return cls(episodes.kind, tuple(episodes.input_shape), episodes.num_outputs, episodes.device)
+
+
+def build_episodes(
+    settings: FewShot, data_dir: Path | None, device: torch.device | str, *, task: str | None = None
+) -> Episodes:
+    """Loads the episodes of a few-shot run.
+
+    Args:
+        settings: of the run.
+        data_dir: folder of downloaded data; lfl's own cache when omitted.
+        device: holds the images, and draws.
+        task: where the user's own pictures are now.
+
+    Raises:
+        UserError: data that cannot be used, or too few classes or examples.
+        Failure: a download failed.
+    """
+    named = settings.task in EPISODES
+    options: dict[str, Any] = {} if named else {"split_seed": settings.split_seed}
+    if settings.task == "omniglot":
+        options["split"] = settings.split
+    return load_episodes(
+        settings.task if named else f"{(task or settings.task).rstrip('/')}/",
+        ways=settings.ways,
+        shots=settings.shots,
+        queries=settings.queries,
+        seed=settings.seed,
+        device=device,
+        data_dir=downloads_of(settings, data_dir) or Path(),
+        rotations=settings.rotations,
+        **options,
+    )
+
+
+def downloads_of(settings: FewShot, given: Path | None) -> Path | None:
+    """The folder of downloaded data: as given, or lfl's own cache; None where nothing is downloaded.
+
+    Raises:
+        UserError: it needs the cache, and the user has no home directory.
+    """
+    if settings.task not in EPISODES or settings.task == "sinusoid":
+        return None
+    return own_cache() if given is None else Path(os.path.expanduser(given))
 
 
 def build_problem(settings: FewShot, sizes: Sizes) -> FewShotProblem:

@@ -25,11 +25,13 @@ from ..run.session import Say, Stop, silent, stop_on_signals
 from ..trees import map_tree, named, refill
 from ..types import Tree
 from .episode import Episodes, SplitName
-from .evaluation import Evaluation, evaluate
-from .floor import pixel_floor
+from .evaluation import evaluate
 from .folder import FewShotEnded, Measured
 from .method import FewShotMethod
 from .train import TRAIN, FewShotProgress, FewShotState, few_shot_step, first_state, run_steps
+
+AT_ONCE = 25
+"""Tasks that are evaluated at once, where a step has fewer."""
 
 FewShotWatch = Callable[[FewShotProgress], None]
 
@@ -116,16 +118,9 @@ def measured(
     method: FewShotMethod, settings: FewShot, episodes: Episodes, phi: Tree, split: SplitName, num_tasks: int
 ) -> Measured:
     """Measures what was learned on the first fixed episodes of a split."""
-    found: Evaluation = evaluate(
-        method,
-        phi,
-        episodes,
-        split=split,
-        num_tasks=num_tasks,
-        num_steps=settings.test_steps,
-        tasks_at_once=settings.tasks_at_once or settings.meta_batch,
-    )
-    return Measured(num_tasks, list(found.mean), list(found.interval))
+    steps, at_once = settings.test_steps, settings.tasks_at_once or max(settings.meta_batch, AT_ONCE)
+    found = evaluate(method, phi, episodes, split, num_tasks=num_tasks, steps=steps, tasks_at_once=at_once)
+    return Measured(num_tasks, found.means, found.half_widths)
 
 
 def _validated(session: FewShotSession, state: FewShotState) -> dict[str, float]:
@@ -211,7 +206,6 @@ def _finish(
         test_error=test.errors[-1],
         valid=valid,
         test=test,
-        floor=pixel_floor(episodes, settings.test_tasks),
     )
     clear_partial(folder)
     write_tensors(folder / "phi.safetensors", named(kept))

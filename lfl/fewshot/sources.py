@@ -6,29 +6,13 @@ from typing import Any
 
 import torch
 
-from ..entry import Entry
 from ..errors import UserError, one_of
+from ..fewshot_catalogue import EPISODES, OWN_EPISODES
 from .class_images import Rotations
 from .episode import Episodes
 
-EPISODES: dict[str, Entry] = {
-    "omniglot": Entry(
-        "1,623 handwritten characters of 50 alphabets, 20 drawings each, downloaded on first use",
-        "lfl.fewshot.omniglot:omniglot",
-    ),
-    "cifar-fs": Entry(
-        "100 classes of 32x32 photographs, 64 of them to train on, downloaded on first use",
-        "lfl.fewshot.cifar_fs:cifar_fs",
-    ),
-    "fc100": Entry(
-        "the same photographs, whose splits share no superclass, downloaded on first use", "lfl.fewshot.cifar_fs:fc100"
-    ),
-    "sinusoid": Entry("sine curves of random amplitude and phase, a regression", "lfl.fewshot.sinusoid:sinusoid"),
-}
 OWN_FOLDER = "FOLDER/"
 """How lists name a user's own pictures: in `train/CLASS/`, `valid/CLASS/` and `test/CLASS/`, or in `CLASS/`."""
-
-_OWN = Entry("pictures of your own in a folder for each class", "lfl.fewshot.class_folders:class_folders")
 
 
 def load_episodes(
@@ -75,7 +59,7 @@ def load_episodes(
             )
     given = dict(options) if rotations is None else {"rotations": rotations, **options}
     ways = (1 if name == "sinusoid" else 5) if ways is None else ways
-    entry = _OWN if own else EPISODES[name]
+    entry = OWN_EPISODES if own else EPISODES[name]
     episodes: Episodes = entry.load()(
         Path(name) if own else data_dir, ways=ways, shots=shots, queries=queries, seed=seed, device=device, **given
     )
