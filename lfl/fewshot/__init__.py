@@ -2,6 +2,7 @@
 
 from .batch_norm import PROTOCOLS
 from .episode import Episode, Episodes
+from .evaluation import Evaluated, adapted, evaluate, query_outputs
 from .method import FewShotMethod
 from .methods import METHODS
 from .problem import FewShotProblem, Judged, few_shot_problem
@@ -11,8 +12,12 @@ __all__ = [
     "PROTOCOLS",
     "Episode",
     "Episodes",
+    "Evaluated",
     "FewShotMethod",
     "FewShotProblem",
     "Judged",
+    "adapted",
+    "evaluate",
     "few_shot_problem",
+    "query_outputs",
 ]
