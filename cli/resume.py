@@ -12,7 +12,9 @@ from .text import say
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="A run folder, the folder of several seeds, or of a search.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, also a few-shot one, the folder of several seeds, or of a search.")
+    ],
     device: options.DeviceName = None,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
@@ -36,10 +38,12 @@ def resume(
     """Continue a run that was killed or interrupted, as if it had not been."""
     from lfl.api.training import draw_learned
     from lfl.device import keep_freed_memory, set_precision
+    from lfl.fewshot.folder import is_few_shot
     from lfl.run import Named, read_facts, read_settings
     from lfl.run import resume as resume_run
     from lfl.run.searched import is_search
 
+    from .episodes import resume_episodes
     from .evolve import resume_search
     from .progress import watching
 
@@ -54,6 +58,9 @@ def resume(
         log=log,
         trust=trust,
     )
+    if is_few_shot(run):
+        resume_episodes(run, device, threads, data_dir, named)
+        return
     if is_search(run):
         resume_search(run, device, threads, jobs, named._replace(data_dir=data_dir))
         return

@@ -57,7 +57,7 @@ def train(
     if asks_for_episodes(asked):
         from .episodes import train_episodes
 
-        train_episodes(asked, out, trust=trust)
+        train_episodes(asked, out)
         return
     where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
     seeds = asked.pop("seeds", None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .api import Run, load_run, train
+    from .api import FewShotRun, Run, load_run, train
     from .data.augmentation import Augmentation
     from .data.csv_table import Column
     from .data.scaling import Range, Scale
@@ -120,6 +120,7 @@ __all__ = [
     "Experiment",
     "FailedExperiment",
     "Failure",
+    "FewShotRun",
     "FixedLoss",
     "Formula",
     "Hypergradient",

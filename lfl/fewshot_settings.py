@@ -51,8 +51,8 @@ def _cell(name: str) -> Callable[[Known], Any]:
     return value
 
 
-def _part(number: int) -> Callable[[Known], int]:
-    return lambda known: max(1, known.values["steps"] // number)
+def _part(number: int, least: int = 1) -> Callable[[Known], int]:
+    return lambda known: max(least, known.values["steps"] // number)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ class FewShot:
         UserError: a value of another type or out of range, or two settings that do not go together.
     """
 
-    task: str = shared(
-        "task", "omniglot", choices=about(EPISODES), own={"FOLDER/": OWN_EPISODES.about}
-    )
+    task: str = shared("task", "omniglot", choices=about(EPISODES), own={"FOLDER/": OWN_EPISODES.about})
     ways: int = setting(
         FEWSHOT, "Classes of an episode.", lambda known: entry_of(known.values["task"]).ways, shown="5; sinusoid 1"
     )
@@ -154,7 +152,7 @@ class FewShot:
         FEWSHOT, "Tasks of a step that are computed at once; fewer take less memory.", shown="all"
     )
     log_every: int = shared("log_every", _part(600), shown="a 600th of --steps")
-    eval_every: int = shared("eval_every", _part(60), shown="a 60th of --steps")
+    eval_every: int = shared("eval_every", _part(60, 100), shown="a 60th of --steps")
     valid_tasks: int = setting(FEWSHOT, "Fixed validation episodes of each measurement.", 200)
     test_tasks: int = setting(FEWSHOT, "Fixed test episodes of the measurement at the end.", 600)
     keep: str = shared(
@@ -165,7 +163,7 @@ class FewShot:
             "best": "what was learned at the step of least validation error",
         },
     )
-    checkpoint_every: int = shared("checkpoint_every", _part(60), shown="a 60th of --steps")
+    checkpoint_every: int = shared("checkpoint_every", _part(60, 100), shown="a 60th of --steps")
     log: str = shared("log", "none")
 
     def __post_init__(self) -> None:

@@ -11,8 +11,8 @@ import torch
 from ..fewshot_catalogue import EPISODES
 from ..fewshot_settings import FewShot
 from ..model import build_model
-from ..randomness import generator
 from ..places import own_cache
+from ..randomness import generator
 from ..types import Kind
 from .episode import Episodes
 from .method import FewShotMethod

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct, structs
 
 from ..boundary import converted, parse_json, read_bytes
 from ..errors import UserError, reason
-from ..old_names import with_new_names
 from ..fewshot_settings import flags_of_train
+from ..old_names import with_new_names
 from ..setting import check_text, check_value
 from .schema import MOST_SEEDS, Facts, Threads
 from .trust import Named, allow, asked_for
