@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from ..data.splits import Split
 from ..errors import UserError
 from ..task.cifar_svhn import read_colour_images
 from .class_images import ClassImages, ImageEpisodes, Rotations, standardised
@@ -119,20 +120,30 @@ def _episodes(
     rotations: Rotations,
 ) -> ImageEpisodes:
     numbers = {split: tuple(CLASSES.index(each) for each in names) for split, names in splits.items()}
-    images = standardised(_by_class(data_dir), numbers["train"])
+    images = by_class(*read_colour_images("cifar100", data_dir), f"CIFAR-100 in {data_dir}")
+    images = standardised(images, numbers["train"])
     images = images._replace(pixels=images.pixels.to(device))
     return ImageEpisodes(name, images, numbers, ways, shots, queries, seed, rotations)
 
 
-def _by_class(data_dir: Path) -> ClassImages:
-    """Reads the 60,000 images, those of CIFAR-100's train and test partitions alike, by class."""
-    parts = read_colour_images("cifar100", data_dir)
-    labels = torch.cat([part.y for part in parts])
+def by_class(train: Split, test: Split, where: str) -> ClassImages:
+    """Puts the images of CIFAR-100's train and test partitions together, and in the order of their classes.
+
+    Args:
+        train, test: `[n, channels, height, width]` from 0 to 255, and classes from 0 to 99.
+        where: the files, for errors.
+
+    Raises:
+        UserError: there are not 600 images of each class.
+    """
+    labels = torch.cat([train.y, test.y])
     counts = labels.bincount(minlength=len(CLASSES)).tolist()
     if len(counts) != len(CLASSES) or set(counts) != {PER_CLASS}:
         raise UserError(
-            f"CIFAR-100 in {data_dir} has classes of {min(counts)} to {max(counts)} images, expected {PER_CLASS} of "
-            f"each of {len(CLASSES)} classes; delete its files and run again."
+            f"{where} has classes of {min(counts)} to {max(counts)} images, expected {PER_CLASS} of each of "
+            f"{len(CLASSES)} classes; delete its files and run again."
         )
-    pixels = torch.cat([part.x.to(torch.uint8) for part in parts])
-    return ClassImages(pixels[labels.argsort(stable=True)], tuple(counts), CLASSES, (0.0,) * 3, (1.0,) * 3)
+    pixels = torch.cat([part.x.to(torch.uint8) for part in (train, test)])
+    channels = pixels.shape[1]
+    ordered = pixels[labels.argsort(stable=True)]
+    return ClassImages(ordered, tuple(counts), CLASSES, (0.0,) * channels, (1.0,) * channels)
