@@ -101,11 +101,11 @@ def statistics(theta: Tensors, *, detached: bool = False, l2_twice: bool = False
     """
     found = []
     for tensor in theta.values():
-        count, squares = tensor.numel(), tensor.square().sum()
-        mean = tensor.mean()
-        deviation = ((tensor - mean).square().sum() / max(count - 1, 1) + TINY).sqrt()
+        flat = tensor.reshape(1, -1)  # sums keep an axis: forward mode of scalars plus a number changes their dtype
+        mean = flat.mean(1)
+        deviation = ((flat - mean).square().sum(1) / max(tensor.numel() - 1, 1) + TINY).sqrt()
         if detached:
             mean, deviation = mean.detach(), deviation.detach()
-        l2 = (squares + TINY).sqrt()
-        found += [mean, deviation, l2 if l2_twice else tensor.abs().sum(), l2]
-    return torch.stack(found)[None]
+        l2 = (flat.square().sum(1) + TINY).sqrt()
+        found += [mean, deviation, l2 if l2_twice else flat.abs().sum(1), l2]
+    return torch.stack(found, 1)

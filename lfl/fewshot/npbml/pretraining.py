@@ -1,6 +1,7 @@
 """Pre-training: the encoder learns to tell all training classes apart, before it learns to adapt."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from ...optimiser import Optimiser, sgd
 from ...randomness import generator
 from ...types import Tensors
+from ..class_images import TURNS, ImageEpisodes
 from ..episode import Episode
 from .film import as_layer, draw_linear, layer_of
 from .relation import Progress, descend
@@ -41,6 +43,36 @@ class Encoder(NamedTuple):
     stage: Tensors
     error: float
     step: int
+
+
+def training_batches(
+    episodes: ImageEpisodes, batch_size: int = 128, seed: int = 0
+) -> tuple[Callable[[int], tuple[torch.Tensor, torch.Tensor]], int]:
+    """Batches of the images of all training classes, drawn with replacement; turned classes are classes of their own.
+
+    Args:
+        episodes: whose training classes, and their rotations, are taken.
+        batch_size: images of a batch.
+        seed: of the draws.
+
+    Returns:
+        `batch(step) -> (x, y)`, with `[batch_size, ...]` images as episodes hold them; and the number of classes.
+    """
+    turns = TURNS if episodes.rotations == "classes" else 1
+    num_classes = len(episodes.splits["train"]) * turns
+    # one episode of one class and one image for each row of a batch; its class is what was drawn
+    single = replace(episodes, ways=1, shots=1, queries=1, seed=seed)
+    row_of = {number: row for row, number in enumerate(episodes.splits["train"])}
+    counts = episodes.images.counts
+    rows = torch.tensor([row_of.get(number, -1) for number, n in enumerate(counts) for _ in range(n)])
+    rows = rows.to(episodes.device)
+
+    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        images, turned = single.chosen("train", step, batch_size)
+        y = rows[images[:, 0, 0]] * turns + (turned[:, 0] if turns > 1 else 0)
+        return single.draw("train", step, batch_size).x[:, 0], y
+
+    return batch, num_classes
 
 
 def untrained(network: Network, input_shape: tuple[int, ...], seed: int, device: torch.device | str = "cpu") -> Encoder:
