@@ -1,6 +1,23 @@
 """Few-shot learning: episodes, methods that learn to adapt, their training."""
 
+from .batch_norm import PROTOCOLS
 from .episode import Episode, Episodes
+from .evaluation import Evaluated, adapted, evaluate, query_outputs
 from .method import FewShotMethod
+from .methods import METHODS
+from .problem import FewShotProblem, Judged, few_shot_problem
 
-__all__ = ["Episode", "Episodes", "FewShotMethod"]
+__all__ = [
+    "METHODS",
+    "PROTOCOLS",
+    "Episode",
+    "Episodes",
+    "Evaluated",
+    "FewShotMethod",
+    "FewShotProblem",
+    "Judged",
+    "adapted",
+    "evaluate",
+    "few_shot_problem",
+    "query_outputs",
+]

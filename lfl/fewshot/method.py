@@ -20,7 +20,12 @@ class FewShotMethod(NamedTuple):
         phi: what is learned, as it is at the beginning: a tree of tensors. Its optimiser is the training loop's.
         start: `start(phi) -> theta_0`, which adapts.
         inner: how theta adapts to a task.
-        outer: the outer objective of a task, `outer(theta, phi, task) -> (scalar, outputs on the query set)`.
+        outer: the outer objective of a task while training, `outer(theta, phi, task) -> (scalar, Judged)`.
+        predict: `predict(theta, phi, task) -> outputs on the query set` in evaluation, which reads no target of the
+            query; theta is adapted. Where omitted, the outputs of `outer`.
+        after: `after(phi, run) -> phi`, after phi's own update of each step, for what is carried but not learned by its
+            gradient: running statistics of batch norm. `run` is the step's `BilevelRun`.
+        outer_part: `outer_part(task, k)`, what `outer` and `predict` see of the task after k inner steps.
         form: of the hypergradient; see `lfl.bilevel_gradient`.
         weights: `weights(step)` of the outer objective after each inner step; None for the last alone.
         form_at: `form_at(step)`, where the form changes in the course of training.
@@ -33,6 +38,9 @@ class FewShotMethod(NamedTuple):
     start: Callable[[Tree], Tree]
     inner: Adaptation
     outer: Objective
+    predict: Callable[[Tree, Tree, Any], Any] | None = None
+    after: Callable[[Tree, BilevelRun], Tree] = lambda phi, run: phi
+    outer_part: Callable[[Any, int], Any] | None = None
     form: str | Callable[..., Any] = "mixed"
     weights: Callable[[int], Sequence[float] | None] = lambda step: None
     form_at: Callable[[int], str | Callable[..., Any]] | None = None

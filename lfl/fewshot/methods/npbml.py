@@ -27,6 +27,7 @@ from ..npbml.pretraining import Pretrained
 from ..npbml.relation import scores_of
 from ..npbml.trunk import draw_stage_film, embed, in_order
 from ..npbml.warp import draw_warp
+from ..problem import Judged
 
 LOSSES = ("inductive", "transductive", "regulariser")
 PARTS = ("warp", *LOSSES, "film")
@@ -151,9 +152,12 @@ def npbml(
             loss = loss + cross_entropy_of_scores(query, task["scores"], hard=faults.hard_scores).mean()
         return loss
 
-    def outer(theta: Tensors, phi: Tree, task: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def outer(theta: Tensors, phi: Tree, task: dict[str, Any]) -> tuple[torch.Tensor, Judged]:
         outputs = logits(theta, phi, task["query_maps"])
-        return F.cross_entropy(outputs, task["query_y"]), outputs
+        return F.cross_entropy(outputs, task["query_y"]), Judged(outputs)
+
+    def predict(theta: Tensors, phi: Tree, task: dict[str, Any]) -> torch.Tensor:
+        return logits(theta, phi, task["query_maps"])
 
     def prepare(episode: Episode) -> dict[str, torch.Tensor]:
         together = torch.cat([episode.x, episode.query_x], 1) if joint else episode.x
@@ -167,9 +171,14 @@ def npbml(
 
     momentum = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4} if faults.inner_momentum else {}
     optimiser = sgd(problem.inner_lr, **momentum)  # type: ignore[arg-type]
-    phi = _draw(problem, pretrained, faults, parts)
     return FewShotMethod(
-        phi, start, Adaptation(inner, optimiser, problem.inner_steps), outer, prepare=prepare, transductive=True
+        phi=_draw(problem, pretrained, faults, parts),
+        start=start,
+        inner=Adaptation(inner, optimiser, problem.inner_steps),
+        outer=outer,
+        predict=predict,
+        prepare=prepare,
+        transductive=True,
     )
 
 

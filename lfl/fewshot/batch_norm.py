@@ -1,0 +1,190 @@
+"""Batch norm in few-shot learning: from which examples the statistics come, by name."""
+
+from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
+
+from ..errors import one_of
+from ..model import PureModule, functional
+from ..trees import map_tree
+from ..types import Tensors
+
+PROTOCOLS = {
+    "batch": "the query's outputs from the query's own statistics, so that they depend on each other (transductive)",
+    "support": "from those of the support set at the adapted parameters (inductive)",
+    "running": "from a running mean over the query sets of training; while training, from the query's own (inductive)",
+}
+"""Where the statistics of the query's outputs come from. Those of the support's outputs are always its own."""
+
+MOMENTUM = 0.1
+"""Share of the newest statistics in a running mean of them."""
+
+
+class EpisodeModel(NamedTuple):
+    """A module as pure functions of support and query inputs, under one protocol of batch norm.
+
+    Args:
+        apply_fn, buffers: of the module, its batch norm without running statistics of its own.
+        protocol: a name in `PROTOCOLS`.
+        statistics: of each call of batch norm before training, mean 0 and variance 1; empty unless `running`.
+        transductive: whether a query example's output depends on the other query examples.
+    """
+
+    apply_fn: PureModule
+    buffers: Tensors
+    protocol: str
+    statistics: list[Tensors]
+    transductive: bool
+
+    def support(self, theta: Tensors, x: torch.Tensor) -> torch.Tensor:
+        """Outputs on one batch from its own statistics."""
+        outputs: torch.Tensor = self.apply_fn(theta, self.buffers, x)[0]
+        return outputs
+
+    def query(self, theta: Tensors, x: torch.Tensor, query_x: torch.Tensor) -> tuple[torch.Tensor, list[Tensors]]:
+        """Outputs on the query set while training, and the statistics to be carried, for `running`.
+
+        Args:
+            theta: parameters by name.
+            x: support inputs, which `support` takes the statistics from, in the same pass.
+            query_x: query inputs.
+        """
+        if self.protocol == "support" and self.statistics_matter:
+            with _OfFirst(len(x)):
+                return self.support(theta, torch.cat([x, query_x]))[len(x) :], []
+        if self.protocol == "running":
+            with _Recording() as recorded:
+                return self.support(theta, query_x), recorded.found
+        return self.support(theta, query_x), []
+
+    def predict(
+        self, theta: Tensors, x: torch.Tensor, query_x: torch.Tensor, statistics: list[Tensors]
+    ) -> torch.Tensor:
+        """Outputs on the query set in evaluation; `statistics` are those carried over training, for `running`."""
+        if self.protocol == "running" and statistics:
+            with _Given(statistics):
+                return self.support(theta, query_x)
+        return self.query(theta, x, query_x)[0]
+
+    @property
+    def statistics_matter(self) -> bool:
+        return any(isinstance(layer, _BatchNorm) for layer in self.apply_fn.training_code.modules())
+
+
+def episode_model(module: nn.Module, protocol: str, input_shape: tuple[int, ...]) -> tuple[Tensors, EpisodeModel]:
+    """Splits a module into parameters and an `EpisodeModel`.
+
+    Args:
+        module: any module that `lfl.functional` takes; it is copied, not changed.
+        protocol: a name in `PROTOCOLS`.
+        input_shape: shape of one input.
+
+    Raises:
+        UserError: an unknown protocol, or a module that `lfl.functional` refuses.
+    """
+    one_of("batch-norm protocol", protocol, dict(PROTOCOLS))
+    module = copy.deepcopy(module)
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.track_running_stats = False
+            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    theta, buffers, apply_fn = functional(module)
+    model = EpisodeModel(apply_fn, buffers, protocol, [], False)
+    first = next(iter(theta.values()))
+    with _Recording() as recorded, torch.no_grad():
+        model.support(theta, torch.zeros(2, *input_shape, dtype=first.dtype, device=first.device))
+    start = {"mean": torch.zeros_like, "variance": torch.ones_like}
+    statistics = [{name: start[name](t) for name, t in found.items()} for found in recorded.found]
+    transductive = protocol == "batch" and bool(statistics)
+    return theta, model._replace(statistics=statistics if protocol == "running" else [], transductive=transductive)
+
+
+def carried(statistics: list[Tensors], newest: list[Tensors]) -> list[Tensors]:
+    """The running mean of statistics after those of one more meta-batch, which have a leading axis of tasks."""
+    return map_tree(lambda old, new: old + MOMENTUM * (new.mean(0) - old), statistics, newest)  # type: ignore[no-any-return]
+
+
+def normalised(
+    x: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, weight: Any, bias: Any, eps: float
+) -> torch.Tensor:
+    """`weight (x - mean) / sqrt(variance + eps) + bias`, for each channel, the second axis of x."""
+    each = [1, -1] + [1] * (x.dim() - 2)
+    scale = (variance + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return x * scale.view(each) + shift.view(each)
+
+
+class _Norms(TorchFunctionMode):
+    """A context in which every `F.batch_norm` is `self.norm`."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is F.batch_norm:
+            return self.norm(*args, **kwargs or {})
+        return func(*args, **kwargs or {})
+
+    def norm(
+        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
+    ) -> torch.Tensor:
+        raise NotImplementedError
+
+
+def _axes(x: torch.Tensor) -> list[int]:
+    return [d for d in range(x.dim()) if d != 1]
+
+
+def _eps(rest: tuple[Any, ...], named: dict[str, Any]) -> float:
+    return float(named.get("eps", rest[2] if len(rest) > 2 else 1e-5))
+
+
+class _OfFirst(_Norms):
+    """Statistics from the first rows of each batch alone."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def norm(
+        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
+    ) -> torch.Tensor:
+        first = x[: self.rows]
+        variance, mean = torch.var_mean(first, _axes(x), correction=0)
+        return normalised(x, mean, variance, weight, bias, _eps(rest, named))
+
+
+class _Recording(_Norms):
+    """The batch's own statistics, which `found` keeps as constants, the variance without bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Tensors] = []
+
+    def norm(
+        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
+    ) -> torch.Tensor:
+        variance, mean = torch.var_mean(x.detach(), _axes(x), correction=1)
+        self.found.append({"mean": mean, "variance": variance})
+        return F.batch_norm(x, None, None, weight, bias, *rest, **named)
+
+
+class _Given(_Norms):
+    """Given statistics, in the order of the calls."""
+
+    def __init__(self, statistics: list[Tensors]) -> None:
+        super().__init__()
+        self.left = list(statistics)
+
+    def norm(
+        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
+    ) -> torch.Tensor:
+        own = self.left.pop(0)
+        return normalised(x, own["mean"], own["variance"], weight, bias, _eps(rest, named))
