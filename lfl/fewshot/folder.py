@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct, to_builtins
 
 from ..boundary import Count, Positive, read_json
 from ..errors import UserError
@@ -15,6 +15,7 @@ from ..run.folder import write_json
 from ..run.schema import Facts, read_facts
 from ..run.trust import asked_for
 from ..types import Kind
+from .class_images import ImageEpisodes
 from .episode import Episodes
 
 ABOUT = "episodes.json"
@@ -25,6 +26,15 @@ Side = Annotated[int, Meta(ge=1, le=MOST_SIDE)]
 Numbers = Annotated[list[float], Meta(max_length=10_000)]
 
 
+class Scaling(Struct, frozen=True, kw_only=True):
+    """How pixels from 0 to 255 become inputs: `(pixels / 255 - mean) / std` for each channel; `ink` is dark on paper
+    and counts from there."""
+
+    mean: Annotated[list[float], Meta(min_length=1, max_length=16)]
+    std: Annotated[list[Annotated[float, Meta(gt=0.0)]], Meta(min_length=1, max_length=16)]
+    ink: bool = False
+
+
 class About(Struct, frozen=True, kw_only=True):
     """The content of `episodes.json`: what the episodes are.
 
@@ -32,6 +42,7 @@ class About(Struct, frozen=True, kw_only=True):
         kind: of the targets.
         input_shape, num_outputs: of a model.
         data: digest of the first episodes.
+        scaling: of pictures; None where there are none.
     """
 
     format: Literal[1] = 1
@@ -39,6 +50,7 @@ class About(Struct, frozen=True, kw_only=True):
     input_shape: Annotated[list[Side], Meta(min_length=1, max_length=4)]
     num_outputs: Positive
     data: str
+    scaling: Scaling | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -88,11 +100,16 @@ def is_few_shot(folder: Path) -> bool:
 
 def about_episodes(episodes: Episodes) -> About:
     """What `episodes.json` says of episodes."""
+    scaling = None
+    if isinstance(episodes, ImageEpisodes):
+        mean, std = (list(each) for each in (episodes.images.mean, episodes.images.std))
+        scaling = Scaling(mean=mean, std=std, ink=episodes.name == "omniglot")
     return About(
         kind=episodes.kind,
         input_shape=list(episodes.input_shape),
         num_outputs=episodes.num_outputs,
         data=digest_of(episodes),
+        scaling=scaling,
     )
 
 
@@ -107,7 +124,7 @@ def digest_of(episodes: Episodes) -> str:
 
 def begin_folder(folder: Path, settings: FewShot, facts: dict[str, Any], about: About) -> None:
     """Writes the files that the folder holds before the first step."""
-    write_json(folder / ABOUT, structs.asdict(about))
+    write_json(folder / ABOUT, to_builtins(about))
     write_json(folder / "config.json", asdict(settings) | facts)
 
 
@@ -129,8 +146,11 @@ def read_few_shot(folder: Path) -> tuple[FewShot, Facts, About]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     about = read_json(folder / ABOUT, About)
-    if about.num_outputs > settings.ways and about.kind == "classification":
-        raise UserError(f"{folder / ABOUT} is of more classes than the ways of config.json; the run cannot be used.")
+    scaling = about.scaling
+    if scaling is not None and not len(scaling.mean) == len(scaling.std) == about.input_shape[0]:
+        raise UserError(f"{folder / ABOUT} scales other channels than it has; the run cannot be used.")
+    if about.kind == "classification" and about.num_outputs != settings.ways:
+        raise UserError(f"{folder / ABOUT} is of other classes than the ways of config.json; the run cannot be used.")
     return settings, read_facts(folder), about
 
 

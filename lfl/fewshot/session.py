@@ -28,6 +28,7 @@ from .episode import Episodes, SplitName
 from .evaluation import evaluate
 from .folder import FewShotEnded, Measured
 from .method import FewShotMethod
+from .pixel_floor import pixel_floor
 from .train import TRAIN, FewShotProgress, FewShotState, few_shot_step, first_state, run_steps
 
 AT_ONCE = 25
@@ -206,6 +207,7 @@ def _finish(
         test_error=test.errors[-1],
         valid=valid,
         test=test,
+        floor=pixel_floor(episodes, settings.test_tasks),
     )
     clear_partial(folder)
     write_tensors(folder / "phi.safetensors", named(kept))
