@@ -41,6 +41,7 @@ from lfl.fewshot.npbml import (
     training_batches,
 )
 from lfl.fewshot.omniglot import omniglot
+from lfl.optimiser.adam import AdamState
 from lfl.run.schema import environment
 from lfl.trees import leaves, map_tree
 
@@ -70,7 +71,7 @@ FULL: dict[str, Any] = {
 """As published, for Omniglot where there are settings for it."""
 SHORT = FULL | {
     **{"network": "conv4-32", "relation_widths": (16, 16, 32, 32), "queries": 1},
-    **{"meta_batch": 4, "meta_lr": 1e-3, "meta_lr_end": 1e-3, "meta_steps": 200},
+    **{"meta_batch": 4, "meta_lr": 1e-3, "meta_lr_end": 1e-3, "meta_steps": 400},
     **{"pretrain": "adam", "pretrain_lr": 2e-3, "pretrain_steps": 1000, "batch_size": 64},
     **{"relation_steps": 800, "relation_queries": 1, "select_every": 200, "select_on": 100},
 }
@@ -102,12 +103,17 @@ def log(*words: Any) -> None:
     print(time.strftime("%H:%M:%S"), *words, flush=True)
 
 
+def loaded(path: Path, device: str) -> dict[str, Any]:
+    with torch.serialization.safe_globals([AdamState]):
+        found: dict[str, Any] = torch.load(path, map_location=device)
+    return found
+
+
 def prepare(asked: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     """Pre-trains the encoder and trains the relation network, unless they are kept already."""
     kept = asked.scratch / f"prepared-{asked.ways}-{settings['network']}.pt"
     if kept.exists():
-        found: dict[str, Any] = torch.load(kept, map_location=asked.device)
-        return found
+        return loaded(kept, asked.device)
     asked.scratch.mkdir(parents=True, exist_ok=True)
     network, episodes = network_of(settings["network"]), episodes_of(asked, settings["relation_queries"])
     valid, began = episodes.draw("valid", 0, settings["select_on"]), time.perf_counter()
@@ -175,7 +181,7 @@ def train(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
     sources = [episodes_of(asked, settings["queries"], seed) for seed in range(asked.seeds)]
     init, update = lfl.adam(settings["meta_lr"])
     kept, began = asked.scratch / f"trained-{asked.ways}-{settings['network']}.pt", time.perf_counter()
-    state = torch.load(kept, map_location=asked.device) if kept.exists() else {
+    state = loaded(kept, asked.device) if kept.exists() else {
         **{"step": 0, "settings": settings, "phi": {name: phi for name, (_, phi) in methods.items()}},
         **{"slots": {name: init(phi) for name, (_, phi) in methods.items()}},
         **{"losses": {name: [] for name in methods}, "seconds": dict.fromkeys([*methods, "tasks"], 0.0)},
@@ -212,7 +218,7 @@ def test(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
     """Adapts every variant and seed to the test episodes, and writes what is known after each list of them."""
     found = prepare(asked, settings)
     methods, episodes = methods_of(asked, settings, found), episodes_of(asked, settings["queries"])
-    state = torch.load(asked.scratch / f"trained-{asked.ways}-{settings['network']}.pt", map_location=asked.device)
+    state = loaded(asked.scratch / f"trained-{asked.ways}-{settings['network']}.pt", asked.device)
     network, right = network_of(settings["network"]), {name: [] for name in [*methods, *WITHOUT]}
     for number in range(math.ceil(TEST_EPISODES / AT_ONCE)):
         episode = episodes.draw("test", number, AT_ONCE)
