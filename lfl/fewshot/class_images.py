@@ -1,6 +1,6 @@
 """Episodes of images: all images of all classes are one tensor of bytes on the device, and episodes index into it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -130,9 +130,11 @@ class ImageEpisodes:
             UserError: no such split, or a negative step, or no tasks.
         """
         chosen, turns = self.chosen(split, step, num_tasks)
-        pixels = _turned(self.images.pixels[chosen], turns)
-        values = (pixels.to(torch.float32) / 255 - self._mean) / self._std
-        support, query = values.split([self.shots, self.queries], dim=2)
+        pixels = self.images.pixels[chosen]
+        if self.rotations != "none":
+            pixels = _turned(pixels, turns)
+        values = scaled(pixels, self.images.mean, self.images.std)
+        support, query = values[:, :, : self.shots], values[:, :, self.shots :]
         labels = torch.arange(self.ways, device=self.device)
         y, query_y = (
             labels.repeat_interleave(count).expand(num_tasks, -1).contiguous() for count in (self.shots, self.queries)
@@ -173,19 +175,36 @@ class ImageEpisodes:
         classes = {split: torch.tensor(numbers, device=self.device) for split, numbers in self.splits.items()}
         return {split: (numbers, starts[numbers], counts[numbers]) for split, numbers in classes.items()}
 
-    @cached_property
-    def _mean(self) -> torch.Tensor:
-        return torch.tensor(self.images.mean, device=self.device)[:, None, None]
 
-    @cached_property
-    def _std(self) -> torch.Tensor:
-        return torch.tensor(self.images.std, device=self.device)[:, None, None]
+def scaled(pixels: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Returns `(pixels / 255 - mean) / std` in float32, of bytes `[..., channels, height, width]`."""
+    values = pixels.to(torch.float32).div_(255)
+    if any(mean):
+        values.sub_(torch.tensor(mean, device=pixels.device)[:, None, None])
+    if set(std) != {1.0}:
+        values.div_(torch.tensor(std, device=pixels.device)[:, None, None])
+    return values
+
+
+def standardised(images: ClassImages, classes: Sequence[int]) -> ClassImages:
+    """Returns images whose mean and deviation are those of the pixels of some classes, each channel's own.
+
+    A channel that is constant keeps the deviation 1.
+    """
+    starts = [0, *accumulate(images.counts)]
+    rows = torch.cat([torch.arange(starts[c], starts[c + 1]) for c in classes])
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    mean, std = [], []
+    for channel in range(images.pixels.shape[1]):
+        shares = images.pixels[rows, channel].flatten().bincount(minlength=256).to(torch.float64)
+        shares /= shares.sum()
+        mean.append(float(shares @ levels))
+        std.append(float(shares @ (levels - mean[-1]) ** 2) ** 0.5 or 1.0)
+    return images._replace(mean=tuple(mean), std=tuple(std))
 
 
 def _turned(pixels: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     """Turns images `[tasks, ways, n, channels, height, width]` by 90 degrees `turns` times, `[tasks, ways]`."""
-    if pixels.shape[-1] != pixels.shape[-2]:  # no rotations were asked for
-        return pixels
     turns = turns[..., None, None, None, None]
     once = torch.where(turns % 2 == 1, pixels.rot90(1, (-2, -1)), pixels)
     return torch.where(turns >= 2, once.rot90(2, (-2, -1)), once)

@@ -52,11 +52,12 @@ def smallest(bits: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _mixed(z: torch.Tensor) -> torch.Tensor:
-    z = (z ^ _shifted(z, 30)) * FIRST
-    z = (z ^ _shifted(z, 27)) * SECOND
-    return z ^ _shifted(z, 31)
+    """Mixes bits in place; `z` is a tensor of this module's own."""
+    z.bitwise_xor_(_shifted(z, 30)).mul_(FIRST)
+    z.bitwise_xor_(_shifted(z, 27)).mul_(SECOND)
+    return z.bitwise_xor_(_shifted(z, 31))
 
 
 def _shifted(z: torch.Tensor, count: int) -> torch.Tensor:
     """Shifts to the right and fills with zeros; torch fills with the sign."""
-    return (z >> count) & (2 ** (64 - count) - 1)
+    return (z >> count).bitwise_and_(2 ** (64 - count) - 1)

@@ -31,7 +31,8 @@ SHA256 = "b8bc109636cdef97f229edd4404519456a3efcc9b7f739398423143738542d16"
 OmniglotSplit = Literal["vinyals", "random"]
 
 VALID_ALPHABETS = ("Armenian", "Bengali", "Early_Aramaic", "Hebrew", "Mkhedruli_(Georgian)")
-TEST_ALPHABETS = ("Kannada", "Keble", "Malayalam", "Manipuri", "Mongolian", "Old_Church_Slavonic_(Cyrillic)") + (
+TEST_ALPHABETS = (
+    *("Kannada", "Keble", "Malayalam", "Manipuri", "Mongolian", "Old_Church_Slavonic_(Cyrillic)"),
     *("Oriya", "Syriac_(Serto)", "Sylheti", "Tengwar", "Tibetan", "ULOG"),
 )
 DIVIDED = "Gurmukhi"
@@ -141,13 +142,14 @@ def _drawings(character: Path) -> np.ndarray:
             ) from error
     fine = ink.repeat(4, 1).repeat(4, 2)
     inked = fine.reshape(DRAWINGS, SMALL, 15, SMALL, 15).sum((2, 4))  # of 225
-    return ((inked * 510 + 225) // 450).astype(np.uint8)
+    small: np.ndarray = ((inked * 510 + 225) // 450).astype(np.uint8)
+    return small
 
 
 def _kept(path: Path) -> np.ndarray | None:
     """Returns the kept images; None where there are none, or others."""
     try:
-        pixels = np.load(path, allow_pickle=False)
+        pixels: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return pixels if _digest(pixels) == SHA256 else None
