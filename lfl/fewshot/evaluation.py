@@ -56,9 +56,10 @@ def adapted(method: FewShotMethod, phi: Tree, task: Any, steps: int) -> list[Tre
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
         raise UserError(f"steps must be a whole number of at least 0, got {steps!r}.")
     theta = overlap_free(method.start(phi))
-    state, thetas = first_state(method.inner, theta), [theta]
+    inner = method.test_inner or method.inner
+    state, thetas = first_state(inner, theta), [theta]
     for k in range(steps):
-        step = inner_step(method.inner, method.start, theta, phi, state, task, k)
+        step = inner_step(inner, method.start, theta, phi, state, task, k)
         theta, state = step.theta, step.state
         thetas.append(theta)
     return thetas

@@ -21,6 +21,7 @@ class FewShotMethod(NamedTuple):
         start: `start(phi) -> theta_0`, which adapts.
         inner: how theta adapts to a task.
         outer: the outer objective of a task while training, `outer(theta, phi, task) -> (scalar, Judged)`.
+        test_inner: how theta adapts in evaluation, where that differs.
         predict: `predict(theta, phi, task) -> outputs on the query set` in evaluation, which reads no target of the
             query; theta is adapted. Where omitted, the outputs of `outer`.
         after: `after(phi, run) -> phi`, after phi's own update of each step, for what is carried but not learned by its
@@ -38,6 +39,7 @@ class FewShotMethod(NamedTuple):
     start: Callable[[Tree], Tree]
     inner: Adaptation
     outer: Objective
+    test_inner: Adaptation | None = None
     predict: Callable[[Tree, Tree, Any], Any] | None = None
     after: Callable[[Tree, BilevelRun], Tree] = lambda phi, run: phi
     outer_part: Callable[[Any, int], Any] | None = None

@@ -41,7 +41,8 @@ class FewShotProblem:
         num_outputs: classes of an episode, or real values of an example.
         inner_steps: steps of adaptation in training.
         inner_lr: their rate.
-        optimiser: of the inner steps, with that rate.
+        weight_decay: of the inner steps.
+        optimiser: of the inner steps, with that rate and weight decay.
         steps: of training, which some methods anneal over.
         seed: of what a method draws for itself.
         module: the module itself, for its structure.
@@ -54,6 +55,7 @@ class FewShotProblem:
     num_outputs: int
     inner_steps: int
     inner_lr: float
+    weight_decay: float
     optimiser: Optimiser
     steps: int
     seed: int
@@ -125,7 +127,18 @@ def few_shot_problem(
     theta, model = episode_model(module, batch_norm, input_shape)
     optimiser = sgd(inner_lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
     return FewShotProblem(
-        model, theta, _head(module), kind, num_outputs, inner_steps, inner_lr, optimiser, steps, seed, module
+        model=model,
+        theta=theta,
+        head=_head(module),
+        kind=kind,
+        num_outputs=num_outputs,
+        inner_steps=inner_steps,
+        inner_lr=inner_lr,
+        weight_decay=weight_decay,
+        optimiser=optimiser,
+        steps=steps,
+        seed=seed,
+        module=module,
     )
 
 

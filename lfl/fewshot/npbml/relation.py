@@ -33,7 +33,9 @@ class Trained(NamedTuple):
     step: int
 
 
-def draw_relation(input_shape: tuple[int, ...], generator: torch.Generator, widths: tuple[int, ...] = WIDTHS) -> Tensors:
+def draw_relation(
+    input_shape: tuple[int, ...], generator: torch.Generator, widths: tuple[int, ...] = WIDTHS
+) -> Tensors:
     """Draws a relation network: an encoder of residual blocks, and two more on pairs of a class and a query.
 
     Args:
@@ -52,7 +54,9 @@ def draw_relation(input_shape: tuple[int, ...], generator: torch.Generator, widt
     return params | as_layer("score", draw_linear(last, 1, generator))
 
 
-def relation_scores(params: Tensors, x: torch.Tensor, y: torch.Tensor, query_x: torch.Tensor, ways: int) -> torch.Tensor:
+def relation_scores(
+    params: Tensors, x: torch.Tensor, y: torch.Tensor, query_x: torch.Tensor, ways: int
+) -> torch.Tensor:
     """Computes relation scores of one task.
 
     Images of the support and the query set are encoded together; embeddings are summed over the examples of a class.

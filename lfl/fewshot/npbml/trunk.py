@@ -134,7 +134,12 @@ def _block(params: Tensors, x: torch.Tensor) -> torch.Tensor:
 def _draw_block(fan_in: int, fan_out: int, generator: torch.Generator, std: float | None) -> Tensors:
     """A block of ResNet-12: drawn as torch's own convolutions, with batch norm's scales; or normal, without them."""
     drawn: Tensors = {}
-    for name, inputs, side in ("conv1", fan_in, 3), ("conv2", fan_out, 3), ("conv3", fan_out, 3), ("residual", fan_in, 1):
+    for name, inputs, side in (
+        ("conv1", fan_in, 3),
+        ("conv2", fan_out, 3),
+        ("conv3", fan_out, 3),
+        ("residual", fan_in, 1),
+    ):
         weight = torch.empty(fan_out, inputs, side, side, device=generator.device)
         if std is None:
             drawn[f"{name}.weight"] = torch.nn.init.kaiming_uniform_(weight, a=5.0**0.5, generator=generator)
