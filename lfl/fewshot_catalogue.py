@@ -103,25 +103,41 @@ class FewShotEntry:
     Args:
         about: one line for help, lists and completion.
         defaults: the method's own defaults, which go before those of the episodes.
+        pictures: further ones, where the episodes are of pictures.
     """
 
     about: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, Any] = field(default_factory=dict)
+
+    def defaults_for(self, task: str) -> Mapping[str, Any]:
+        """The method's own defaults for a source of episodes."""
+        return self.defaults if task == "sinusoid" else {**self.defaults, **self.pictures}
 
 
 FEWSHOT_METHODS: dict[str, FewShotEntry] = {
-    "maml": FewShotEntry("learn where to start from: the start of all parameters"),
+    "maml": FewShotEntry("learn where all parameters start"),
     "fomaml": FewShotEntry("maml without second derivatives"),
-    "reptile": FewShotEntry("move the start to where adaptation ends"),
+    "reptile": FewShotEntry("move the start to where adaptation ends", {"inner_steps": 5}),
     "anil": FewShotEntry("maml whose last layer alone adapts"),
     "boil": FewShotEntry("maml whose last layer alone does not adapt"),
     "meta-sgd": FewShotEntry("learn a rate for each parameter beside its start"),
-    "maml++": FewShotEntry("maml with rates for each tensor and step, losses of all steps, batch norm for each step"),
-    "imaml": FewShotEntry("maml by the implicit function theorem, with a proximal term"),
-    "t-net": FewShotEntry("learn linear maps between the layers, which do not adapt"),
-    "metal": FewShotEntry("learn the loss that a task is adapted by, beside the start"),
-    "adalfl": FewShotEntry("learn the loss that a task is adapted by, and no start"),
-    "npbml": FewShotEntry("learn start, optimiser and loss together, on a pre-trained network"),
+    "maml++": FewShotEntry(
+        "maml with rates for each tensor and step, losses of all steps, batch norm for each step",
+        {"inner_steps": 5, "test_steps": 5, "outer_schedule": "cosine"},
+        {"inner_lr": 0.1, "meta_batch": 8},
+    ),
+    "imaml": FewShotEntry(
+        "maml by implicit differentiation, with a proximal term", {"inner_steps": 16, "test_steps": 16}
+    ),
+    "t-net": FewShotEntry("learn linear layers that bend the steps of the others, beside the start"),
+    "metal": FewShotEntry("learn a loss for each step that sees the task's state, beside the start"),
+    "adalfl": FewShotEntry("learn the loss that a task is adapted by, beside the start"),
+    "npbml": FewShotEntry(
+        "learn start, optimiser and loss together, on a pre-trained network",
+        {"inner_steps": 5, "test_steps": 5, "queries": 15, "outer_lr": 1e-5, "outer_schedule": "cosine"},
+        {"inner_lr": 0.1, "meta_batch": 32},
+    ),
 }
 
 

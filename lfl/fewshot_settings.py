@@ -29,6 +29,16 @@ BATCH_NORM = {
     "support": "the support set's, so that each query stands alone (inductive)",
     "running": "running means over the tasks of training",
 }
+PARTS = {
+    "all": "warp, the three losses and film",
+    "none": "the start alone: maml on this network",
+    "warp": "a linear layer that bends the inner steps",
+    "inductive": "a loss of the support set",
+    "transductive": "a loss of the query set, by the relation network",
+    "regulariser": "a loss of the parameters",
+    "film": "scales and shifts by the task's own inputs",
+    "relation": "cross-entropy against the relation scores, which npbml does not have",
+}
 MOST = {"ways": 1000, "shots": 1000, "queries": 1000, "meta_batch": 10_000, "inner_steps": 1000, "test_steps": 1000} | {
     **{"valid_tasks": 100_000, "test_tasks": 100_000},
 }
@@ -112,6 +122,21 @@ class FewShot:
         "written",
         choices={"written": "as the paper has it", "published": "as the code is"},
     )
+    proximal: float = setting(FEWSHOT, "Pull of imaml towards the start.", 2.0)
+    parts: str = setting(
+        FEWSHOT,
+        "What npbml learns beside the start; several with commas",
+        "all",
+        choices=PARTS,
+        several=True,
+    )
+    pretrain_steps: int = setting(
+        FEWSHOT, "Steps of npbml's pre-training, on all training classes at once.", 200_000, least=0
+    )
+    relation_steps: int = setting(FEWSHOT, "Episodes that npbml's relation network is trained on.", 100_000, least=0)
+    pretrained_from: str | None = setting(
+        FEWSHOT, "An npbml run whose pre-trained network and relation network are taken."
+    )
     seed: int = shared("seed", 0)
     steps: int = shared(
         "steps", _cell("steps"), help="Steps of what is learned over tasks.", shown="60000; sinusoid 70000"
@@ -151,6 +176,7 @@ class FewShot:
     tasks_at_once: int | None = setting(
         FEWSHOT, "Tasks of a step that are computed at once; fewer take less memory.", shown="all"
     )
+    compile: str = shared("compile", "auto")
     log_every: int = shared("log_every", _part(600), shown="a 600th of --steps")
     eval_every: int = shared("eval_every", _part(60, 100), shown="a 60th of --steps")
     valid_tasks: int = setting(FEWSHOT, "Fixed validation episodes of each measurement.", 200)
@@ -195,6 +221,10 @@ def _check_together(settings: FewShot) -> None:
             f"--inner-steps 0 leaves the model as it is, which --method {settings.method} learns nothing from; give at "
             "least 1."
         )
+    if "none" in settings.parts.split(",")[1:] or settings.parts.startswith("none,"):
+        raise UserError(f"--parts takes none alone, got {settings.parts}.")
+    if real and settings.method == "npbml":
+        raise UserError(f"--method npbml is for pictures, but --task is {settings.task}; maml and metal are for both.")
     if settings.nesterov and not settings.momentum:
         raise UserError("--nesterov is a form of momentum, but --momentum is 0; give one, such as 0.9.")
 
@@ -229,7 +259,8 @@ def resolve_fewshot(asked: Mapping[str, Any]) -> FewShot:
         if type(value) is int and FEWSHOT_TYPES[name] in (float, float | None):
             asked[name] = float(value)
     method = asked.get("method", FEWSHOT_SETTINGS["method"].default)
-    chosen = {**FEWSHOT_METHODS[method].defaults, **asked}
+    task = asked.get("task", FEWSHOT_SETTINGS["task"].default)
+    chosen = {**FEWSHOT_METHODS[method].defaults_for(task), **asked}
     values: dict[str, Any] = {}
     for name, each in FEWSHOT_SETTINGS.items():
         known = Known(_UNUSED, METHODS["fixed"], values)

@@ -17,8 +17,13 @@ from ..types import Kind
 from .episode import Episodes
 from .method import FewShotMethod
 from .methods import METHODS
+from .methods.npbml import PARTS
+from .npbml import Pretrained
 from .problem import FewShotProblem, few_shot_problem
 from .sources import load_episodes
+
+LEAST_COMPILED = 5000
+"""Steps from which on compiling pays, of models without convolutions."""
 
 
 class Sizes(NamedTuple):
@@ -78,6 +83,14 @@ def downloads_of(settings: FewShot, given: Path | None) -> Path | None:
     return own_cache() if given is None else Path(os.path.expanduser(given))
 
 
+def compiles_few_shot(settings: FewShot) -> bool:
+    """Whether the steps of a run are compiled: a minute, which small models of many steps win back."""
+    if settings.compile != "auto":
+        return settings.compile == "on"
+    small = settings.model.partition("-")[0] in ("mlp", "logistic")
+    return small and settings.method != "npbml" and settings.steps >= LEAST_COMPILED
+
+
 def build_problem(settings: FewShot, sizes: Sizes) -> FewShotProblem:
     """Builds the model of a few-shot run; its parameters are drawn on the CPU, the same for every device."""
     seed = generator(settings.seed, "theta").initial_seed()
@@ -98,10 +111,34 @@ def build_problem(settings: FewShot, sizes: Sizes) -> FewShotProblem:
     )
 
 
-def build_method(settings: FewShot, sizes: Sizes) -> FewShotMethod:
+def build_method(settings: FewShot, sizes: Sizes, pretrained: Pretrained | None = None) -> FewShotMethod:
     """Builds the method of a few-shot run.
+
+    Args:
+        settings: of the run.
+        sizes: of its episodes.
+        pretrained: the networks of `npbml`.
 
     Raises:
         UserError: a model or method that does not fit the episodes.
     """
-    return METHODS[settings.method](build_problem(settings, sizes))
+    if pretrained is None:
+        options = {"proximal": settings.proximal} if settings.method == "imaml" else {}
+        return METHODS[settings.method](build_problem(settings, sizes), **options)
+    chosen = StagedProblem(sizes.kind, sizes.num_outputs, settings.inner_steps, settings.inner_lr, settings.seed)
+    return METHODS[settings.method](chosen, pretrained=pretrained, as_=settings.as_, parts=parts_of(settings))
+
+
+class StagedProblem(NamedTuple):
+    """What NPBML needs to know beside its pre-trained networks."""
+
+    kind: Kind
+    num_outputs: int
+    inner_steps: int
+    inner_lr: float
+    seed: int
+
+
+def parts_of(settings: FewShot) -> tuple[str, ...]:
+    """What NPBML learns beside the start."""
+    return {"all": PARTS, "none": ()}.get(settings.parts, tuple(settings.parts.split(",")))

@@ -1,7 +1,7 @@
 """Trains few-shot runs into run folders, and resumes them: all that the command line does but the printing."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..run.logger import Logger
 from ..run.schema import Facts, environment
 from ..run.session import Say, silent
 from ..run.trust import Named, allow, note_asked
-from .build import Sizes, build_episodes, build_method
+from .build import Sizes, build_episodes, compiles_few_shot
 from .episode import Episodes
 from .folder import (
     About,
@@ -28,7 +28,9 @@ from .folder import (
     read_few_shot,
     read_few_shot_ended,
 )
+from .method import FewShotMethod
 from .session import FewShotResult, FewShotSession, FewShotWatch, run_few_shot
+from .stages import ENCODER, STAGED, make_stages, method_of
 
 
 def execute_few_shot(
@@ -62,13 +64,15 @@ def execute_few_shot(
         Failure: the run diverged, or a file cannot be written; the folder is removed, unless a checkpoint is in it.
     """
     about = about_episodes(episodes)
-    method = build_method(settings, Sizes.of(episodes))
+    method_of(settings, Sizes.of(episodes))  # refuses what does not fit, before any file
     with _new_folder(out, settings) as folder:
         where = None if data_dir is None else str(data_dir)
-        facts = environment(episodes.device) | {"data_dir": where, "data": about.data}
+        compiled = compiles_few_shot(settings)
+        facts = environment(episodes.device) | {"data_dir": where, "data": about.data, "compiled": compiled}
         begin_folder(folder, settings, facts, about)
         note_asked(folder, asked_by(settings, where))
-        return run_few_shot(FewShotSession(episodes, settings, method, watch, loggers), folder)
+        method = _staged(folder, settings, episodes, watch)
+        return run_few_shot(FewShotSession(episodes, settings, method, compiled, watch, loggers), folder)
 
 
 def resume_few_shot(
@@ -111,8 +115,9 @@ def resume_few_shot(
             was = getattr(facts, name)
             if now != was:
                 say(f"{name} was {was} and is {now}: numbers may differ in their last digits.")
-        method = build_method(settings, Sizes.of(episodes))
-        return run_few_shot(FewShotSession(episodes, settings, method, watch, loggers), folder, say)
+        method = _staged(folder, settings, episodes, watch)
+        session = FewShotSession(episodes, settings, method, bool(facts.compiled), watch, loggers)
+        return run_few_shot(session, folder, say)
 
 
 def load_episodes_of(
@@ -134,6 +139,21 @@ def load_episodes_of(
     return episodes
 
 
+KEPT = ("result.json", ENCODER)
+"""Files that are worth more than an error after them."""
+
+
+def _is_file(folder: Path) -> Callable[[str], bool]:
+    return lambda name: (folder / name).is_file()
+
+
+def _staged(folder: Path, settings: FewShot, episodes: Episodes, watch: FewShotWatch | None) -> FewShotMethod:
+    """The method, after the stages before it."""
+    if settings.method in STAGED:
+        make_stages(folder, settings, episodes, watch)
+    return method_of(settings, Sizes.of(episodes), folder)
+
+
 @contextmanager
 def _new_folder(out: Path | None, settings: FewShot) -> Iterator[Path]:
     """Makes a run folder, and removes it again after an error unless a checkpoint or a result is in it."""
@@ -144,7 +164,7 @@ def _new_folder(out: Path | None, settings: FewShot) -> Iterator[Path]:
         with _writing(folder, "make room, or choose another --out"):
             yield folder
     except BaseException as error:
-        if not any((folder / FOLDER).glob("*.safetensors")) and not (folder / "result.json").is_file():
+        if not any(folder.glob(f"{FOLDER}/*.safetensors")) and not any(map(_is_file(folder), KEPT)):
             shutil.rmtree(folder, ignore_errors=True)
         elif isinstance(error, LflError):
             again = f"is in {folder}" if isinstance(error, Diverged) else f"is kept: lfl resume {folder}"

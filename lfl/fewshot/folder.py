@@ -162,7 +162,7 @@ def read_few_shot_ended(folder: Path) -> FewShotEnded | None:
 
 def asked_by(settings: FewShot, data_dir: str | None) -> dict[str, str]:
     """The code and data beyond lfl itself and its own cache that a few-shot run asks for, by name."""
-    held: dict[str, Any] = {"model": settings.model, "log": settings.log}
+    held: dict[str, Any] = {name: getattr(settings, name) for name in ("model", "log", "pretrained_from")}
     if settings.task in EPISODES:
         return asked_for(held, None if settings.task == "sinusoid" else data_dir)
     return {**asked_for(held, None), "task": settings.task}

@@ -13,11 +13,12 @@ from ..run.load import check_tensors
 from ..run.trust import Named, allow
 from ..trees import map_tree, named, refill
 from ..types import Kind, Tree
-from .build import Sizes, build_method
+from .build import Sizes
 from .episode import Episode
 from .evaluation import adapted, query_outputs
 from .folder import About, FewShotEnded, asked_by, read_few_shot, read_few_shot_ended
 from .method import FewShotMethod
+from .stages import method_of
 
 
 class Trained(NamedTuple):
@@ -68,7 +69,7 @@ def load_trained(
     where = torch.device(device)
     sizes = Sizes(about.kind, tuple(about.input_shape), about.num_outputs, where)
     try:
-        method = build_method(settings, sizes)
+        method = method_of(settings, sizes, folder)
     except LflError:
         raise
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:

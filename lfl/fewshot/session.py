@@ -29,7 +29,7 @@ from .evaluation import evaluate
 from .folder import FewShotEnded, Measured
 from .method import FewShotMethod
 from .pixel_floor import pixel_floor
-from .train import TRAIN, FewShotProgress, FewShotState, few_shot_step, first_state, run_steps
+from .train import TRAIN, FewShotProgress, FewShotState, few_shot_step, first_state, run_steps, step_program
 
 AT_ONCE = 25
 """Tasks that are evaluated at once, where a step has fewer."""
@@ -44,11 +44,13 @@ class FewShotSession(NamedTuple):
         episodes, settings, method: of the run.
         watch: called with each `FewShotProgress`.
         loggers: take the metrics, beside those that the settings name.
+        compiled: whether the steps are compiled.
     """
 
     episodes: Episodes
     settings: FewShot
     method: FewShotMethod
+    compiled: bool = False
     watch: FewShotWatch | None = None
     loggers: Sequence[Logger] = ()
 
@@ -96,8 +98,10 @@ def run_few_shot(session: FewShotSession, folder: Path, say: Say = silent) -> Fe
         record = Record(folder, None, left_at=left_at, loggers=loggers)
         stack.callback(record.close)
         stop = stack.enter_context(stop_on_signals())
+        method, settings = session.method, session.settings
+        program = step_program(method, settings, compiled=session.compiled)
         steps = run_steps(
-            partial(few_shot_step, session.method, session.episodes, session.settings),
+            partial(few_shot_step, method, session.episodes, settings, program=program),
             lambda state, step: _validated(session, state),
             session.settings,
             state,

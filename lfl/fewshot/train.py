@@ -1,9 +1,11 @@
 """The training of a few-shot method: one step as a pure function, and the loop over its steps."""
 
+from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
+
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,6 +26,10 @@ class FewShotState(NamedTuple):
 
     phi: Tree
     slots: Tree
+
+
+Program = Callable[..., tuple[FewShotState, BilevelRun]]
+"""What `step_program` makes."""
 
 
 class StepInfo(NamedTuple):
@@ -75,7 +81,12 @@ def outer_optimiser() -> Optimiser:
 
 
 def few_shot_step(
-    method: FewShotMethod, episodes: Episodes, settings: FewShot, state: FewShotState, step: int
+    method: FewShotMethod,
+    episodes: Episodes,
+    settings: FewShot,
+    state: FewShotState,
+    step: int,
+    program: Program | None = None,
 ) -> tuple[FewShotState, StepInfo]:
     """Takes one step of what is learned, on the episodes of that step.
 
@@ -85,36 +96,53 @@ def few_shot_step(
         method, episodes, settings: of the run.
         state: after `step` steps.
         step: counted from 0.
+        program: `step_program(method, settings)`, which may be compiled.
 
     Returns:
         The state after it, the same for the same arguments; and numbers of the step.
     """
+    program = program or step_program(method, settings)
     episode = episodes.draw("train", step, settings.meta_batch)
-    grads, run = gradient_at(method, settings, state.phi, episode, step)
     rate = settings.outer_lr * schedule_factor(settings.outer_schedule, step, settings.steps)
-    phi, slots = outer_optimiser().update(grads, state.slots, state.phi, rate)
-    return FewShotState(method.after(phi, run), slots), info_of(run, episode)
-
-
-def gradient_at(
-    method: FewShotMethod, settings: FewShot, phi: Tree, episode: Episode, step: int
-) -> tuple[Tree, BilevelRun]:
-    """The gradient of what is learned on the episodes of a step, by the method's own rule or by its form."""
-    tasks = method.prepare(episode)
-    if method.gradient is not None:
-        return method.gradient(phi, tasks, step)
     form = method.form if method.form_at is None else method.form_at(step)
-    return bilevel_gradient(
-        method.inner,
-        method.outer,
-        method.start,
-        phi,
-        tasks,
-        form=form if settings.hypergradient == "auto" else settings.hypergradient,
-        weights=method.weights(step),
-        outer_part=method.outer_part,
-        tasks_at_once=settings.tasks_at_once,
-    )
+    form = form if settings.hypergradient == "auto" else settings.hypergradient
+    given = method.weights(step)
+    device = episode.x.device
+    weights = None if given is None else torch.tensor(given, device=device)
+    state, run = program(state, method.prepare(episode), torch.tensor(rate, device=device), form, weights)
+    return state, info_of(run, episode)
+
+
+def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = False) -> Program:
+    """Makes the part of a step that comes after its episodes: gradient and update.
+
+    Args:
+        method, settings: of the run.
+        compiled: whether torch compiles it, at its first call.
+
+    Returns:
+        `program(state, tasks, rate, form, weights) -> (state, run)`, a pure function.
+    """
+    update = outer_optimiser().update
+
+    def program(
+        state: FewShotState, tasks: Tree, rate: torch.Tensor, form: Any, weights: torch.Tensor | None
+    ) -> tuple[FewShotState, BilevelRun]:
+        grads, run = bilevel_gradient(
+            method.inner,
+            method.outer,
+            method.start,
+            state.phi,
+            tasks,
+            form=form,
+            weights=weights,
+            outer_part=method.outer_part,
+            tasks_at_once=settings.tasks_at_once,
+        )
+        phi, slots = update(grads, state.slots, state.phi, rate)
+        return FewShotState(method.after(phi, run), slots), run
+
+    return torch.compile(program, fullgraph=True, dynamic=False) if compiled else program
 
 
 def info_of(run: BilevelRun, episode: Episode) -> StepInfo:
