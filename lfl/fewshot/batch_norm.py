@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from ..errors import one_of
+from ..errors import UserError, one_of, reason
 from ..model import PureModule, functional
 from ..trees import map_tree
 from ..types import Tensors
@@ -99,7 +99,13 @@ def episode_model(module: nn.Module, protocol: str, input_shape: tuple[int, ...]
     model = EpisodeModel(apply_fn, buffers, protocol, [], False)
     first = next(iter(theta.values()))
     with _Recording() as recorded, torch.no_grad():
-        model.support(theta, torch.zeros(2, *input_shape, dtype=first.dtype, device=first.device))
+        try:
+            model.support(theta, torch.zeros(2, *input_shape, dtype=first.dtype, device=first.device))
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"the model cannot take inputs of the shape {tuple(input_shape)} ({reason(error)}); choose another, "
+                "or the shape of one input."
+            ) from error
     start = {"mean": torch.zeros_like, "variance": torch.ones_like}
     statistics = [{name: start[name](t) for name, t in found.items()} for found in recorded.found]
     transductive = protocol == "batch" and bool(statistics)
