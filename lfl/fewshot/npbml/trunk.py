@@ -89,7 +89,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {"conv4": conv4, "resnet12": resne
 
 
 def network_of(name: str) -> Network:
-    """Builds a network by name: `"conv4"`, `"resnet12"`, or with widths, `"conv4-64"`, `"resnet12-64-160-320-640"`.
+    """Builds a network by name, with widths or without: `"conv4"`, `"conv4-64"`, `"resnet12-64-160-320-640"`.
 
     Raises:
         UserError: an unknown name.
@@ -100,7 +100,7 @@ def network_of(name: str) -> Network:
         return NETWORKS[base]()
     if len(given) != {"conv4": 1, "resnet12": 4}[base] or not all(w.isdecimal() and 0 < int(w) <= 4096 for w in given):
         raise UserError(
-            f"network must be conv4, conv4-WIDTH, resnet12 or resnet12 with four widths, got {name}; conv4-64 is narrow."
+            f"network must be conv4, conv4-WIDTH, resnet12 or resnet12 with 4 widths, got {name}; conv4-64 is narrow."
         )
     widths = [int(w) for w in given]
     return conv4(widths[0]) if base == "conv4" else resnet12((widths[0], widths[1], widths[2], widths[3]))
