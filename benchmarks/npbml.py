@@ -58,6 +58,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "+ transductive": {"parts": ("transductive",)},
     "+ regulariser": {"parts": ("regulariser",)},
     "MAML with relation scores": {"parts": ("relation",)},
+    "FiLM alone": {"parts": ("film",)},
+    "NPBML without the transductive loss": {"parts": [part for part in PARTS if part != "transductive"]},
+    "NPBML, written, without the regulariser": {
+        **{"parts": [part for part in PARTS if part != "regulariser"], "as_": "written"},
+    },
+    "initialisation, inner rate 0.3": {"parts": (), "inner_lr": 0.3},
 }
 ALONE, WHOLE = "MAML, inner steps see support alone", "+ FiLM (NPBML, published)"
 WITHOUT = ("nearest class mean of the encoder", "relation network alone")
@@ -149,24 +155,26 @@ def methods_of(asked: argparse.Namespace, settings: dict[str, Any], found: dict[
     pretrained = Pretrained(network, found["trunk"], found["stage"], found["relation"])
     made = {}
     for name, options in VARIANTS.items():
+        options = {"inner_lr": settings["inner_lr"]} | options
+        rate = options.pop("inner_lr")
         problems = [
-            Problem("classification", asked.ways, settings["inner_steps"], settings["inner_lr"], seed)
-            for seed in range(asked.seeds)
+            Problem("classification", asked.ways, settings["inner_steps"], rate, seed) for seed in range(asked.seeds)
         ]
         seeds = [npbml(problem, pretrained=pretrained, **options) for problem in problems]
         made[name] = seeds[0], map_tree(lambda *phis: torch.stack(phis), *[method.phi for method in seeds])
     return made
 
 
-def prepared_tasks(methods: dict[str, Any], episodes: list[Episode]) -> dict[str, Any]:
-    """What each variant takes as tasks, `[seeds, tasks, ...]`, or without seeds for a single list of episodes."""
+def prepared_tasks(methods: dict[str, Any], names: list[str], episodes: list[Episode]) -> dict[str, Any]:
+    """What variants take as tasks, `[seeds, tasks, ...]`, or without seeds for a single list of episodes."""
     together = Episode(*(torch.cat(parts) for parts in zip(*episodes, strict=True)))
-    tasks = {joint: methods[name][0].prepare(together) for joint, name in ((False, ALONE), (True, WHOLE))}
+    joint = {name: VARIANTS[name].get("joint", True) for name in names}
+    tasks = {how: methods[WHOLE if how else ALONE][0].prepare(together) for how in set(joint.values())}
 
     def apart(t: torch.Tensor) -> torch.Tensor:
         return t.unflatten(0, (len(episodes), -1)) if len(episodes) > 1 else t
 
-    return {name: map_tree(apart, tasks[options.get("joint", True)]) for name, options in VARIANTS.items()}
+    return {name: map_tree(apart, tasks[how]) for name, how in joint.items()}
 
 
 def rate_at(settings: dict[str, Any], step: int) -> float:
@@ -181,37 +189,46 @@ def train(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
     sources = [episodes_of(asked, settings["queries"], seed) for seed in range(asked.seeds)]
     init, update = lfl.adam(settings["meta_lr"])
     kept, began = asked.scratch / f"trained-{asked.ways}-{settings['network']}.pt", time.perf_counter()
-    state = loaded(kept, asked.device) if kept.exists() else {
-        **{"step": 0, "settings": settings, "phi": {name: phi for name, (_, phi) in methods.items()}},
-        **{"slots": {name: init(phi) for name, (_, phi) in methods.items()}},
-        **{"losses": {name: [] for name in methods}, "seconds": dict.fromkeys([*methods, "tasks"], 0.0)},
-    }  # fmt: skip
-    if state["settings"] != settings:
+    state: dict[str, Any] = loaded(kept, asked.device) if kept.exists() else {"settings": settings, "seconds": {}}
+    state = {"phi": {}, "slots": {}, "losses": {}} | state
+    if without_steps(state["settings"]) != without_steps(settings):
         raise SystemExit(f"{kept} was trained with other settings; give another --scratch.")
+    for name in methods.keys() - state["phi"].keys():
+        state["phi"][name], state["slots"][name] = methods[name][1], init(methods[name][1])
+        state["losses"][name] = []
 
     def gradient(name: str, phi: Any, tasks: Any) -> Any:
         method = methods[name][0]
         grads, run = lfl.bilevel_gradient(method.inner, method.outer, method.start, phi, tasks, form=asked.form)
         return grads, run.outer_loss.mean()
 
-    while state["step"] < settings["meta_steps"] and time.perf_counter() - began < 60.0 * asked.minutes:
-        step, at = state["step"], time.process_time()
+    while (step := steps_done(state)) < settings["meta_steps"] and time.perf_counter() - began < 60.0 * asked.minutes:
+        at, behind = time.process_time(), [name for name in methods if len(state["losses"][name]) == step]
         episodes = [source.draw("train", step, settings["meta_batch"]) for source in sources]
-        tasks = prepared_tasks(methods, episodes)
-        state["seconds"]["tasks"] += time.process_time() - at
-        for name in methods:
+        tasks = prepared_tasks(methods, behind, episodes)
+        spent = {"tasks": time.process_time() - at}
+        for name in behind:
             at, phi = time.process_time(), state["phi"][name]
             of_seed = partial(gradient, name)
             grads, losses = torch.func.vmap(of_seed)(phi, tasks[name])
             state["phi"][name], state["slots"][name] = update(grads, state["slots"][name], phi, rate_at(settings, step))
             state["losses"][name].append(losses.tolist())
-            state["seconds"][name] += time.process_time() - at
-        state["step"] += 1
-        if state["step"] % 10 == 0:
-            recent = {name: round(float(torch.tensor(rows[-10:]).mean()), 3) for name, rows in state["losses"].items()}
-            log("step", state["step"], recent)
+            spent[name] = time.process_time() - at
+        state["seconds"] |= {name: state["seconds"].get(name, 0.0) + took for name, took in spent.items()}
+        if (step + 1) % 10 == 0:
+            recent = {name: round(float(torch.tensor(state["losses"][name][-10:]).mean()), 3) for name in behind}
+            log("step", step + 1, recent)
             torch.save(state, kept)
     torch.save(state, kept)
+
+
+def without_steps(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "meta_steps"}
+
+
+def steps_done(state: dict[str, Any]) -> int:
+    """The steps that every variant has taken."""
+    return min(map(len, state["losses"].values()))
 
 
 def test(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
@@ -222,7 +239,7 @@ def test(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
     network, right = network_of(settings["network"]), {name: [] for name in [*methods, *WITHOUT]}
     for number in range(math.ceil(TEST_EPISODES / AT_ONCE)):
         episode = episodes.draw("test", number, AT_ONCE)
-        tasks = prepared_tasks(methods, [episode])
+        tasks = prepared_tasks(methods, list(methods), [episode])
         right["relation network alone"].append(
             (tasks[WHOLE]["scores"].argmax(-1) == episode.query_y).float().mean(1)[None]
         )
@@ -263,19 +280,17 @@ def write(asked: Any, settings: Any, found: Any, state: Any, right: dict[str, to
             losses = torch.tensor(state["losses"][name])
             rows[name] |= {
                 "parameters": {"phi": sum(t[0].numel() for t in leaves(state["phi"][name]))},
-                "cpu_seconds_per_step": round(state["seconds"][name] / max(state["step"], 1), 3),
-                "outer_loss": {
-                    "first 10 steps": float(losses[:10].mean()),
-                    "last 10 steps": float(losses[-10:].mean()),
-                },
+                "cpu_seconds_per_step": round(state["seconds"][name] / len(losses), 3),
+                "meta_steps": len(losses),
+                "outer_loss_of_10_steps": [round(float(rows.mean()), 3) for rows in losses.split(10)],
+                "largest_outer_loss_of_seeds": [float(loss) for loss in losses.amax(0)],
             }
     facts = {
         **environment(torch.device(asked.device)),
         **{"data": "omniglot, split of Vinyals, classes turned by 90 degrees", "transductive": True},
         **{"ways": asked.ways, "shots": asked.shots, "seeds": asked.seeds, "form": asked.form},
         **{"settings": settings, "shortened_of": {k: v for k, v in FULL.items() if settings[k] != v}},
-        **{"meta_steps": state["step"], "test_episodes": next(iter(right.values())).shape[1]},
-        "cpu_seconds_of_tasks_per_step": round(state["seconds"]["tasks"] / max(state["step"], 1), 3),
+        **{"meta_steps": steps_done(state), "test_episodes": next(iter(right.values())).shape[1]},
         "prepared": {k: found[k] for k in ("encoder_valid_error", "relation_valid_error", "num_classes", "seconds")},
     }
     RESULTS.write_text(json.dumps({**facts, "variants": rows}, indent=1) + "\n")

@@ -63,7 +63,7 @@ def cross_entropy_of_scores(logits: torch.Tensor, scores: torch.Tensor, *, hard:
 
     Args:
         logits: `[n, ways]`.
-        scores: `[n, ways]`, from 0 to 1; they need not add up to 1, so that an example that resembles no class counts less.
+        scores: `[n, ways]`, from 0 to 1; they need not add up to 1: an example that resembles no class counts less.
         hard: against the class with the highest score, instead of the scores.
 
     Returns:

@@ -16,6 +16,7 @@ class Network(NamedTuple):
     """An encoder in two parts, pure functions of their parameters.
 
     Args:
+        name: by which `network_of` builds it again.
         draw: `draw(input_shape, generator) -> (trunk, stage)`, parameters of both, without FiLM.
         trunk: `trunk(params, x) -> maps`, the frozen part.
         stage: `stage(params, maps) -> maps`, the part that adapts; with FiLM where `params` holds its layers.
@@ -23,6 +24,7 @@ class Network(NamedTuple):
         channels: of the maps that leave the stage.
     """
 
+    name: str
     draw: Callable[[tuple[int, ...], torch.Generator], tuple[Tensors, Tensors]]
     trunk: Callable[[Tensors, torch.Tensor], torch.Tensor]
     stage: Callable[[Tensors, torch.Tensor], torch.Tensor]
@@ -51,7 +53,7 @@ def conv4(width: int = 128) -> Network:
     def stage(params: Tensors, x: torch.Tensor) -> torch.Tensor:
         return F.max_pool2d(F.relu(_film_convolution(params, "conv", x)), 2)
 
-    return Network(draw, trunk, stage, {"conv": (width, width)}, width)
+    return Network(f"conv4-{width}", draw, trunk, stage, {"conv": (width, width)}, width)
 
 
 def resnet12(widths: tuple[int, int, int, int] = (64, 128, 256, 512)) -> Network:
@@ -79,7 +81,7 @@ def resnet12(widths: tuple[int, int, int, int] = (64, 128, 256, 512)) -> Network
         return x
 
     sizes = {"conv1": (last_in, last), "conv2": (last, last), "conv3": (last, last), "residual": (last, last)}
-    return Network(draw, trunk, _block, sizes, last)
+    return Network("-".join(["resnet12", *map(str, widths)]), draw, trunk, _block, sizes, last)
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {"conv4": conv4, "resnet12": resnet12}
@@ -87,14 +89,21 @@ NETWORKS: dict[str, Callable[..., Network]] = {"conv4": conv4, "resnet12": resne
 
 
 def network_of(name: str) -> Network:
-    """Builds a network by name: `"conv4"`, `"resnet12"`, or `"conv4-64"` for one of that width."""
-    base, _, width = name.partition("-")
+    """Builds a network by name, with widths or without: `"conv4"`, `"conv4-64"`, `"resnet12-64-160-320-640"`.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    base, *given = name.split("-")
     one_of("network", base, list(NETWORKS))
-    if not width:
+    if not given:
         return NETWORKS[base]()
-    if base != "conv4" or not width.isdecimal() or not 0 < int(width) <= 4096:
-        raise UserError(f"network must be conv4, resnet12 or conv4-WIDTH, got {name}; conv4-64 is a narrow one.")
-    return conv4(int(width))
+    if len(given) != {"conv4": 1, "resnet12": 4}[base] or not all(w.isdecimal() and 0 < int(w) <= 4096 for w in given):
+        raise UserError(
+            f"network must be conv4, conv4-WIDTH, resnet12 or resnet12 with 4 widths, got {name}; conv4-64 is narrow."
+        )
+    widths = [int(w) for w in given]
+    return conv4(widths[0]) if base == "conv4" else resnet12((widths[0], widths[1], widths[2], widths[3]))
 
 
 def draw_stage_film(network: Network, generator: torch.Generator) -> Tensors:

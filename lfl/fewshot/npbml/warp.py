@@ -29,8 +29,8 @@ def warp(layer: Tensors, x: torch.Tensor) -> torch.Tensor:
     A step of the layer before it, seen through the warp, is preconditioned by `w w^T`, which is positive semi-definite.
 
     Args:
-        layer: from `draw_warp`. Without `"weight"` the kernel is the Dirac one; without FiLM there is none: what is left
-            is batch norm alone, as in a network before it learns to adapt.
+        layer: from `draw_warp`. Without `"weight"` the kernel is the Dirac one. An empty one is batch norm alone, as in
+            a network before it learns to adapt.
         x: `[n, channels, height, width]`.
 
     Source: Lee and Choi (2018), section 3; Flennerhag et al. (2020), section 3.
