@@ -108,10 +108,14 @@ def protocol(transductive: bool) -> str:
 
 def protocol_line(settings: "FewShot") -> str:
     """How tasks are learned, in a line."""
-    size = f"{settings.inner_steps} inner steps at {settings.inner_lr:g}, {settings.test_steps} in evaluation"
-    return (
-        f"{settings.meta_batch} tasks a step, {settings.queries} queries a class, {size}, Adam at {settings.outer_lr:g}"
-    )
+    inner = f"{count(settings.inner_steps, 'inner step')} at {settings.inner_lr:g}, {settings.test_steps} in evaluation"
+    step = f"{count(settings.meta_batch, 'task')} a step, {count(settings.queries, 'query', 'queries')} a class"
+    return f"{step}, {inner}, Adam at {settings.outer_lr:g}"
+
+
+def count(number: int, one: str, several: str = "") -> str:
+    """A number of things in words."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def print_result(result: "FewShotResult") -> None:
@@ -136,7 +140,7 @@ def print_result(result: "FewShotResult") -> None:
 def print_steps(ended: "FewShotEnded", measured: "Measured") -> None:
     """Prints the error after each number of steps on a task."""
     for steps in range(len(measured.errors)):
-        say(f"  after {steps} {'step' if steps == 1 else 'steps'}: {value(ended, measured, steps)}")
+        say(f"  after {count(steps, 'step')}: {value(ended, measured, steps)}")
 
 
 def error_words(ended: "FewShotEnded") -> str:

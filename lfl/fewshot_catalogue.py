@@ -128,7 +128,9 @@ FEWSHOT_METHODS: dict[str, FewShotEntry] = {
         {"inner_lr": 0.1, "meta_batch": 8},
     ),
     "imaml": FewShotEntry(
-        "maml by implicit differentiation, with a proximal term", {"inner_steps": 16, "test_steps": 16}
+        "maml by implicit differentiation, with a proximal term",
+        {"inner_steps": 16, "test_steps": 16},
+        {"inner_lr": 0.1},
     ),
     "t-net": FewShotEntry("learn linear layers that bend the steps of the others, beside the start"),
     "metal": FewShotEntry("learn a loss for each step that sees the task's state, beside the start"),

@@ -121,21 +121,25 @@ class FewShot:
         "Whether npbml is as its authors' code is, faults included, or as their paper has it",
         "written",
         choices={"written": "as the paper has it", "published": "as the code is"},
+        methods=("npbml",),
     )
-    proximal: float = setting(FEWSHOT, "Pull of imaml towards the start.", 2.0)
+    proximal: float = setting(FEWSHOT, "Pull of imaml towards the start.", 2.0, methods=("imaml",))
     parts: str = setting(
         FEWSHOT,
         "What npbml learns beside the start; several with commas",
         "all",
         choices=PARTS,
         several=True,
+        methods=("npbml",),
     )
     pretrain_steps: int = setting(
-        FEWSHOT, "Steps of npbml's pre-training, on all training classes at once.", 200_000, least=0
+        FEWSHOT, "Steps of npbml's pre-training, on all training classes at once.", 200_000, least=0, methods=("npbml",)
     )
-    relation_steps: int = setting(FEWSHOT, "Episodes that npbml's relation network is trained on.", 100_000, least=0)
+    relation_steps: int = setting(
+        FEWSHOT, "Episodes that npbml's relation network is trained on.", 100_000, least=0, methods=("npbml",)
+    )
     pretrained_from: str | None = setting(
-        FEWSHOT, "An npbml run whose pre-trained network and relation network are taken."
+        FEWSHOT, "An npbml run whose pre-trained network and relation network are taken.", methods=("npbml",)
     )
     seed: int = shared("seed", 0)
     steps: int = shared(

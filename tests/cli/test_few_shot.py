@@ -49,7 +49,7 @@ def test_a_run_on_sine_curves(lfl_command: Command) -> None:
     status, out, err = lfl_command("train", *SINE, "--out", "run")
     assert (status, err) == (0, "")
     assert "sinusoid, 5 shots, mlp-8, maml, seed 0, on cpu" in out
-    assert "3 tasks a step, 5 queries a class, 1 inner steps at 0.01, 2 in evaluation, Adam at 0.001" in out
+    assert "3 tasks a step, 5 queries a class, 1 inner step at 0.01, 2 in evaluation, Adam at 0.001" in out
     assert "train 4/4: support loss" in out
     assert "validation error" in out
     assert "on 7 test episodes, inductive" in out
@@ -126,6 +126,7 @@ BAD = {
     "too few classes": (["train", "--task", "few", "--ways", "5"], "classes in"),
     "too few drawings": (["train", "--task", "few", "--ways", "2", "--shots", "4", "--queries", "4"], "too few for"),
     "pictures of several sizes": (["train", "--task", "sizes", "--ways", "2"], "resize it"),
+    "unknown part": (["train", "--task", "omniglot", "--method", "npbml", "--parts", "all,film"], "and all alone"),
     "eval of another run": (["eval", ".", "--tasks", "5"], "--tasks is for few-shot runs"),
     "predict of another run": (["predict", ".", "--support", "a", "--query", "b", "-o", "o.csv"], "give --input"),
 }
@@ -248,3 +249,28 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> Non
     assert f"lfl resume {tmp_path / 'run'} continues from there" in err
     assert "on 7 test episodes" in out
     assert list((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
+
+
+def test_a_page_about_runs_has_the_published_number_and_the_floor(lfl_command: Command, pictures: Path) -> None:
+    assert lfl_command("train", *SINE, "--out", "first")[0] == 0
+    assert lfl_command("train", *SINE, "--seed", "1", "--out", "second")[0] == 0
+    assert lfl_command("train", *SINE, "--method", "anil", "--out", "third")[0] == 0
+    assert lfl_command("train", "--task", str(pictures), *PICTURES, "--out", "fourth")[0] == 0
+    own = ["--model", "logistic", "--steps", "3", "--offline-steps", "2", "--batch-size", "8", "--device", "cpu"]
+    assert lfl_command("train", *own, "--out", "other")[0] == 0
+    status, _, err = lfl_command("report", "first", "second", "third", "fourth", "other", "-o", "page.html")
+    assert (status, err) == (0, "")
+    page = Path("page.html").read_text()
+    assert "sinusoid, 5 shots, mlp-8" in page
+    assert "classes, 2-way 1-shot, logistic" in page
+    assert "published (Finn et al. 2017, inductive)" in page
+    floor = json.loads(Path("fourth/result.json").read_text())["floor"]
+    assert f"<td>{100 * (1 - floor):.2f}</td>" in page
+    assert '"name": "nearest picture in pixels"' in page
+    first, second = (json.loads(Path(name, "result.json").read_text())["test_error"] for name in ("first", "second"))
+    assert f"{(first + second) / 2:.4f} ({min(first, second):.4f} to {max(first, second):.4f})" in page
+    assert "digits, logistic" in page
+    for command in (["plot", "first"], ["export", "first", "--to", "torch", "-o", "x.pt2"], ["suspects", "first"]):
+        status, _, err = lfl_command(*command)
+        assert status == 2, err
+        assert "is a few-shot run" in err
