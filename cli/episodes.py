@@ -1,5 +1,7 @@
 """Few-shot runs on the command line: what `lfl train`, `resume`, `eval` and `predict` do where tasks are episodes."""
 
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,25 +14,42 @@ from .common import prepare
 from .text import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lfl.fewshot.folder import FewShotEnded, Measured
-    from lfl.fewshot.session import FewShotResult
+    from lfl.fewshot.session import FewShotResult, FewShotWatch
+    from lfl.fewshot.train import FewShotProgress
     from lfl.fewshot_settings import FewShot
     from lfl.run import Named
 
-CLASSES = {
-    "inner_loss": "support loss",
-    "outer_loss": "query loss",
-    "error": "query error",
-    "valid_error": "validation error",
-}
+LOSSES = {"inner_loss": "support loss", "outer_loss": "query loss"}
+ACCURACIES = {"error": "query accuracy %", "valid_error": "validation accuracy %"}
+ERRORS = {"error": "query error", "valid_error": "validation error"}
+
+
+@contextmanager
+def watching_episodes(words: str, *, classes: bool) -> "Iterator[FewShotWatch]":
+    """Shows a run of classes with its accuracies in percent, any other with its errors."""
+    from .progress import watching
+
+    with watching(words, LOSSES | (ACCURACIES if classes else ERRORS)) as watch:
+
+        def shown(progress: "FewShotProgress") -> None:
+            if classes and progress.metrics is not None:
+                changed = [
+                    {name: 100 * (1 - value) if name in ACCURACIES else value for name, value in numbers.items()}
+                    for numbers in progress.metrics
+                ]
+                progress = replace(progress, metrics=changed)
+            watch(progress)
+
+        yield shown
 
 
 def train_episodes(asked: dict[str, Any], out: Path | None) -> None:
     """Trains a few-shot run for `lfl train`."""
     from lfl.api.fewshot import prepare_few_shot, train_few_shot
     from lfl.device import keep_freed_memory
-
-    from .progress import watching
 
     if asked.pop("seeds", None) is not None:
         raise UserError("--seeds is for runs without episodes; give --seed, and train each seed by itself.")
@@ -39,7 +58,8 @@ def train_episodes(asked: dict[str, Any], out: Path | None) -> None:
     keep_freed_memory()
     settings = ready.settings
     say(protocol_line(settings))
-    with watching(f"{title(settings)}, seed {settings.seed}, on {where}", CLASSES) as watch:
+    words = f"{title(settings)}, seed {settings.seed}, on {where}"
+    with watching_episodes(words, classes=ready.episodes.kind == "classification") as watch:
         result = train_few_shot(ready, out, watch)
     print_result(result)
 
@@ -48,14 +68,12 @@ def resume_episodes(run: Path, device: str | None, threads: int | None, data_dir
     """Continues a few-shot run for `lfl resume`."""
     from lfl.device import keep_freed_memory
     from lfl.fewshot.execute import resume_few_shot
-    from lfl.run import read_facts
+    from lfl.fewshot.folder import read_few_shot
 
-    from .progress import watching
-
-    facts = read_facts(run)
+    _, facts, about = read_few_shot(run)
     where = prepare(device or facts.device, threads or facts.threads)
     keep_freed_memory()
-    with watching(f"{run}, on {where}", CLASSES) as watch:
+    with watching_episodes(f"{run}, on {where}", classes=about.kind == "classification") as watch:
         result = resume_few_shot(
             run, data_dir=data_dir, device=where, watch=watch, say=partial(say, error=True), named=named
         )

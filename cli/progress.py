@@ -102,10 +102,10 @@ class _Rate:
             self.phase, self.first, self.start = progress.phase.name, progress.step, time.perf_counter()
 
     def per_second(self, progress: Shown) -> float:
-        return (progress.step - self.first) / max(time.perf_counter() - self.start, 1e-9)
+        return float(progress.step - self.first) / max(time.perf_counter() - self.start, 1e-9)
 
     def seconds_left(self, progress: Shown) -> float:
-        return (progress.phase.num_steps - progress.step) / max(self.per_second(progress), 1e-9)
+        return float(progress.phase.num_steps - progress.step) / max(self.per_second(progress), 1e-9)
 
 
 class _LiveTable:

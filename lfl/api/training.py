@@ -62,7 +62,7 @@ def train(
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     device: str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Any], None] | None = None,
     loggers: Sequence[Logger] = (),
     trust: bool = False,
     **settings: Any,
@@ -82,7 +82,8 @@ def train(
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
         data_dir: folder of downloaded data; `LFL_DATA` or lfl's own cache when omitted.
         device: `"cpu"`, `"cuda"` or `"mps"`; the first that is there of cuda, mps, cpu when omitted.
-        progress: called with the `Progress` at the start of each phase and after each step.
+        progress: called with the `Progress` at the start of each phase and after each step; of a few-shot run with
+            an object of the same attributes.
         loggers: take the metrics too, such as `lfl.WandbLogger(project="mine")`, or your own (docs/logs.md); one that
             fails is left out with a warning.
         trust: whether the run that `loss_from` names may use its own code.

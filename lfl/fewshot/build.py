@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -14,6 +14,7 @@ from ..model import build_model
 from ..places import own_cache
 from ..randomness import generator
 from ..types import Kind
+from .class_images import Rotations
 from .episode import Episodes
 from .method import FewShotMethod
 from .methods import METHODS
@@ -67,7 +68,7 @@ def build_episodes(
         seed=settings.seed,
         device=device,
         data_dir=downloads_of(settings, data_dir) or Path(),
-        rotations=settings.rotations,
+        rotations=cast(Rotations, settings.rotations),
         **options,
     )
 

@@ -117,7 +117,7 @@ def digest_of(episodes: Episodes) -> str:
     """A digest of the first episodes of each split, by which data that have changed are recognised."""
     found = hashlib.blake2b(digest_size=16)
     for split in ("train", "valid", "test"):
-        for tensor in episodes.draw(split, 0, 4):  # type: ignore[arg-type]
+        for tensor in episodes.draw(split, 0, 4):
             found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
 

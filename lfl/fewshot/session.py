@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from msgspec import to_builtins
 
@@ -109,7 +109,8 @@ def run_few_shot(session: FewShotSession, folder: Path, say: Say = silent) -> Fe
         )
         for i, progress in enumerate(steps):
             if i:
-                record.write_step(progress, progress.step, None, progress.metrics and progress.metrics[0])
+                numbers = None if progress.metrics is None else progress.metrics[0]
+                record.write_step(cast(Any, progress), progress.step, None, numbers)
                 best = _better(best, progress)
             _watched(session, progress, stop)
             if _saves(session.settings, progress, stop):
