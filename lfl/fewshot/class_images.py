@@ -129,7 +129,7 @@ class ImageEpisodes:
         Raises:
             UserError: no such split, or a negative step, or no tasks.
         """
-        chosen, turns = self.chosen(split, step, num_tasks)
+        chosen, turns = (part.to(self.device) for part in self.chosen(split, step, num_tasks))
         pixels = self.images.pixels[chosen]
         if self.rotations != "none":
             pixels = _turned(pixels, turns)
@@ -153,26 +153,31 @@ class ImageEpisodes:
             raise UserError(f"episodes are drawn for a step from 0 and 1 or more tasks, got {step} and {num_tasks}.")
         seed = self.seed if split == "train" else LISTS_SEED
         classes, starts, counts = self._tables[split]
-        numbers = step * num_tasks + torch.arange(num_tasks, device=self.device)[:, None]
+        numbers = step * num_tasks + torch.arange(num_tasks, device=self._drawing)[:, None]
         per_class = TURNS if self.rotations == "classes" else 1
-        places = torch.arange(len(classes) * per_class, device=self.device)
+        places = torch.arange(len(classes) * per_class, device=self._drawing)
         drawn = smallest(random_bits(seed, f"few-shot classes {split}", numbers, places), self.ways)
         rows = drawn // per_class
         if self.rotations == "drawn":
             turns = random_bits(seed, f"few-shot turns {split}", numbers, drawn) & (TURNS - 1)
         else:
             turns = drawn % per_class
-        images = torch.arange(int(max(self.images.counts[c] for c in self.splits[split])), device=self.device)
+        images = torch.arange(int(max(self.images.counts[c] for c in self.splits[split])), device=self._drawing)
         bits = random_bits(seed, f"few-shot images {split}", numbers[..., None], drawn[..., None], images)
         bits = torch.where(images < counts[rows][..., None], bits, LARGEST_BITS)
         return starts[rows][..., None] + smallest(bits, self.shots + self.queries), turns
 
+    @property
+    def _drawing(self) -> torch.device:
+        """The device that draws: that of the images, but where it is Apple's, which lacks operations on int64."""
+        return torch.device("cpu") if self.device.type == "mps" else self.device
+
     @cached_property
     def _tables(self) -> dict[SplitName, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Of each split: its classes, where their images begin, and how many there are."""
-        counts = torch.tensor(self.images.counts, device=self.device)
-        starts = torch.tensor([0, *accumulate(self.images.counts)][:-1], device=self.device)
-        classes = {split: torch.tensor(numbers, device=self.device) for split, numbers in self.splits.items()}
+        counts = torch.tensor(self.images.counts, device=self._drawing)
+        starts = torch.tensor([0, *accumulate(self.images.counts)][:-1], device=self._drawing)
+        classes = {split: torch.tensor(numbers, device=self._drawing) for split, numbers in self.splits.items()}
         return {split: (numbers, starts[numbers], counts[numbers]) for split, numbers in classes.items()}
 
 

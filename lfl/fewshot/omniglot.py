@@ -89,12 +89,7 @@ def read_omniglot(data_dir: Path) -> ClassImages:
     pixels = _kept(folder / KEPT)
     if pixels is None:
         pixels = np.stack([_drawings(character) for character in characters])
-        found = _digest(pixels)
-        if found != SHA256:
-            raise UserError(
-                f"the pictures in {folder} are not Omniglot's: SHA-256 of all {found}, expected {SHA256}. Delete the "
-                "folder and run again to download it anew."
-            )
+        _check(pixels, folder)
         # In a folder that cannot be written the pictures are read again next time.
         with suppress(Failure), downloading("omniglot", folder, "read it again") as scratch:
             np.save(scratch / KEPT, pixels)
@@ -153,6 +148,15 @@ def _kept(path: Path) -> np.ndarray | None:
     except (OSError, ValueError, EOFError):
         return None
     return pixels if _digest(pixels) == SHA256 else None
+
+
+def _check(pixels: np.ndarray, folder: Path) -> None:
+    found = _digest(pixels)
+    if found != SHA256:
+        raise UserError(
+            f"the pictures in {folder} are not Omniglot's: SHA-256 of all {found}, expected {SHA256}. Delete the "
+            "folder and run again to download it anew."
+        )
 
 
 def _digest(pixels: np.ndarray) -> str:

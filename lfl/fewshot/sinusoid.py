@@ -28,7 +28,7 @@ class SinusoidEpisodes:
         shots: support points.
         queries: query points.
         seed: of the train episodes; the others are the same for all seeds.
-        place: the device that they are drawn on.
+        place: the device that they are for. They are computed on the CPU: not every device has double precision.
 
     Raises:
         UserError: counts below 1.
@@ -81,13 +81,13 @@ class SinusoidEpisodes:
         if step < 0 or num_tasks < 1:
             raise UserError(f"episodes are drawn for a step from 0 and 1 or more tasks, got {step} and {num_tasks}.")
         seed = self.seed if split == "train" else LISTS_SEED
-        numbers = step * num_tasks + torch.arange(num_tasks, device=self.device)[:, None]
-        points = torch.arange(self.shots + self.queries, device=self.device)
+        numbers = step * num_tasks + torch.arange(num_tasks)[:, None]
+        points = torch.arange(self.shots + self.queries)
         amplitude = uniform(random_bits(seed, f"few-shot amplitude {split}", numbers), *AMPLITUDES)
         phase = uniform(random_bits(seed, f"few-shot phase {split}", numbers), *PHASES)
         x = uniform(random_bits(seed, f"few-shot x {split}", numbers, points), *INPUTS)
         y = amplitude * torch.sin(x - phase)
-        values = torch.stack([x, y]).to(torch.float32)[..., None]
+        values = torch.stack([x, y]).to(torch.float32)[..., None].to(self.device)
         support, query = values[:, :, : self.shots], values[:, :, self.shots :]
         return Episode(support[0], support[1], query[0], query[1])
 
