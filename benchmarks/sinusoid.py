@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 import lfl
-from lfl.fewshot import METHODS, Episode, evaluate, few_shot_problem
+from lfl.fewshot import METHODS, Episode, evaluate, few_shot_problem, gradient_of
 from lfl.randomness import generator
 
 RESULTS = Path(__file__).parent / "results" / "sinusoid.json"
@@ -67,7 +67,7 @@ def trained(name: str, seed: int, iterations: int, measure_every: int) -> Any:
 
     @torch.compile(fullgraph=True)
     def step(phi: Any, state: Any, tasks: Episode) -> Any:
-        grads, run = lfl.bilevel_gradient(method.inner, method.outer, method.start, phi, tasks, form="unroll")
+        grads, run = gradient_of(method, phi, tasks, 0, form="unroll")
         return *update(grads, state, phi), run.outer_loss.mean()
 
     phi, state, curve = method.phi, init(method.phi), []
