@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..hypergradient import Adaptation, BilevelRun, Objective
+from ..hypergradient import Adaptation, BilevelRun, Objective, bilevel_gradient
 from ..types import Tree
 from .episode import Episode
 
@@ -49,3 +49,38 @@ class FewShotMethod(NamedTuple):
     prepare: Callable[[Episode], Tree] = lambda episode: episode
     gradient: GradientOf | None = None
     transductive: bool = False
+
+
+def gradient_of(
+    method: FewShotMethod,
+    phi: Tree,
+    episode: Episode,
+    step: int,
+    *,
+    form: str | Callable[..., Any] | None = None,
+    tasks_at_once: int | None = None,
+) -> tuple[Tree, BilevelRun]:
+    """Computes the gradient of what a method learns, on the episodes of one step of training.
+
+    Args:
+        method: any.
+        phi: what it has learned so far.
+        episode: with a leading axis of tasks.
+        step: of training, from 0 on.
+        form, tasks_at_once: as in `lfl.bilevel_gradient`; the form is the method's own when omitted.
+
+    Returns:
+        The gradient, a tree like phi, and the `BilevelRun`, whose `outer_aux` is `Judged`. The step itself is
+        `phi, state = update(gradient, state, phi)`, and then `phi = method.after(phi, run)`.
+    """
+    return bilevel_gradient(
+        method.inner,
+        method.outer,
+        method.start,
+        phi,
+        method.prepare(episode),
+        form=form or (method.form_at(step) if method.form_at else method.form),
+        weights=method.weights(step),
+        outer_part=method.outer_part,
+        tasks_at_once=tasks_at_once,
+    )
