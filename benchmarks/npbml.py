@@ -3,7 +3,7 @@
     python benchmarks/npbml.py prepare                      # pre-training and relation network, kept in --scratch
     python benchmarks/npbml.py train --minutes 20           # all variants and seeds; again to go on where it stopped
     python benchmarks/npbml.py test                         # 600 test episodes, writes results/npbml.json
-    python benchmarks/npbml.py table                        # from the committed results
+    python benchmarks/npbml.py --table                      # from the committed results
     python benchmarks/npbml.py prepare train test --full --device cuda --form mixed     # the published lengths
 
 Variants take the same episodes in turns, step by step, and are tested in turns, so that whatever has been written
@@ -307,7 +307,8 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["prepare", "train", "test", "table"])
+    parser.add_argument("what", nargs="*", choices=["prepare", "train", "test", []], default=[])
+    parser.add_argument("--table", action="store_true")
     parser.add_argument("--ways", type=int, default=20)
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=3)
@@ -325,7 +326,7 @@ def main() -> None:
     for name, stage in {"prepare": prepare, "train": train, "test": test}.items():
         if name in asked.what:
             stage(asked, settings)
-    if "table" in asked.what or "test" in asked.what:
+    if asked.table or "test" in asked.what:
         print(table(json.loads(RESULTS.read_text())))
 
 
