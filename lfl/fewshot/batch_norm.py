@@ -3,6 +3,7 @@
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
 import copy
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from ..errors import one_of
+from ..errors import UserError, one_of, reason
 from ..model import PureModule, functional
 from ..trees import map_tree
 from ..types import Tensors
@@ -56,12 +57,14 @@ class EpisodeModel(NamedTuple):
             x: support inputs, which `support` takes the statistics from, in the same pass.
             query_x: query inputs.
         """
-        if self.protocol == "support" and self.statistics_matter:
-            with _OfFirst(len(x)):
+        if self.protocol == "support" and self.has_batch_norm:
+            with _of_first(len(x)):
                 return self.support(theta, torch.cat([x, query_x]))[len(x) :], []
         if self.protocol == "running":
-            with _Recording() as recorded:
-                return self.support(theta, query_x), recorded.found
+            found: list[Tensors] = []
+            with _recording(found):
+                outputs = self.support(theta, query_x)
+            return outputs, found
         return self.support(theta, query_x), []
 
     def predict(
@@ -69,12 +72,13 @@ class EpisodeModel(NamedTuple):
     ) -> torch.Tensor:
         """Outputs on the query set in evaluation; `statistics` are those carried over training, for `running`."""
         if self.protocol == "running" and statistics:
-            with _Given(statistics):
+            with _given(statistics):
                 return self.support(theta, query_x)
         return self.query(theta, x, query_x)[0]
 
     @property
-    def statistics_matter(self) -> bool:
+    def has_batch_norm(self) -> bool:
+        """Whether the module has a layer of batch norm."""
         return any(isinstance(layer, _BatchNorm) for layer in self.apply_fn.training_code.modules())
 
 
@@ -98,10 +102,17 @@ def episode_model(module: nn.Module, protocol: str, input_shape: tuple[int, ...]
     theta, buffers, apply_fn = functional(module)
     model = EpisodeModel(apply_fn, buffers, protocol, [], False)
     first = next(iter(theta.values()))
-    with _Recording() as recorded, torch.no_grad():
-        model.support(theta, torch.zeros(2, *input_shape, dtype=first.dtype, device=first.device))
+    recorded: list[Tensors] = []
+    with _recording(recorded), torch.no_grad():
+        try:
+            model.support(theta, torch.zeros(2, *input_shape, dtype=first.dtype, device=first.device))
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"the model cannot take inputs of the shape {tuple(input_shape)} ({reason(error)}); choose another, "
+                "or the shape of one input."
+            ) from error
     start = {"mean": torch.zeros_like, "variance": torch.ones_like}
-    statistics = [{name: start[name](t) for name, t in found.items()} for found in recorded.found]
+    statistics = [{name: start[name](t) for name, t in found.items()} for found in recorded]
     transductive = protocol == "batch" and bool(statistics)
     return theta, model._replace(statistics=statistics if protocol == "running" else [], transductive=transductive)
 
@@ -122,69 +133,73 @@ def normalised(
     return x * scale.view(each) + shift.view(each)
 
 
+Norm = Callable[..., torch.Tensor]
+"""`norm(x, weight, bias, eps)`, in place of batch norm in training."""
+
+
 class _Norms(TorchFunctionMode):
-    """A context in which every `F.batch_norm` is `self.norm`."""
+    """A context in which every call of batch norm is `norm`."""
+
+    def __init__(self, norm: Norm) -> None:
+        super().__init__()
+        self.norm = norm
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func is F.batch_norm:
-            return self.norm(*args, **kwargs or {})
+            return _called(self.norm, *args, **kwargs or {})
         return func(*args, **kwargs or {})
 
-    def norm(
-        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
-    ) -> torch.Tensor:
-        raise NotImplementedError
+
+def _called(
+    norm: Norm,
+    x: torch.Tensor,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> torch.Tensor:
+    """The signature of `F.batch_norm`."""
+    return norm(x, weight, bias, eps)
 
 
 def _axes(x: torch.Tensor) -> list[int]:
     return [d for d in range(x.dim()) if d != 1]
 
 
-def _eps(rest: tuple[Any, ...], named: dict[str, Any]) -> float:
-    return float(named.get("eps", rest[2] if len(rest) > 2 else 1e-5))
-
-
-class _OfFirst(_Norms):
+def _of_first(rows: int) -> _Norms:
     """Statistics from the first rows of each batch alone."""
 
-    def __init__(self, rows: int) -> None:
-        super().__init__()
-        self.rows = rows
+    def norm(x: torch.Tensor, weight: Any, bias: Any, eps: float) -> torch.Tensor:
+        variance, mean = torch.var_mean(x[:rows], _axes(x), correction=0)
+        return normalised(x, mean, variance, weight, bias, eps)
 
-    def norm(
-        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
-    ) -> torch.Tensor:
-        first = x[: self.rows]
-        variance, mean = torch.var_mean(first, _axes(x), correction=0)
-        return normalised(x, mean, variance, weight, bias, _eps(rest, named))
+    return _Norms(norm)
 
 
-class _Recording(_Norms):
-    """The batch's own statistics, which `found` keeps as constants, the variance without bias."""
+def _recording(found: list[Tensors]) -> _Norms:
+    """The batch's own statistics, appended to `found` as constants, the variance without bias."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[Tensors] = []
-
-    def norm(
-        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
-    ) -> torch.Tensor:
+    def norm(x: torch.Tensor, weight: Any, bias: Any, eps: float) -> torch.Tensor:
         variance, mean = torch.var_mean(x.detach(), _axes(x), correction=1)
-        self.found.append({"mean": mean, "variance": variance})
-        return F.batch_norm(x, None, None, weight, bias, *rest, **named)
+        found.append({"mean": mean, "variance": variance})
+        return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+
+    return _Norms(norm)
 
 
-class _Given(_Norms):
+def _given(statistics: list[Tensors]) -> _Norms:
     """Given statistics, in the order of the calls."""
+    calls = 0
 
-    def __init__(self, statistics: list[Tensors]) -> None:
-        super().__init__()
-        self.left = list(statistics)
+    def norm(x: torch.Tensor, weight: Any, bias: Any, eps: float) -> torch.Tensor:
+        nonlocal calls
+        own = statistics[calls]
+        calls += 1
+        return normalised(x, own["mean"], own["variance"], weight, bias, eps)
 
-    def norm(
-        self, x: torch.Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **named: Any
-    ) -> torch.Tensor:
-        own = self.left.pop(0)
-        return normalised(x, own["mean"], own["variance"], weight, bias, _eps(rest, named))
+    return _Norms(norm)

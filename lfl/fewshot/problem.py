@@ -124,6 +124,8 @@ def few_shot_problem(
         ('weight', 'bias')
     """
     one_of("kind", kind, ["classification", "regression"])
+    if not isinstance(inner_steps, int) or isinstance(inner_steps, bool) or inner_steps < 0:
+        raise UserError(f"inner_steps must be a whole number of at least 0, got {inner_steps!r}; 5 is usual.")
     theta, model = episode_model(module, batch_norm, input_shape)
     optimiser = sgd(inner_lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
     return FewShotProblem(
