@@ -1,10 +1,10 @@
 """NPBML and its parts against MAML on Omniglot: one recipe, one pre-trained encoder and relation network, one budget.
 
-    python benchmarks/npbml.py prepare                      # pre-training and relation network, kept in --scratch
-    python benchmarks/npbml.py train --minutes 20           # all variants and seeds; again to go on where it stopped
-    python benchmarks/npbml.py test                         # 600 test episodes, writes results/npbml.json
-    python benchmarks/npbml.py table                        # from the committed results
-    python benchmarks/npbml.py prepare train test --full --device cuda --form mixed     # the published lengths
+    python benchmarks/npbml.py --prepare                # pre-training and relation network, kept in --scratch
+    python benchmarks/npbml.py --train --minutes 20     # all variants and seeds; again to go on where it stopped
+    python benchmarks/npbml.py --test                   # 600 test episodes, writes results/npbml.json
+    python benchmarks/npbml.py --table                  # from the committed results
+    python benchmarks/npbml.py --prepare --train --test --full --device cuda --form mixed     # the published lengths
 
 Variants take the same episodes in turns, step by step, and are tested in turns, so that whatever has been written
 compares them at the same number of steps; the seeds of a variant are vmapped together. Seeds differ in what NPBML draws
@@ -199,7 +199,8 @@ def train(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
 
     def gradient(name: str, phi: Any, tasks: Any) -> Any:
         method = methods[name][0]
-        grads, run = lfl.bilevel_gradient(method.inner, method.outer, method.start, phi, tasks, form=asked.form)
+        inner, options = method.inner, {"form": asked.form, "tasks_at_once": asked.tasks_at_once}
+        grads, run = lfl.bilevel_gradient(inner, method.outer, method.start, phi, tasks, **options)
         return grads, run.outer_loss.mean()
 
     while (step := steps_done(state)) < settings["meta_steps"] and time.perf_counter() - began < 60.0 * asked.minutes:
@@ -307,13 +308,15 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["prepare", "train", "test", "table"])
+    for what in ("prepare", "train", "test", "table"):
+        parser.add_argument(f"--{what}", action="store_true")
     parser.add_argument("--ways", type=int, default=20)
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop training after so long")
     parser.add_argument("--full", action="store_true", help="the published lengths and widths")
     parser.add_argument("--form", default="unroll", help="mixed takes less memory")
+    parser.add_argument("--tasks-at-once", type=int, help="of a seed's meta-batch; all when omitted")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "lfl-npbml")
@@ -323,9 +326,9 @@ def main() -> None:
     settings |= {name: json.loads(value) for name, value in (pair.split("=") for pair in asked.set)}
     torch.set_num_threads(asked.threads)
     for name, stage in {"prepare": prepare, "train": train, "test": test}.items():
-        if name in asked.what:
+        if getattr(asked, name):
             stage(asked, settings)
-    if "table" in asked.what or "test" in asked.what:
+    if asked.table or asked.test:
         print(table(json.loads(RESULTS.read_text())))
 
 

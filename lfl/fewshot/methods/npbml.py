@@ -23,7 +23,7 @@ from ..npbml.losses import (
     statistics,
     transductive_inputs,
 )
-from ..npbml.pretrained import Pretrained
+from ..npbml.pretraining import Pretrained
 from ..npbml.relation import scores_of
 from ..npbml.trunk import draw_stage_film, embed, in_order
 from ..npbml.warp import draw_warp
@@ -102,7 +102,7 @@ def npbml(
 
     Args:
         problem: ways, number and rate of the inner steps, and the seed; its model and optimiser are not used.
-        pretrained: the encoder and the relation network, from `lfl.fewshot.npbml.prepared`.
+        pretrained: the encoder and the relation network, by `pretrain` and `train_relation` of `lfl.fewshot.npbml`.
         as_: `"published"`, as the published code does it, `"written"`, as the paper says, or `Faults` of a choice.
         parts: what is learned beside the initialisation, names in `PARTS`; also `"relation"`, not of NPBML.
         joint: whether support and query set pass through the network together in inner steps; the losses of the query

@@ -20,6 +20,22 @@ FALLS = (0.5, 0.75, 0.875, 0.95)
 """Shares of the steps after which the rate falls to a tenth: 100,000, 150,000, 175,000 and 190,000 of 200,000."""
 
 
+class Pretrained(NamedTuple):
+    """What is trained before NPBML and stays as it is, or where NPBML starts.
+
+    Args:
+        network: of the encoder.
+        trunk: parameters of its frozen part.
+        stage: where the part that adapts starts, without FiLM.
+        relation: parameters of the relation network; None where no part needs its scores.
+    """
+
+    network: Network
+    trunk: Tensors
+    stage: Tensors
+    relation: Tensors | None = None
+
+
 class Encoder(NamedTuple):
     """A pre-trained encoder: its trunk, its stage, its error by nearest class mean, and the step that had it."""
 

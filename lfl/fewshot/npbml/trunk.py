@@ -16,7 +16,6 @@ class Network(NamedTuple):
     """An encoder in two parts, pure functions of their parameters.
 
     Args:
-        name: by which `network_of` builds it again.
         draw: `draw(input_shape, generator) -> (trunk, stage)`, parameters of both, without FiLM.
         trunk: `trunk(params, x) -> maps`, the frozen part.
         stage: `stage(params, maps) -> maps`, the part that adapts; with FiLM where `params` holds its layers.
@@ -24,7 +23,6 @@ class Network(NamedTuple):
         channels: of the maps that leave the stage.
     """
 
-    name: str
     draw: Callable[[tuple[int, ...], torch.Generator], tuple[Tensors, Tensors]]
     trunk: Callable[[Tensors, torch.Tensor], torch.Tensor]
     stage: Callable[[Tensors, torch.Tensor], torch.Tensor]
@@ -53,7 +51,7 @@ def conv4(width: int = 128) -> Network:
     def stage(params: Tensors, x: torch.Tensor) -> torch.Tensor:
         return F.max_pool2d(F.relu(_film_convolution(params, "conv", x)), 2)
 
-    return Network(f"conv4-{width}", draw, trunk, stage, {"conv": (width, width)}, width)
+    return Network(draw, trunk, stage, {"conv": (width, width)}, width)
 
 
 def resnet12(widths: tuple[int, int, int, int] = (64, 128, 256, 512)) -> Network:
@@ -81,7 +79,7 @@ def resnet12(widths: tuple[int, int, int, int] = (64, 128, 256, 512)) -> Network
         return x
 
     sizes = {"conv1": (last_in, last), "conv2": (last, last), "conv3": (last, last), "residual": (last, last)}
-    return Network("-".join(["resnet12", *map(str, widths)]), draw, trunk, _block, sizes, last)
+    return Network(draw, trunk, _block, sizes, last)
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {"conv4": conv4, "resnet12": resnet12}

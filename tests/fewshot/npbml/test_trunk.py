@@ -56,10 +56,10 @@ def test_scales_of_batch_norm_are_in_the_trunk_of_resnet12_alone() -> None:
 
 
 def test_names() -> None:
-    for name in ("conv4-7", "resnet12-4-5-6-7"):
-        assert network_of(name).name == name
-    assert network_of("conv4").channels == 128
-    assert network_of("resnet12").name == "resnet12-64-128-256-512"
+    channels = {"conv4": 128, "conv4-7": 7, "resnet12": 512, "resnet12-4-5-6-7": 7}
+    for name, number in channels.items():
+        assert network_of(name).channels == number
+    assert network_of("resnet12-4-5-6-7").film_sizes["conv1"] == (6, 7)
     for bad in ("conv5", "conv4-", "conv4-0", "resnet12-3", "conv4-3-4"):
         with pytest.raises(lfl.UserError, match="network"):
             network_of(bad)
