@@ -168,9 +168,8 @@ def transfer(scratch: Path) -> None:
 
 def tables() -> None:
     """Prints the tables as Markdown."""
-    print(
-        "| case | method | seed | formula | candidates | rejected | repeats | minutes |\n|---|---|---|---|---|---|---|---|"
-    )
+    print("| case | method | seed | formula | candidates | rejected | repeats | minutes |")
+    print("|---" * 8 + "|")
     for row in rows_of(RESULTS / "evolution-searches.csv"):
         lost = int(row["rejected"]) + int(row["not_finite"])
         shares = [f"{100 * n / int(row['candidates']):.0f} %" for n in (lost, int(row["repeats"]))]
