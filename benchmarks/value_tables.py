@@ -31,6 +31,12 @@ HERE = Path(__file__).parent
 OURS = "residual"
 HEAD = ["", "rate", "choice", "last step", "best step", "residual less it", "p"]
 SIGNIFICANT = 0.05
+IN_BRIEF = (
+    *("digits, symmetric:0.4, 144 clean", "digits, symmetric:0.4, 50 clean", "digits, symmetric:0.8, 144 clean"),
+    *("mnist, symmetric:0.4", "mnist, symmetric:0.7", "mnist lenet5, symmetric:0.4", "mnist, none", "mnist, 100:1"),
+    *("california, shift:0.3", "crime, shift:0.3"),
+)
+"""Scenarios of the README, where it pays and where it does not."""
 
 
 class Line(NamedTuple):
@@ -182,6 +188,20 @@ def summary(all_found: dict[str, dict[str, Line]]) -> str:
     return markdown(rows)
 
 
+def in_brief(chosen: dict[str, dict[str, Line]]) -> str:
+    """Returns the README's table: the usual loss, the best rival by test error, and `residual`."""
+    rows = [["", "usual loss", "best rival", "learned", "p"], ["---"] * 5]
+    for name, found in chosen.items():
+        others = {rival: line for rival, line in found.items() if not rival.startswith(OURS)}
+        best = min(others, key=lambda rival: mean(others[rival].better()))
+        usual, ours = next(iter(others.values())).better(), found[OURS].last
+        difference = paired(ours, others[best].better())
+        p = "" if difference is None else p_words(difference.p)
+        shown = [f"{mean(usual):.4f}", f"{best} {mean(others[best].better()):.4f}", f"{mean(ours):.4f}", p]
+        rows.append([name, *shown])
+    return markdown(rows)
+
+
 def mean(errors: dict[int, float]) -> float:
     """Returns the mean, infinite where a seed diverged."""
     return math.inf if any(map(math.isnan, errors.values())) else statistics.fmean(errors.values())
@@ -238,6 +258,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS / "value.csv")
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--table", action="store_true")
+    wanted.add_argument("--summary", action="store_true")
     wanted.add_argument("--count", action="store_true")
     wanted.add_argument("--figure", action="store_true")
     wanted.add_argument("--times", action="store_true")
@@ -253,6 +274,8 @@ def main() -> None:
     found = {name: lines(grid, name) for name in scenarios() if name.startswith(asked.only)}
     if asked.count:
         print(count(found))
+    elif asked.summary:
+        print(in_brief({name: found[name] for name in IN_BRIEF}))
     else:
         print("\n\n".join([summary(found), count(found), *(table(name, each) for name, each in found.items() if each)]))
 

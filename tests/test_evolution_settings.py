@@ -7,8 +7,8 @@ from lfl_cli.listing import evolution_table
 
 from lfl.errors import UserError
 from lfl.evolution.evaluators import protocol_of
-from lfl.evolution.protocol import Protocol, filter_steps_for
-from lfl.evolution_settings import EVOLUTION, EVOLUTION_PANELS, Evolution, resolve_evolution
+from lfl.evolution.protocol import Protocol
+from lfl.evolution_settings import EVOLUTION, EVOLUTION_PANELS, Evolution, filter_steps_for, resolve_evolution
 from lfl.task import DEFAULTS
 
 PAGE = Path(__file__).parent.parent / "docs" / "evolution.md"

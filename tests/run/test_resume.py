@@ -52,6 +52,8 @@ CASES = {
     "rate too": {"method": "adalfl+lr", "schedule": "cosine", "optimizer": "adam"},
     "look-ahead": {"method": "adalfl", "horizon": 4, "meta_every": 8, "inner_steps": 2},
     "regression": {"task": "diabetes", "method": "adalfl"},
+    "formula": {"method": "adalfl", "loss": "abs(log(1.1*y*f)) + 0.01*square(y - f)"},
+    "formula as a base": {"method": "adalfl", "loss": "residual", "base": "abs(log(1.1*y*f))"},
     "compiled": {"method": "adalfl", "compile": "on"},
 }
 
