@@ -143,6 +143,30 @@ FEWSHOT_METHODS: dict[str, FewShotEntry] = {
 }
 
 
+FORMS = {
+    "auto": "the method's own",
+    "mixed": "exact, backwards over the stored steps, in the memory of one",
+    "unroll": "exact, by differentiating twice through all steps",
+    "first-order": "without second derivatives",
+    "implicit": "at a minimum of the inner objective",
+}
+BATCH_NORM = {
+    "batch": "its own examples, so that a query's answer depends on the others (transductive)",
+    "support": "the support set's, so that each query stands alone (inductive)",
+    "running": "running means over the tasks of training",
+}
+PARTS = {
+    "all": "warp, the three losses and film",
+    "none": "the start alone: maml on this network",
+    "warp": "a linear layer that bends the inner steps",
+    "inductive": "a loss of the support set",
+    "transductive": "a loss of the query set, by the relation network",
+    "regulariser": "a loss of the parameters",
+    "film": "scales and shifts by the task's own inputs",
+    "relation": "cross-entropy against the relation scores, which npbml does not have",
+}
+
+
 def entry_of(task: str) -> EpisodesEntry:
     """Returns the entry of a source of episodes, by its name or the path of a folder."""
     return EPISODES.get(task, OWN_EPISODES)

@@ -8,7 +8,7 @@ from . import catalogue
 from .catalogue import METHODS
 from .entry import Defaults, about
 from .errors import UserError, one_of
-from .fewshot_catalogue import EPISODES, FEWSHOT_METHODS, OWN_EPISODES, entry_of
+from .fewshot_catalogue import BATCH_NORM, EPISODES, FEWSHOT_METHODS, FORMS, OWN_EPISODES, PARTS, entry_of
 from .schedules import SCHEDULES
 from .setting import Known, Setting, check_value, default_words, flag
 from .settings import PANELS, SETTINGS, TYPES, setting
@@ -17,28 +17,6 @@ FEWSHOT = "Few-shot learning: --task omniglot, or --ways with pictures of your o
 FEWSHOT_PANELS = (*PANELS[:2], FEWSHOT, *PANELS[2:])
 """The groups of flags of `lfl train`."""
 
-FORMS = {
-    "auto": "the method's own",
-    "mixed": "exact, backwards over the stored steps, in the memory of one",
-    "unroll": "exact, by differentiating twice through all steps",
-    "first-order": "without second derivatives",
-    "implicit": "at a minimum of the inner objective",
-}
-BATCH_NORM = {
-    "batch": "its own examples, so that a query's answer depends on the others (transductive)",
-    "support": "the support set's, so that each query stands alone (inductive)",
-    "running": "running means over the tasks of training",
-}
-PARTS = {
-    "all": "warp, the three losses and film",
-    "none": "the start alone: maml on this network",
-    "warp": "a linear layer that bends the inner steps",
-    "inductive": "a loss of the support set",
-    "transductive": "a loss of the query set, by the relation network",
-    "regulariser": "a loss of the parameters",
-    "film": "scales and shifts by the task's own inputs",
-    "relation": "cross-entropy against the relation scores, which npbml does not have",
-}
 MOST = {"ways": 1000, "shots": 1000, "queries": 1000, "meta_batch": 10_000, "inner_steps": 1000, "test_steps": 1000} | {
     **{"valid_tasks": 100_000, "test_tasks": 100_000},
 }

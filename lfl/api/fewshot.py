@@ -185,6 +185,7 @@ def prepare_few_shot(
         asked: settings by name.
         data_dir, device: as in `lfl.train`.
     """
+    asked = {name: str(value) if isinstance(value, Path) else value for name, value in asked.items()}
     settings = resolve_fewshot(asked)
     where = device if isinstance(device, torch.device) else resolve_device(device or "auto")
     folder = downloads_of(settings, None if data_dir is None else Path(data_dir))

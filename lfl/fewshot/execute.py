@@ -64,7 +64,8 @@ def execute_few_shot(
         Failure: the run diverged, or a file cannot be written; the folder is removed, unless a checkpoint is in it.
     """
     about = about_episodes(episodes)
-    method_of(settings, Sizes.of(episodes))  # refuses what does not fit, before any file
+    other = None if settings.pretrained_from is None else Path(settings.pretrained_from)
+    method_of(settings, Sizes.of(episodes), other)  # refuses what does not fit, before any file
     with _new_folder(out, settings) as folder:
         where = None if data_dir is None else str(data_dir)
         compiled = compiles_few_shot(settings)
