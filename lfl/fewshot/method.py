@@ -7,8 +7,6 @@ from ..hypergradient import Adaptation, BilevelRun, Objective, bilevel_gradient
 from ..types import Tree
 from .episode import Episode
 
-GradientOf = Callable[[Tree, Tree, int], tuple[Tree, BilevelRun]]
-
 
 class FewShotMethod(NamedTuple):
     """A few-shot method for one model and one kind of episodes, ready to train.
@@ -31,7 +29,6 @@ class FewShotMethod(NamedTuple):
         weights: `weights(step)` of the outer objective after each inner step; None for the last alone.
         form_at: `form_at(step)`, where the form changes in the course of training.
         prepare: makes of episodes what the objectives take as tasks; what a frozen part computes, once.
-        gradient: `gradient(phi, tasks, step)`, for methods without a hypergradient.
         transductive: whether the outputs of a query example depend on the other query examples.
     """
 
@@ -47,7 +44,6 @@ class FewShotMethod(NamedTuple):
     weights: Callable[[int], Sequence[float] | None] = lambda step: None
     form_at: Callable[[int], str | Callable[..., Any]] | None = None
     prepare: Callable[[Episode], Tree] = lambda episode: episode
-    gradient: GradientOf | None = None
     transductive: bool = False
 
 
