@@ -21,6 +21,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "initialisation, inner rate 0.3": {"parts": (), "inner_lr": 0.3},
 }
-ALONE, WHOLE = "MAML, inner steps see support alone", "+ FiLM (NPBML, published)"
+WHOLE = "+ FiLM (NPBML, published)"
 WITHOUT = ("nearest class mean of the encoder", "relation network alone")
 """What the encoder and the relation network can do before anything adapts."""
 FULL: dict[str, Any] = {
@@ -154,7 +155,8 @@ def methods_of(asked: argparse.Namespace, settings: dict[str, Any], found: dict[
     network = network_of(settings["network"])
     pretrained = Pretrained(network, found["trunk"], found["stage"], found["relation"])
     made = {}
-    for name, options in VARIANTS.items():
+    for name in asked.only or VARIANTS:
+        options = VARIANTS[name]
         options = {"inner_lr": settings["inner_lr"]} | options
         rate = options.pop("inner_lr")
         problems = [
@@ -169,12 +171,18 @@ def prepared_tasks(methods: dict[str, Any], names: list[str], episodes: list[Epi
     """What variants take as tasks, `[seeds, tasks, ...]`, or without seeds for a single list of episodes."""
     together = Episode(*(torch.cat(parts) for parts in zip(*episodes, strict=True)))
     joint = {name: VARIANTS[name].get("joint", True) for name in names}
-    tasks = {how: methods[WHOLE if how else ALONE][0].prepare(together) for how in set(joint.values())}
+    # with relation scores where one of them needs them
+    first = {joint[name]: name for name in sorted(names, key=lambda name: with_scores(VARIANTS[name]["parts"]))}
+    tasks = {how: methods[name][0].prepare(together) for how, name in first.items()}
 
     def apart(t: torch.Tensor) -> torch.Tensor:
         return t.unflatten(0, (len(episodes), -1)) if len(episodes) > 1 else t
 
     return {name: map_tree(apart, tasks[how]) for name, how in joint.items()}
+
+
+def with_scores(parts: Collection[str]) -> bool:
+    return "transductive" in parts or "relation" in parts
 
 
 def rate_at(settings: dict[str, Any], step: int) -> float:
@@ -184,7 +192,7 @@ def rate_at(settings: dict[str, Any], step: int) -> float:
 
 
 def train(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """Takes the steps of all variants in turns, until the last step or the time is over."""
+    """Takes the steps of variants in turns, until the last step or the time is over."""
     methods = methods_of(asked, settings, prepare(asked, settings))
     sources = [episodes_of(asked, settings["queries"], seed) for seed in range(asked.seeds)]
     init, update = lfl.adam(settings["meta_lr"])
@@ -203,7 +211,9 @@ def train(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
         grads, run = lfl.bilevel_gradient(inner, method.outer, method.start, phi, tasks, **options)
         return grads, run.outer_loss.mean()
 
-    while (step := steps_done(state)) < settings["meta_steps"] and time.perf_counter() - began < 60.0 * asked.minutes:
+    while (step := min(len(state["losses"][name]) for name in methods)) < settings[
+        "meta_steps"
+    ] and time.perf_counter() - began < 60.0 * asked.minutes:
         at, behind = time.process_time(), [name for name in methods if len(state["losses"][name]) == step]
         episodes = [source.draw("train", step, settings["meta_batch"]) for source in sources]
         tasks = prepared_tasks(methods, behind, episodes)
@@ -227,16 +237,13 @@ def without_steps(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != "meta_steps"}
 
 
-def steps_done(state: dict[str, Any]) -> int:
-    """The steps that every variant has taken."""
-    return min(map(len, state["losses"].values()))
-
-
 def test(asked: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """Adapts every variant and seed to the test episodes, and writes what is known after each list of them."""
+    """Adapts each variant that took all steps to the test episodes; writes what is known after each list of them."""
     found = prepare(asked, settings)
-    methods, episodes = methods_of(asked, settings, found), episodes_of(asked, settings["queries"])
     state = loaded(asked.scratch / f"trained-{asked.ways}-{settings['network']}.pt", asked.device)
+    made, episodes = methods_of(asked, settings, found), episodes_of(asked, settings["queries"])
+    most = max(map(len, state["losses"].values()))
+    methods = {name: method for name, method in made.items() if len(state["losses"].get(name, [])) == most}
     network, right = network_of(settings["network"]), {name: [] for name in [*methods, *WITHOUT]}
     for number in range(math.ceil(TEST_EPISODES / AT_ONCE)):
         episode = episodes.draw("test", number, AT_ONCE)
@@ -282,7 +289,6 @@ def write(asked: Any, settings: Any, found: Any, state: Any, right: dict[str, to
             rows[name] |= {
                 "parameters": {"phi": sum(t[0].numel() for t in leaves(state["phi"][name]))},
                 "cpu_seconds_per_step": round(state["seconds"][name] / len(losses), 3),
-                "meta_steps": len(losses),
                 "outer_loss_of_10_steps": [round(float(rows.mean()), 3) for rows in losses.split(10)],
                 "largest_outer_loss_of_seeds": [float(loss) for loss in losses.amax(0)],
             }
@@ -291,7 +297,7 @@ def write(asked: Any, settings: Any, found: Any, state: Any, right: dict[str, to
         **{"data": "omniglot, split of Vinyals, classes turned by 90 degrees", "transductive": True},
         **{"ways": asked.ways, "shots": asked.shots, "seeds": asked.seeds, "form": asked.form},
         **{"settings": settings, "shortened_of": {k: v for k, v in FULL.items() if settings[k] != v}},
-        **{"meta_steps": steps_done(state), "test_episodes": next(iter(right.values())).shape[1]},
+        **{"meta_steps": max(map(len, state["losses"].values())), "test_episodes": next(iter(right.values())).shape[1]},
         "prepared": {k: found[k] for k in ("encoder_valid_error", "relation_valid_error", "num_classes", "seconds")},
     }
     RESULTS.write_text(json.dumps({**facts, "variants": rows}, indent=1) + "\n")
@@ -315,6 +321,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop training after so long")
     parser.add_argument("--full", action="store_true", help="the published lengths and widths")
+    parser.add_argument("--only", nargs="*", choices=VARIANTS, metavar="VARIANT", help="train these variants alone")
     parser.add_argument("--form", default="unroll", help="mixed takes less memory")
     parser.add_argument("--tasks-at-once", type=int, help="of a seed's meta-batch; all when omitted")
     parser.add_argument("--device", default="cpu")
