@@ -97,8 +97,8 @@ class FewShot:
     as_: str = setting(
         FEWSHOT,
         "Whether npbml is as its authors' code is, faults included, or as their paper has it",
-        "written",
-        choices={"written": "as the paper has it", "published": "as the code is"},
+        "published",
+        choices={"published": "as the code is", "written": "as the paper has it"},
         methods=("npbml",),
     )
     proximal: float = setting(FEWSHOT, "Pull of imaml towards the start.", 2.0, methods=("imaml",))

@@ -5,6 +5,7 @@ from __future__ import annotations  # the compiler cannot trace the annotations 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +30,8 @@ class FewShotState(NamedTuple):
 
 
 Program = Callable[..., tuple[FewShotState, BilevelRun]]
-"""What `step_program` makes."""
+Programs = Callable[[Any], Program]
+"""What `step_program` makes: a program for each form of the hypergradient."""
 
 
 class StepInfo(NamedTuple):
@@ -86,7 +88,7 @@ def few_shot_step(
     settings: FewShot,
     state: FewShotState,
     step: int,
-    program: Program | None = None,
+    program: Programs | None = None,
 ) -> tuple[FewShotState, StepInfo]:
     """Takes one step of what is learned, on the episodes of that step.
 
@@ -109,11 +111,11 @@ def few_shot_step(
     given = method.weights(step)
     device = episode.x.device
     weights = None if given is None else torch.tensor(given, device=device)
-    state, run = program(state, method.prepare(episode), torch.tensor(rate, device=device), form, weights)
+    state, run = program(form)(state, method.prepare(episode), torch.tensor(rate, device=device), weights)
     return state, info_of(run, episode)
 
 
-def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = False) -> Program:
+def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = False) -> Programs:
     """Makes the part of a step that comes after its episodes: gradient and update.
 
     Args:
@@ -121,28 +123,31 @@ def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = F
         compiled: whether torch compiles it, at its first call.
 
     Returns:
-        `program(state, tasks, rate, form, weights) -> (state, run)`, a pure function.
+        `program(form)(state, tasks, rate, weights) -> (state, run)`, a pure function.
     """
     update = outer_optimiser().update
 
-    def program(
-        state: FewShotState, tasks: Tree, rate: torch.Tensor, form: Any, weights: torch.Tensor | None
-    ) -> tuple[FewShotState, BilevelRun]:
-        grads, run = bilevel_gradient(
-            method.inner,
-            method.outer,
-            method.start,
-            state.phi,
-            tasks,
-            form=form,
-            weights=weights,
-            outer_part=method.outer_part,
-            tasks_at_once=settings.tasks_at_once,
-        )
-        phi, slots = update(grads, state.slots, state.phi, rate)
-        return FewShotState(method.after(phi, run), slots), run
+    def of_form(form: Any) -> Program:
+        def program(
+            state: FewShotState, tasks: Tree, rate: torch.Tensor, weights: torch.Tensor | None
+        ) -> tuple[FewShotState, BilevelRun]:
+            grads, run = bilevel_gradient(
+                method.inner,
+                method.outer,
+                method.start,
+                state.phi,
+                tasks,
+                form=form,
+                weights=weights,
+                outer_part=method.outer_part,
+                tasks_at_once=settings.tasks_at_once,
+            )
+            phi, slots = update(grads, state.slots, state.phi, rate)
+            return FewShotState(method.after(phi, run), slots), run
 
-    return torch.compile(program, fullgraph=True, dynamic=False) if compiled else program
+        return torch.compile(program, fullgraph=True, dynamic=False) if compiled else program
+
+    return lru_cache(of_form)  # the form may change while it trains
 
 
 def info_of(run: BilevelRun, episode: Episode) -> StepInfo:
