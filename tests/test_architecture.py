@@ -31,7 +31,7 @@ LAYERS = [
 ]
 GROUND = {"evolution_settings", "entry", "catalogue", "choices", "schedules", "setting", "settings", "old_names"} | {
     *["fewshot_catalogue", "fewshot_settings"],
-    *["errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places", "user_code"]
+    *["errors", "types", "randomness", "trees", "version", "device", "boundary", "text", "places", "user_code"],
 }
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 

@@ -64,7 +64,8 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(tmp_path: Path, step: i
     whole = trained(tmp_path / "whole", small())
     part = trained(tmp_path / "part", small(), stopping_at(step))
     ended = read_few_shot_ended(part)
-    assert ended is not None and not ended.completed and ended.step == step
+    assert ended is not None
+    assert (ended.completed, ended.step) == (False, step)
     resume_few_shot(part)
     assert files(part) == files(whole)
     assert not (part / "checkpoints").exists()
@@ -92,7 +93,8 @@ def test_the_best_is_the_step_of_least_validation_error(tmp_path: Path) -> None:
     assert sorted(errors) == [2, 4, 6, 8]
     step = min(errors, key=lambda each: (errors[each], each))
     ended, at_last = read_few_shot_ended(best), read_few_shot_ended(last)
-    assert ended is not None and at_last is not None
+    assert ended is not None
+    assert at_last is not None
     assert (ended.best_step, ended.valid_error) == (step, errors[step])
     assert (at_last.best_step, at_last.valid_error) == (8, errors[8])
     assert len(ended.test.errors) == settings.test_steps + 1
