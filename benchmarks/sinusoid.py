@@ -91,7 +91,7 @@ def trained(name: str, seed: int, iterations: int, measure_every: int) -> Any:
 def table(found: dict[str, Any]) -> str:
     shown = [k for k in STEPS if k]
     lines = [
-        "| | " + " | ".join(f"{k} steps" for k in shown) + " | minutes a seed |",
+        "| mean squared error | " + " | ".join(f"step {k}" for k in shown) + " | minutes a seed |",
         "| --- " * (2 + len(shown)) + "|",
     ]
     for name, runs in found["methods"].items():
