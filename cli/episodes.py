@@ -16,7 +16,7 @@ from .text import say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lfl.fewshot.folder import FewShotEnded, Measured
+    from lfl.fewshot.folder import EpisodeErrors, FewShotEnded
     from lfl.fewshot.session import FewShotResult, FewShotWatch
     from lfl.fewshot.train import FewShotProgress
     from lfl.fewshot_settings import FewShot
@@ -155,7 +155,7 @@ def print_result(result: "FewShotResult") -> None:
         raise typer.Exit(128 + result.signal)
 
 
-def print_steps(ended: "FewShotEnded", measured: "Measured") -> None:
+def print_steps(ended: "FewShotEnded", measured: "EpisodeErrors") -> None:
     """Prints the error after each number of steps on a task."""
     for steps in range(len(measured.errors)):
         say(f"  after {count(steps, 'step')}: {value(ended, measured, steps)}")
@@ -171,7 +171,7 @@ def shown(ended: "FewShotEnded", error: float) -> str:
     return f"{100 * (1 - error):.2f} %" if ended.kind == "classification" else f"{error:.4f}"
 
 
-def value(ended: "FewShotEnded", measured: "Measured", steps: int) -> str:
+def value(ended: "FewShotEnded", measured: "EpisodeErrors", steps: int) -> str:
     """The error after so many steps, with its 95 % interval."""
     error, half = measured.errors[steps], measured.intervals[steps]
     if ended.kind == "classification":

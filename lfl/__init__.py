@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .evolution import Searching, evolve
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
+    from .fewshot.folder import EpisodeErrors, FewShotEnded
+    from .fewshot_settings import FewShot
     from .hypergradient import (
         Adaptation,
         Adapted,
@@ -116,10 +118,13 @@ __all__ = [
     "CustomGradients",
     "Defaults",
     "Encoding",
+    "EpisodeErrors",
     "ExampleLoss",
     "Experiment",
     "FailedExperiment",
     "Failure",
+    "FewShot",
+    "FewShotEnded",
     "FewShotRun",
     "FixedLoss",
     "Formula",
@@ -236,7 +241,7 @@ _MODULES = (
     *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.stored"),
     *("data.augmentation", "model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training"),
     *("run", "study", "evolution"),
-    *("report.statistics", "run.schema"),
+    *("report.statistics", "run.schema", "fewshot_settings", "fewshot.folder"),
 )
 """Where the names are; those that need fewest packages come first."""
 

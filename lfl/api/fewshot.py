@@ -14,7 +14,7 @@ from ..fewshot import Episode, Episodes
 from ..fewshot.build import build_episodes, downloads_of
 from ..fewshot.episode import SplitName
 from ..fewshot.execute import execute_few_shot, load_episodes_of
-from ..fewshot.folder import FewShotEnded, Measured, read_few_shot, read_few_shot_ended
+from ..fewshot.folder import EpisodeErrors, FewShotEnded, read_few_shot, read_few_shot_ended
 from ..fewshot.load import Trained, adapt_to, answer, load_trained
 from ..fewshot.session import FewShotResult, FewShotWatch, measured
 from ..fewshot_settings import FewShot, resolve_fewshot
@@ -109,7 +109,7 @@ class FewShotRun:
         outputs = answer(self._trained, adapt_to(self._trained, episode, steps), episode, steps)
         return outputs.softmax(-1) if self._trained.kind == "classification" else outputs  # type: ignore[no-any-return]
 
-    def evaluate(self, num_tasks: int = 600, *, split: SplitName = "test", steps: int | None = None) -> Measured:
+    def evaluate(self, num_tasks: int = 600, *, split: SplitName = "test", steps: int | None = None) -> EpisodeErrors:
         """Measures the error on fixed episodes after each number of steps on a task, as `lfl eval` does.
 
         Args:

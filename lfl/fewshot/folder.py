@@ -53,7 +53,7 @@ class About(Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None
 
 
-class Measured(Struct, frozen=True):
+class EpisodeErrors(Struct, frozen=True):
     """Errors on fixed episodes.
 
     Args:
@@ -88,8 +88,8 @@ class FewShotEnded(Struct, frozen=True, kw_only=True):
     best_step: Count
     valid_error: float
     test_error: float
-    valid: Measured
-    test: Measured
+    valid: EpisodeErrors
+    test: EpisodeErrors
     floor: float | None = None
 
 

@@ -26,7 +26,7 @@ from ..trees import map_tree, named, refill
 from ..types import Tree
 from .episode import Episodes, SplitName
 from .evaluation import evaluate
-from .folder import FewShotEnded, Measured
+from .folder import EpisodeErrors, FewShotEnded
 from .method import FewShotMethod
 from .pixel_floor import pixel_floor
 from .train import TRAIN, FewShotProgress, FewShotState, few_shot_step, first_state, run_steps, step_program
@@ -122,11 +122,11 @@ def run_few_shot(session: FewShotSession, folder: Path, say: Say = silent) -> Fe
 
 def measured(
     method: FewShotMethod, settings: FewShot, episodes: Episodes, phi: Tree, split: SplitName, num_tasks: int
-) -> Measured:
+) -> EpisodeErrors:
     """Measures what was learned on the first fixed episodes of a split."""
     steps, at_once = settings.test_steps, settings.tasks_at_once or max(settings.meta_batch, AT_ONCE)
     found = evaluate(method, phi, episodes, split, num_tasks=num_tasks, steps=steps, tasks_at_once=at_once)
-    return Measured(num_tasks, found.means, found.half_widths)
+    return EpisodeErrors(num_tasks, found.means, found.half_widths)
 
 
 def _validated(session: FewShotSession, state: FewShotState) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..fewshot.folder import About, FewShotEnded, Measured, read_few_shot, read_few_shot_ended
+from ..fewshot.folder import About, EpisodeErrors, FewShotEnded, read_few_shot, read_few_shot_ended
 from ..fewshot_settings import FEWSHOT_SETTINGS, FewShot
 from ..run.folder import check_plain
 from ..run.schema import Facts, read_lines
@@ -231,7 +231,7 @@ def shown_error(ended: FewShotEnded, error: float) -> str:
     return f"{100 * (1 - error):.2f}" if ended.kind == "classification" else f"{error:.4f}"
 
 
-def measured_text(ended: FewShotEnded, measured: Measured, steps: int) -> str:
+def measured_text(ended: FewShotEnded, measured: EpisodeErrors, steps: int) -> str:
     """The error after so many steps on a task, with its 95 % interval."""
     half = measured.intervals[steps]
     width = f"{100 * half:.2f}" if ended.kind == "classification" else f"{half:.4f}"
