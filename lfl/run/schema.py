@@ -153,7 +153,10 @@ def check_not_few_shot(folder: Path) -> None:
         UserError: it is one.
     """
     if (folder / "episodes.json").is_file():
-        raise UserError(f"{folder} is a few-shot run; lfl eval, predict, report and resume take it, and lfl.load_run.")
+        raise UserError(
+            f"{folder} is a few-shot run; lfl eval, predict, report and resume take it, and lfl.load_run; "
+            "lfl.fewshot.resume_few_shot continues it from Python."
+        )
 
 
 def read_known(path: Path) -> dict[str, Any]:

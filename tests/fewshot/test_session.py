@@ -13,7 +13,9 @@ from lfl.errors import Diverged, UserError
 from lfl.fewshot.build import Sizes, build_episodes, build_method
 from lfl.fewshot.execute import execute_few_shot, resume_few_shot
 from lfl.fewshot.folder import read_few_shot_ended
+from lfl.fewshot.load import load_trained
 from lfl.fewshot.train import FewShotProgress, few_shot_step, first_state
+from lfl.fewshot_catalogue import FEWSHOT_METHODS
 from lfl.fewshot_settings import FewShot, resolve_fewshot
 from lfl.trees import leaves
 
@@ -57,6 +59,21 @@ def test_a_step_is_a_pure_function_of_state_and_step() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(leaves(first), leaves(other), strict=True))
     assert info.error is not None
     torch.testing.assert_close(info.error, info.outer_loss)  # squared error is both
+
+
+@pytest.mark.parametrize("name", [name for name in FEWSHOT_METHODS if name != "npbml"])
+def test_each_method_trains_by_its_name(tmp_path: Path, name: str) -> None:
+    """Its phi moves, is read back, and is judged after each step on a task."""
+    settings = small(method=name, steps=2, inner_steps=2, outer_lr=0.01, keep="last")
+    run = trained(tmp_path / "run", settings)
+    found = load_trained(run)
+    episodes = build_episodes(settings, None, "cpu")
+    start = build_method(settings, Sizes.of(episodes)).phi
+    moved = [not torch.equal(a, b) for a, b in zip(leaves(found.phi), leaves(start), strict=True)]
+    assert any(moved)
+    ended = found.ended
+    assert len(ended.test.errors) == len(ended.test.intervals) == 3
+    assert ended.test.errors[0] != ended.test.errors[2]
 
 
 @pytest.mark.parametrize("step", [2, 5])
