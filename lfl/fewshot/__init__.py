@@ -3,7 +3,7 @@
 from .batch_norm import PROTOCOLS
 from .episode import Episode, Episodes
 from .evaluation import Evaluated, adapted, evaluate, query_outputs
-from .method import FewShotMethod
+from .method import FewShotMethod, gradient_of
 from .methods import METHODS
 from .problem import FewShotProblem, Judged, few_shot_problem
 
@@ -19,5 +19,6 @@ __all__ = [
     "adapted",
     "evaluate",
     "few_shot_problem",
+    "gradient_of",
     "query_outputs",
 ]

@@ -35,14 +35,19 @@ class EpisodeModel(NamedTuple):
         apply_fn, buffers: of the module, its batch norm without running statistics of its own.
         protocol: a name in `PROTOCOLS`.
         statistics: of each call of batch norm before training, mean 0 and variance 1; empty unless `running`.
-        transductive: whether a query example's output depends on the other query examples.
+        has_batch_norm: whether batch norm is called at all.
     """
 
     apply_fn: PureModule
     buffers: Tensors
     protocol: str
     statistics: list[Tensors]
-    transductive: bool
+    has_batch_norm: bool
+
+    @property
+    def transductive(self) -> bool:
+        """Whether a query example's output depends on the other query examples."""
+        return self.protocol == "batch" and self.has_batch_norm
 
     def support(self, theta: Tensors, x: torch.Tensor) -> torch.Tensor:
         """Outputs on one batch from its own statistics."""
@@ -76,11 +81,6 @@ class EpisodeModel(NamedTuple):
                 return self.support(theta, query_x)
         return self.query(theta, x, query_x)[0]
 
-    @property
-    def has_batch_norm(self) -> bool:
-        """Whether the module has a layer of batch norm."""
-        return any(isinstance(layer, _BatchNorm) for layer in self.apply_fn.training_code.modules())
-
 
 def episode_model(module: nn.Module, protocol: str, input_shape: tuple[int, ...]) -> tuple[Tensors, EpisodeModel]:
     """Splits a module into parameters and an `EpisodeModel`.
@@ -91,15 +91,21 @@ def episode_model(module: nn.Module, protocol: str, input_shape: tuple[int, ...]
         input_shape: shape of one input.
 
     Raises:
-        UserError: an unknown protocol, or a module that `lfl.functional` refuses.
+        UserError: an unknown protocol, dropout, or a module that `lfl.functional` refuses, or that cannot take such
+            inputs.
     """
     one_of("batch-norm protocol", protocol, dict(PROTOCOLS))
     module = copy.deepcopy(module)
     for layer in module.modules():
-        if isinstance(layer, _BatchNorm):
+        if isinstance(layer, _BatchNorm) and (layer.training or not module.training):  # not those that are frozen
             layer.track_running_stats = False
             layer.running_mean = layer.running_var = layer.num_batches_tracked = None
     theta, buffers, apply_fn = functional(module)
+    if apply_fn.dropouts:
+        raise UserError(
+            f"few-shot learning has no dropout, got a model with some ({', '.join(apply_fn.dropouts)}); build it with "
+            "probability 0."
+        )
     model = EpisodeModel(apply_fn, buffers, protocol, [], False)
     first = next(iter(theta.values()))
     recorded: list[Tensors] = []
@@ -113,8 +119,8 @@ def episode_model(module: nn.Module, protocol: str, input_shape: tuple[int, ...]
             ) from error
     start = {"mean": torch.zeros_like, "variance": torch.ones_like}
     statistics = [{name: start[name](t) for name, t in found.items()} for found in recorded]
-    transductive = protocol == "batch" and bool(statistics)
-    return theta, model._replace(statistics=statistics if protocol == "running" else [], transductive=transductive)
+    kept = statistics if protocol == "running" else []
+    return theta, model._replace(statistics=kept, has_batch_norm=bool(statistics))
 
 
 def carried(statistics: list[Tensors], newest: list[Tensors]) -> list[Tensors]:
@@ -163,7 +169,9 @@ def _called(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> torch.Tensor:
-    """The signature of `F.batch_norm`."""
+    """The signature of `F.batch_norm`; frozen layers, which are not in training, stay as they are."""
+    if not training:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
     return norm(x, weight, bias, eps)
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 import lfl
-from lfl.fewshot import METHODS, Episode, FewShotMethod, FewShotProblem, few_shot_problem
+from lfl.fewshot import METHODS, Episode, FewShotMethod, FewShotProblem, few_shot_problem, gradient_of
 from lfl.randomness import generator
 
 WAYS, SHOTS, QUERIES, NUM_TASKS, SIDE, WIDTH = 3, 2, 2, 3, 8, 3
@@ -58,17 +58,8 @@ def gradient(made: FewShotMethod, phi: Any = None, tasks: Any = None, *, step: i
 
 def step_of(made: FewShotMethod, phi: Any = None, tasks: Any = None, *, step: int = 0, **options: Any) -> Any:
     """That gradient, and the `BilevelRun`."""
-    options = {"form": made.form_at(step) if made.form_at else made.form} | options
-    return lfl.bilevel_gradient(
-        made.inner,
-        made.outer,
-        made.start,
-        made.phi if phi is None else phi,
-        made.prepare(episodes() if tasks is None else tasks),
-        weights=made.weights(step),
-        outer_part=made.outer_part,
-        **options,
-    )
+    phi, tasks = made.phi if phi is None else phi, episodes() if tasks is None else tasks
+    return gradient_of(made, phi, tasks, step, **options)
 
 
 def stirred(phi: Any, size: float = 0.05) -> Any:

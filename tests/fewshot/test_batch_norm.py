@@ -119,3 +119,26 @@ def test_an_unknown_protocol_is_named() -> None:
         lfl.UserError, match="unknown batch-norm protocol 'none'; choose one of: batch, support, running"
     ):
         problem(batch_norm="none")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_frozen_layers_keep_their_statistics(protocol: str) -> None:
+    module = network()
+    for layer in module:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+            layer.running_mean = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64)
+    theta, model = episode_model(module, protocol, SHAPE)
+    task = one(episodes())
+    assert_close(model.query(theta, task.x, task.query_x)[0], module(task.query_x), 1e-12)
+    assert not model.transductive
+    assert model.statistics == []
+
+
+def test_dropout_is_refused_where_it_would_drop() -> None:
+    module = network()
+    module[6] = nn.Sequential(module[6], nn.Dropout(0.5))
+    with pytest.raises(lfl.UserError, match=r"no dropout, got a model with some \(6\.1\)"):
+        episode_model(module, "batch", SHAPE)
+    module[6][1].p = 0.0
+    assert episode_model(module, "batch", SHAPE)[1].transductive

@@ -11,9 +11,12 @@ def anil(problem: FewShotProblem) -> FewShotMethod:
 
         theta_0 = phi.init, the head;   theta_k+1 = theta_k - a grad_theta L_support(phi.held, theta_k)
 
+    Its gradient is taken through all steps: they differentiate by the head alone, so that unrolling passes the body
+    backwards once, where the form of the others differentiates it twice for each step.
+
     Source: Raghu, Raghu, Bengio and Vinyals (2020), section 4.1.
     """
-    return partly(problem, problem.head)
+    return partly(problem, problem.head)._replace(form="unroll")
 
 
 def partly(problem: FewShotProblem, adapting: tuple[str, ...]) -> FewShotMethod:
