@@ -78,7 +78,7 @@ FULL: dict[str, Any] = {
 """As published, for Omniglot where there are settings for it."""
 SHORT = FULL | {
     **{"network": "conv4-32", "relation_widths": (16, 16, 32, 32), "queries": 1},
-    **{"meta_batch": 4, "meta_lr": 1e-3, "meta_lr_end": 1e-3, "meta_steps": 400},
+    **{"meta_batch": 4, "meta_lr": 1e-3, "meta_lr_end": 1e-3, "meta_steps": 200},
     **{"pretrain": "adam", "pretrain_lr": 2e-3, "pretrain_steps": 1000, "batch_size": 64},
     **{"relation_steps": 800, "relation_queries": 1, "select_every": 200, "select_on": 100},
 }
