@@ -36,6 +36,14 @@ def average_result(problem: Bilevel, phi_grads: Tree, run: InnerRun) -> tuple[Tr
     return phi_grads, run._replace(outer_loss=outer_loss)
 
 
+def average_buffers(problem: Bilevel, before: Tensors, after: Tensors) -> Tensors:
+    """The buffers after a pass with their changes averaged; no call where there are none."""
+    if problem.average is None:
+        return after
+    changed = changes(problem.apply_fn, before, after)
+    return moved(before, after, problem.average(changed)) if changed else after
+
+
 def moved(before: Tensors, after: Tensors, changed: Tensors) -> Tensors:
     """The buffers `after`, but real values those `before` with their averaged changes; equal on all processes."""
     return {

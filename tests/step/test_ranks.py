@@ -17,14 +17,16 @@ from .ranks import BATCH, GRID, WORLDS, case_of, other_steps, step, with_norm
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 sys.path.insert(0, root)
+from importlib import import_module
 from pathlib import Path
 from tests.step import ranks
-ranks.run(rank, size, Path(folder), getattr(ranks, work))
+module, _, function = work.partition(":")
+ranks.run(rank, size, Path(folder), getattr(import_module(module), function))
 """
 
 
 def together(size: int, folder: Path, work: str) -> list[Any]:
-    """What `size` processes return, by rank."""
+    """What the function `work`, `module:function`, returns in each of `size` processes."""
     started = [
         start(
             PROGRAM, stderr=folder / f"{rank}.err", root=str(ROOT), rank=rank, size=size, folder=str(folder), work=work
@@ -39,7 +41,7 @@ def together(size: int, folder: Path, work: str) -> list[Any]:
 
 @pytest.fixture(scope="module", params=WORLDS, ids=lambda size: f"{size} processes")
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    return together(request.param, tmp_path_factory.mktemp("ranks"), "everything")
+    return together(request.param, tmp_path_factory.mktemp("ranks"), "tests.step.ranks:everything")
 
 
 def same_everywhere(found: list[dict[str, Any]], name: str) -> Any:
@@ -110,7 +112,7 @@ def test_collectives_are_counted(found: list[dict[str, Any]]) -> None:
 
 @pytest.mark.slow
 def test_a_rank_that_stops_stops_the_others_with_words(tmp_path: Path) -> None:
-    said = [text for text in together(3, tmp_path, "one_stops") if text is not None]
+    said = [text for text in together(3, tmp_path, "tests.step.ranks:one_stops") if text is not None]
     assert len(said) == 2
     assert all("could not go on: another rank has stopped" in text for text in said)
 
