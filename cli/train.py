@@ -9,11 +9,13 @@ from lfl.catalogue import TASKS
 from lfl.settings import SETTINGS
 
 from . import options
-from .common import prepare, print_results
+from .common import exit_as_interrupted, prepare, print_results
 from .flags import with_flags
+from .ranks import joined, own_device
 from .text import say
 
 if TYPE_CHECKING:
+    from lfl.step import Ranks
     from lfl.task import Task
     from lfl.training import Settings
 
@@ -37,6 +39,22 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
     """Train a model while its loss is learned, and leave a run folder behind."""
+    with joined() as ranks:
+        _train(asked, config, seeds, device, threads, data_dir, trust, out, ranks)
+
+
+def _train(
+    asked: dict[str, Any],
+    config: Path | None,
+    seeds: int | None,
+    device: str | None,
+    threads: int | None,
+    data_dir: Path | None,
+    trust: bool,
+    out: Path | None,
+    ranks: "Ranks | None",
+) -> None:
+    """Trains, as one of several ranks where there are."""
     from lfl.api.training import prepare as prepare_run
     from lfl.api.training import train_prepared
     from lfl.device import keep_freed_memory
@@ -51,7 +69,7 @@ def train(
     if "loss" in flags:
         found.pop("base", None)  # it is of the file's loss
     asked = found | flags
-    where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
+    where = own_device(prepare(asked.pop("device", "auto"), asked.pop("threads", None)), ranks)
     seeds = asked.pop("seeds", None)
     ready = prepare_run(**asked, device=where, trust=trust)
     data, settings = ready.task, ready.settings
@@ -67,9 +85,12 @@ def train(
         chosen = range(settings.seed, settings.seed + seeds)
         how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
         which = f"{seeds} seeds from {settings.seed} {how}"
-    with watching(f"{settings.task}, {settings.model}, {settings.method}, {which}, on {where}") as watch:
-        results = train_prepared(ready, out, watch, chosen)
-    print_results(results)
+    shared = "" if ranks is None else f", {ranks.size} ranks"
+    with watching(f"{settings.task}, {settings.model}, {settings.method}, {which}, on {where}{shared}") as watch:
+        results = train_prepared(ready, out, watch, chosen, ranks=ranks)
+    if ranks is None or ranks.rank == 0:
+        print_results(results)
+    exit_as_interrupted(results)
 
 
 def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch._C._functorch import get_interpreter_stack
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from ..errors import Failure, UserError, one_of, reason
+from ..errors import RankStopped, UserError, one_of, reason
 from ..trees import leaves
 from ..types import Batch, Group, Tree
 from .slices import slice_of
@@ -125,6 +125,23 @@ class Ranks:
                 if here != there:
                     raise UserError(_differs(name, rank, self.batches))
 
+    def from_first(self, given: Any) -> Any:
+        """What rank 0 gives, on all ranks: any value that can be pickled; those of other ranks are not used."""
+        import torch.distributed as dist
+
+        box = [given]
+        first = 0 if self.group is None else dist.get_global_rank(self.group, 0)
+        self._collect(lambda: dist.broadcast_object_list(box, src=first, group=self.group))
+        return box[0]
+
+    def largest(self, number: int) -> int:
+        """The largest of the ranks' whole numbers."""
+        import torch.distributed as dist
+
+        found = torch.tensor(number)
+        self._collect(lambda: dist.all_reduce(found, dist.ReduceOp.MAX, group=self.group))
+        return int(found)
+
     def _mean(self, flat: torch.Tensor) -> torch.Tensor:
         if flat.requires_grad or get_interpreter_stack():
             mean: torch.Tensor = _Mean.apply(flat, self)
@@ -142,7 +159,7 @@ class Ranks:
         try:
             collective()
         except RuntimeError as error:
-            raise Failure(
+            raise RankStopped(
                 f"rank {self.rank} of {self.size} could not go on: another rank has stopped, or did not come within "
                 f"the time limit of the process group ({reason(error)}). Its own message says why."
             ) from error
@@ -231,7 +248,11 @@ def _digest(tree: Tree) -> torch.Tensor:
 
 
 def _differs(name: str, rank: int, batches: str) -> str:
-    remedy = "start every rank from the same seed, or from rank 0's (torch.distributed.broadcast)"
+    remedy = (
+        "give every rank the same files"
+        if name == "the data"
+        else "start every rank from the same seed, or from rank 0's (torch.distributed.broadcast)"
+    )
     if "batch" in name:
         remedy = (
             'with batches="own" every rank must have equally many examples, of the same shapes'
