@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TIME_LIMIT = timedelta(minutes=10)
 """The longest that a rank waits for the others, while rank 0 evaluates for instance."""
 
+START_LIMIT = timedelta(minutes=2)
+"""The longest that a rank waits for the others to start."""
+
 HEARING = 3.0
 """Seconds that rank 0 waits for what another rank has to say about its end."""
 
@@ -52,12 +55,15 @@ def joined() -> Iterator["Ranks | None"]:
     if rank:
         silence(sys.stdout)
         warnings.simplefilter("ignore")
+    said: Any = dist.PrefixStore("said", store)
     signal.signal(signal.SIGTERM, _end)
+    _wait_for_all(said, rank, size)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no handler would run while the group is made
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(
         backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size, timeout=TIME_LIMIT
     )
-    said: Any = dist.PrefixStore("said", store)
+    signal.signal(signal.SIGTERM, _end)
     try:
         yield Ranks()
     except typer.Exit:
@@ -89,6 +95,23 @@ def own_device(device: "torch.device", ranks: "Ranks | None") -> "torch.device":
     own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     torch.cuda.set_device(own)
     return own
+
+
+def _wait_for_all(said: Any, rank: int, size: int) -> None:
+    """Waits until all ranks have started.
+
+    Raises:
+        RankStopped: one has not.
+    """
+    from lfl.errors import RankStopped
+
+    said.set(f"here {rank}", "")
+    deadline = time.monotonic() + START_LIMIT.total_seconds()
+    while not said.check([f"here {other}" for other in range(size)]):
+        if time.monotonic() > deadline:
+            minutes = START_LIMIT.total_seconds() / 60
+            raise RankStopped(f"another of {size} ranks did not start within {minutes:.0f} minutes.")
+        time.sleep(0.02)
 
 
 def _end(number: int, frame: Any) -> None:

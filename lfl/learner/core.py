@@ -201,8 +201,10 @@ class Core:
                 free=self._meta_batch_size is None and self.own.apply_fn.autocast is None,
             )  # fmt: skip
         if self._accumulate > 1:
-            average = None if self._ranks is None else self._ranks.average
-            problem = Bilevel(self.own.apply_fn, self.loss_fn, self._task_loss, self._inner, average=average)
+            problem = Bilevel(self.own.apply_fn, self.loss_fn, self._task_loss, self._inner)
+            if self._ranks is not None:
+                shared: Any = self._ranks.model(self.own.apply_fn)
+                problem = problem._replace(apply_fn=shared, average=self._ranks.average)
             self._micro_steps = MicroSteps(problem, self._outer, self._hypergradient, theta, self._compiler)
         else:
             self._programs = self._make_programs(self._outer, compiled=True)

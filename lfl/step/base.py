@@ -71,6 +71,7 @@ def base_step(
         refuse_in_programs(not eager)
         if carry is None:
             ranks.check_equal(theta=theta)
+        apply_fn = ranks.model(apply_fn)
         given = parts(ranks, [given], None, check=carry is None)[0][0]
     if carry is None:
         carry = fresh_carry(theta, None, apply_fn=apply_fn, inner=inner)

@@ -11,12 +11,19 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..errors import RankStopped, UserError, one_of, reason
 from ..trees import leaves
-from ..types import Batch, Group, Tree
+from ..types import ApplyFn, Batch, Group, Tree
 from .slices import slice_of
+from .synchronised import synchronised
 
 BATCHES = {
     "whole": "every rank is given the whole batch, and takes its slice",
     "own": "every rank is given examples of its own, equally many",
+}
+
+
+BATCH_NORM = {
+    "local": "statistics of each rank's examples; running ones are the mean of the ranks'",
+    "synchronised": "statistics of all ranks' examples together",
 }
 
 
@@ -31,9 +38,12 @@ class Ranks:
         batches: `"whole"`: every rank gives a step the same batch, and the step takes the rank's slice of it, each
             `size`-th example from the `rank`-th on, of its dropout masks too. `"own"`: every rank gives examples of its
             own, equally many, as with `torch.utils.data.DistributedSampler`.
+        batch_norm: `"local"`: each rank normalises by the statistics of its own examples, as DistributedDataParallel
+            does, and running statistics are the mean of the ranks'. `"synchronised"`: by those of all together, as one
+            process, with two collectives for each layer in each pass, and as many for each derivative of it.
 
     Raises:
-        UserError: an unknown `batches`; no process group, or one that this process is not in.
+        UserError: an unknown `batches` or `batch_norm`; no process group, or one that this process is not in.
 
     Example:
         >>> import tempfile, torch.distributed as dist
@@ -45,10 +55,11 @@ class Ranks:
         Ranks(rank 0 of 1, batches='whole')
     """
 
-    def __init__(self, group: Any = None, *, batches: str = "whole") -> None:
+    def __init__(self, group: Any = None, *, batches: str = "whole", batch_norm: str = "local") -> None:
         import torch.distributed as dist
 
         one_of("batches", batches, list(BATCHES))
+        one_of("batch_norm", batch_norm, list(BATCH_NORM))
         if not dist.is_available() or not dist.is_initialized():
             raise UserError(
                 "several ranks need a process group: start the program with torchrun, and call "
@@ -58,7 +69,7 @@ class Ranks:
             raise UserError(
                 f"group must be a torch.distributed.ProcessGroup or an lfl.Ranks, got a {type(group).__name__}."
             )
-        self.group, self.batches = group, batches
+        self.group, self.batches, self.batch_norm = group, batches, batch_norm
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
 
     def __repr__(self) -> str:
@@ -84,6 +95,10 @@ class Ranks:
             for i, part, piece in zip(places, parts, pieces, strict=True):
                 flat[i] = piece.view(part.shape)
         return tree_unflatten(flat, structure)
+
+    def model(self, apply_fn: ApplyFn) -> ApplyFn:
+        """The model as the ranks run it: with synchronised batch norm where that was asked for."""
+        return apply_fn if self.batch_norm == "local" else synchronised(apply_fn, self.average, self.size)
 
     def part(self, name: str, batch: Batch) -> Batch:
         """This rank's examples of a batch.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import time
 from datetime import timedelta
@@ -51,6 +52,14 @@ class Together:
         ]
 
     def statuses(self, seconds: float = 120) -> list[int]:
+        """Their exit statuses; where one has failed the others are sent SIGTERM, as torchrun does."""
+        deadline = time.monotonic() + seconds
+        while not any(process.exitcode for process in self.processes) and time.monotonic() < deadline:
+            if all(process.exitcode == 0 for process in self.processes):
+                break
+            time.sleep(0.1)
+        for process in self.processes:
+            process.terminate()
         try:
             return [status_of(process, seconds) for process in self.processes]
         finally:
@@ -132,6 +141,28 @@ def test_a_killed_rank_leaves_a_run_to_go_on_from(killed: int, tmp_path: Path, u
     assert "another rank has stopped" in said
     assert said.count("lfl: error:") == 1
     assert Together(tmp_path, 2, "resume", "run").statuses() == [0, 0]
+    assert_same_run(tmp_path / "run", unbroken)
+
+
+def test_kills_at_random_moments_leave_a_run_to_go_on_from(tmp_path: Path, unbroken: Path) -> None:
+    """Three in a row, of a rank at random, each while the run that the one before left is continued."""
+    draw = random.Random(0)
+    command = [*RUN, "--out", "run"]
+    for _ in range(3):
+        ranks = Together(tmp_path, 2, *command)
+        wait_until(lambda: (tmp_path / "run" / "config.json").is_file(), ranks.processes[0])
+        time.sleep(draw.uniform(0.0, 4.0))
+        killed = draw.randrange(2)
+        ranks.processes[killed].kill()
+        began = time.monotonic()
+        ranks.statuses()
+        assert time.monotonic() - began < 30
+        if not (tmp_path / "run" / "config.json").is_file():
+            continue  # it had no checkpoint, and was removed
+        command = ["resume", "run"]
+        if (tmp_path / "run" / "result.json").is_file():
+            break
+    assert Together(tmp_path, 2, *command).statuses() in ([0, 0], [2, 2])  # complete already
     assert_same_run(tmp_path / "run", unbroken)
 
 

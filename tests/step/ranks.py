@@ -80,6 +80,27 @@ def with_norm(form: str, group: Any, slices: int) -> Any:
     return lfl.meta_step(*arguments, **case.kwargs, hypergradient=form, group=group)
 
 
+def convolutional() -> nn.Module:
+    torch.manual_seed(4)
+    layers = (nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 3, 2), nn.BatchNorm1d(3), nn.Tanh(), nn.Conv1d(3, 3, 2))
+    rest = (nn.BatchNorm1d(3, affine=False), nn.Flatten(), nn.Linear(9, 4))
+    return nn.Sequential(*layers, *rest, nn.BatchNorm1d(4, track_running_stats=False)).double()
+
+
+def synchronised(group: Any) -> dict[str, Any]:
+    """Batch norm of all ranks together, in each form; of one process where `group` is None."""
+    case = make_case("plain", "nesterov", "classification", torch.float64, BATCH, "both", convolutional())
+    arguments = case.theta, case.phi, [case.batch_tr, case.batch_val, case.batch_tr], case.batch_val, case.carry
+    found = {
+        form: lfl.meta_step(*arguments, **case.kwargs, hypergradient=form, group=group) for form in ("mixed", "unroll")
+    }
+    simple = {name: case.kwargs[name] for name in ("apply_fn", "task_loss", "inner")}
+    found["base_step"] = lfl.base_step(
+        case.theta, case.batch_tr, case.carry, **simple, loss=lfl.cross_entropy, group=group
+    )
+    return found
+
+
 def other_steps(group: Any) -> dict[str, Any]:
     """The other functions that step, and settings of a step; results of one process where `group` is None."""
     case = make_case("dropout", "nesterov", "regression", torch.float64, BATCH)
@@ -202,6 +223,7 @@ def everything(rank: int, size: int) -> dict[str, Any]:
             found[name] = step(name, world)
     found |= {f"batch norm {form}": with_norm(form, world, 1) for form in ("mixed", "unroll")}
     found |= other_steps(world)
+    found["synchronised"] = synchronised(lfl.Ranks(batch_norm="synchronised"))
     found["own batches"] = with_own_batches(rank, size)
     found["refusals"], found["refused"] = refusals(rank), refused()
     return found

@@ -12,7 +12,7 @@ import lfl
 
 from ..hypergradient.cases import assert_close, make_case
 from ..processes import start, status_of
-from .ranks import BATCH, GRID, WORLDS, case_of, other_steps, step, with_norm
+from .ranks import BATCH, GRID, WORLDS, case_of, other_steps, step, synchronised, with_norm
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -68,6 +68,11 @@ def test_other_steps_equal_one_process(found: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("form", ["mixed", "unroll"])
 def test_batch_norm_has_the_statistics_of_each_slice_and_their_mean(found: list[dict[str, Any]], form: str) -> None:
     assert_close(same_everywhere(found, f"batch norm {form}"), with_norm(form, None, len(found)), rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_synchronised_batch_norm_equals_one_process(found: list[dict[str, Any]]) -> None:
+    assert_close(same_everywhere(found, "synchronised"), synchronised(None), rtol=1e-10)
 
 
 @pytest.mark.slow
