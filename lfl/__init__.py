@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from .run import CsvLogger, JsonlLogger, Logger, MLflowLogger, Named, Result, TensorBoardLogger, WandbLogger
     from .run.schema import StepErrors
     from .settings import Settings
-    from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
+    from .step import Carry, Info, Ranks, base_step, fresh_carry, meta_step, offline_step, phi_gradient
     from .study import (
         Compared,
         Comparison,
@@ -154,6 +154,7 @@ __all__ = [
     "Progress",
     "PureModule",
     "Range",
+    "Ranks",
     "Result",
     "RowsToRead",
     "Run",

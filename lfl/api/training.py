@@ -17,6 +17,7 @@ from ..run import Logger, Named, Result, allowed_loss_of, data_folder, execute, 
 from ..run.config import check_names
 from ..run.shared import locate
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
+from ..step import Ranks
 from ..task import Loaders, Task, load_task, task_from_loaders
 from ..training import Progress, Settings, resolve
 from .fewshot import FewShotRun, prepare_few_shot, run_of, train_few_shot
@@ -218,17 +219,23 @@ def train_prepared(
     seeds: Sequence[int] | None = None,
     *,
     loggers: Sequence[Logger] = (),
+    ranks: Ranks | None = None,
 ) -> list[Result]:
     """Trains one run, or one for each of `seeds`; an interrupted one returns its `Result` with its `signal`.
 
     Args:
         ready: of `prepare`.
         out, progress, seeds, loggers: as in `lfl.train` and `train_seeds`; loggers are for one run alone.
+        ranks: the processes that train together, as in `lfl.run.execute`; of one run alone.
     """
     task, settings, where = ready.task, ready.settings, ready.data_dir
     with _arithmetic(settings.precision, task.device):
         if seeds is None:
-            return [execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned)]
+            return [
+                execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned, ranks=ranks)
+            ]
+        if ranks is not None:
+            raise UserError("torchrun trains one seed, got several; leave --seeds out, or start it without torchrun.")
         return execute_seeds(task, settings, seeds, out, progress, data_dir=where, draw=draw_learned)
 
 
