@@ -21,7 +21,8 @@ from ..run.logger import Logger, start_loggers
 from ..run.loggers import loggers_of
 from ..run.record import Record
 from ..run.schema import Left
-from ..run.session import Say, Stop, silent, stop_on_signals
+from ..run.session import Say, silent
+from ..run.signals import Stop, stop_on_signals
 from ..trees import map_tree, named, refill
 from ..types import Tree
 from .episode import Episodes, SplitName
