@@ -46,7 +46,8 @@ def run(method: str, asked: argparse.Namespace) -> dict[str, Any]:
         lfl.train("omniglot", method=method, **size, out=folder, data_dir=asked.data_dir, device=asked.device)
     found = lfl.load_run(folder, asked.data_dir, asked.device)
     ended = found.result
-    assert ended is not None and ended.completed
+    assert ended is not None
+    assert ended.completed
     times = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
     curve = [(row["step"], row["valid_error"]) for row in found.metrics() if "valid_error" in row]
     return {
