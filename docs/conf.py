@@ -65,6 +65,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = ["report.html"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "lfl"},
     "navbar_align": "left",

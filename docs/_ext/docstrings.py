@@ -15,6 +15,7 @@ IN_A_LINE = re.compile(r"(Returns, Raises|Returns|Raises|Source|Example|See also
 """A section that begins in its own line, which napoleon does not know."""
 
 ITEM = re.compile(r"(\s*)[\w*][\w*, ]*:( |$)")
+NAMES = re.compile(r" {4}(\w+, )*\w+,")
 CHOICE = re.compile(r"\s*(`[^`]+`|Or a function): ")
 CODE = re.compile(r"`([^`]+)`")
 PAGE = re.compile(r"docs/([a-z-]+)\.md")
@@ -26,11 +27,11 @@ def converted(lines: list[str]) -> list[str]:
 
 
 def _whole_code(lines: list[str]) -> Iterator[str]:
-    """Joins lines where `code` goes on in the next one."""
+    """Joins lines where `code`, or the names of an item of Args, go on in the next one."""
     open_line = ""
     for line in lines:
         line = f"{open_line} {line.strip()}" if open_line else line
-        open_line = line if line.count("`") % 2 else ""
+        open_line = line if line.count("`") % 2 or NAMES.fullmatch(line) else ""
         if not open_line:
             yield line
     if open_line:
@@ -85,7 +86,8 @@ def _prose(line: str) -> str:
 
 def _words(text: str) -> str:
     parts = CODE.split(text)
-    return "".join(_code(part) if number % 2 else _plain(part) for number, part in enumerate(parts))
+    words = "".join(_code(part) if number % 2 else _plain(part) for number, part in enumerate(parts))
+    return re.sub(r"(?<=`)(?=s\b)", r"\\ ", words)
 
 
 def _plain(text: str) -> str:
