@@ -1,10 +1,12 @@
 """The documentation site: `pip install -e '.[docs]' && sphinx-build -W docs docs/_build`."""
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # pages that call `lfl`
 
 from inventories import fallback  # noqa: E402
 
@@ -41,6 +43,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 240
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress and other packages' warnings
 
 suppress_warnings = ["myst.header"]  # the tables of `lfl list --settings` begin at the third level
 
