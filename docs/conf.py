@@ -30,7 +30,7 @@ extensions = [
     "docstrings",
     "mathml",
 ]
-exclude_patterns = ["_build", "_ext", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_ext", "jupyter_execute", ".jupyter_cache"]  # the last two come from executed pages
 highlight_language = "text"
 html_math_renderer = "mathml"
 
