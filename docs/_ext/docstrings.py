@@ -6,9 +6,10 @@ Sections such as Args and Returns are left to napoleon, which comes after this.
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 SECTION = re.compile(r"(Args|Returns|Raises|Warns|Yields|Example|Examples|Attributes|Note|Warning):\s*")
 IN_A_LINE = re.compile(r"(Returns, Raises|Returns|Raises|Source|Example|See also): (?=\S)")
@@ -116,17 +117,17 @@ def _public() -> frozenset[str]:
     return frozenset(lfl.__all__) - {"train", "clip", "mixed", "unroll", "implicit"}
 
 
-def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+def _process(app: "Sphinx", what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = converted(lines)
 
 
-def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+def _skip(app: "Sphinx", what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
     """Leaves out what has no docstring of its own: the fields of a NamedTuple, which the class's Args describe."""
     doc = getattr(obj, "__doc__", None) or ""
     return True if doc.startswith("Alias for field number") else None
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: "Sphinx") -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _process, priority=400)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
