@@ -49,6 +49,7 @@ suppress_warnings = ["myst.header"]  # the tables of `lfl list --settings` begin
 
 autosummary_generate = False
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False

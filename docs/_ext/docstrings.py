@@ -127,7 +127,15 @@ def _skip(app: "Sphinx", what: str, name: str, obj: Any, skip: bool, options: An
     return True if doc.startswith("Alias for field number") else None
 
 
+def _signature(
+    app: "Sphinx", what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Writes a default that has no text of its own, such as a function, as dots."""
+    return signature and re.sub(r"<[^<>]*(<[^<>]*>)?[^<>]*>", "...", signature), returns
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _process, priority=400)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
