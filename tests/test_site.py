@@ -89,6 +89,14 @@ def test_links_within_the_site_have_a_target(page: Path) -> None:
             assert anchor in anchors(there), target
 
 
+def test_code_that_is_shown_beside_equations_is_there() -> None:
+    shown = re.findall(r"```\{literalinclude\} (\S+)\n:pyobject: (\w+)", (DOCS / "hypergradient.md").read_text())
+    assert len(shown) > 5
+    for path, name in shown:
+        tree = ast.parse((DOCS / path).read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
 def test_a_tutorial_is_python_and_uses_names_that_are_there(page: Path) -> None:
     """The site's build executes them."""
