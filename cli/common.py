@@ -37,11 +37,7 @@ def prepare(device: str | None, threads: int | None) -> "torch.device":
 
 
 def print_results(results: "list[Result]") -> None:
-    """Prints how runs ended, and draws their learned losses; a picture that cannot be drawn is a line, not a failure.
-
-    Raises:
-        typer.Exit: a run was interrupted; with the status that a shell gives for its signal.
-    """
+    """Prints how runs ended, and draws their learned losses; where that fails, a line says so."""
     for result in results:
         say(f"{error_name(result.kind)} {_errors(result)} in {result.seconds:.1f} s")
         if result.test:
@@ -61,6 +57,16 @@ def print_results(results: "list[Result]") -> None:
     last = results[-1]
     if last.signal is not None and not last.completed:
         say(f"interrupted at step {last.step} of phase {last.phase}; lfl resume continues from there.", error=True)
+
+
+def exit_as_interrupted(results: "list[Result]") -> None:
+    """Leaves, where the last run was interrupted.
+
+    Raises:
+        typer.Exit: with the status that a shell gives for its signal.
+    """
+    last = results[-1]
+    if last.signal is not None and not last.completed:
         raise typer.Exit(128 + last.signal)
 
 

@@ -11,7 +11,7 @@ from lfl.evolution_settings import EVOLUTION, EVOLUTION_PANELS, EVOLUTION_TYPES,
 from lfl.settings import DEFAULT_MODEL, DEFAULT_TASK, SETTINGS, SPEED, TYPES
 
 from . import options
-from .common import prepare, print_results
+from .common import exit_as_interrupted, prepare, print_results
 from .flags import with_flags
 from .text import cell, say
 
@@ -96,6 +96,7 @@ def print_search(searched: "Searched") -> None:
     """
     if searched.result is not None:
         print_results([searched.result])
+        exit_as_interrupted([searched.result])
         return
     say(
         f"interrupted after {searched.state.num_candidates} candidates; lfl resume {searched.folder} continues.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from lfl.setting import Setting, flag
+from lfl.setting import Setting, default_words, flag
 from lfl.settings import PANELS, SETTINGS, TYPES
 
 
@@ -91,14 +91,3 @@ def _parameter(name: str, setting: Setting, declared: Any) -> inspect.Parameter:
 
 def _plain(setting: Setting, spelled: str, more: Mapping[str, Any]) -> Any:
     return typer.Option(spelled, help=setting.help, **more)
-
-
-def default_words(setting: Setting) -> str:
-    """The default of a setting in words."""
-    if setting.shown:
-        return setting.shown
-    if callable(setting.default):
-        return "the task's"
-    if setting.default is None:
-        return "none"
-    return ("no", "yes")[setting.default] if type(setting.default) is bool else str(setting.default)

@@ -1,18 +1,16 @@
 """Shows the progress of a run: a live table on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
-
-from lfl.training import Progress
 
 from .text import say
 
@@ -25,18 +23,36 @@ COLUMNS = {
 }
 
 
+class Shown(Protocol):
+    """What is shown of a `Progress`, or of that of a few-shot run."""
+
+    @property
+    def phase(self) -> Any: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def metrics(self) -> list[dict[str, float]] | None: ...
+
+
 @contextmanager
-def watching(title: str) -> Iterator[Callable[[Progress], None]]:
-    """Prints a title, and yields a function to call with each step's `Progress`."""
+def watching(title: str, columns: Mapping[str, str] = COLUMNS) -> Iterator[Callable[[Shown], None]]:
+    """Prints a title, and yields a function to call with each step's `Progress`.
+
+    Args:
+        title: the first line.
+        columns: the metrics that are shown, with their words.
+    """
     console = Console()
     say(title)
     if not console.is_terminal:
-        yield _PlainLines().update
+        yield _PlainLines(columns).update
         return
-    view = _LiveTable()
+    view = _LiveTable(columns)
     with Live(view.render(), console=console, refresh_per_second=8) as live:
 
-        def update(progress: Progress) -> None:
+        def update(progress: Shown) -> None:
             if view.update(progress):
                 live.update(view.render())
 
@@ -46,11 +62,12 @@ def watching(title: str) -> Iterator[Callable[[Progress], None]]:
 class _PlainLines:
     """Prints ten lines for each phase."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self.columns = columns
         self.numbers: dict[str, float] = {}
         self.rate = _Rate()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Shown) -> None:
         total = progress.phase.num_steps
         self.rate.update(progress)
         if progress.metrics is None:
@@ -60,7 +77,7 @@ class _PlainLines:
         if progress.step % every and progress.step != total:
             return
         numbers = ", ".join(
-            f"{words} {self.numbers[name]:.4g}" for name, words in COLUMNS.items() if name in self.numbers
+            f"{words} {self.numbers[name]:.4g}" for name, words in self.columns.items() if name in self.numbers
         )
         left = self.rate.seconds_left(progress)
         pace = f"{self.rate.per_second(progress):.1f} steps/s, {left:.0f} s left"
@@ -80,21 +97,22 @@ class _Rate:
         self.first = 0
         self.start = time.perf_counter()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Shown) -> None:
         if progress.phase.name != self.phase or progress.step < self.first:
             self.phase, self.first, self.start = progress.phase.name, progress.step, time.perf_counter()
 
-    def per_second(self, progress: Progress) -> float:
-        return (progress.step - self.first) / max(time.perf_counter() - self.start, 1e-9)
+    def per_second(self, progress: Shown) -> float:
+        return float(progress.step - self.first) / max(time.perf_counter() - self.start, 1e-9)
 
-    def seconds_left(self, progress: Progress) -> float:
-        return (progress.phase.num_steps - progress.step) / max(self.per_second(progress), 1e-9)
+    def seconds_left(self, progress: Shown) -> float:
+        return float(progress.phase.num_steps - progress.step) / max(self.per_second(progress), 1e-9)
 
 
 class _LiveTable:
     """A bar for each phase, and the latest metrics."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self.columns = columns
         self.numbers: dict[str, float] = {}
         self.drawn_at = 0.0
         self.rate = _Rate()
@@ -107,7 +125,7 @@ class _LiveTable:
         )
         self.bar_of: dict[str, Any] = {}
 
-    def update(self, progress: Progress) -> bool:
+    def update(self, progress: Shown) -> bool:
         """Takes in a step; returns whether it is time to draw again."""
         self.rate.update(progress)
         name = progress.phase.name
@@ -124,7 +142,7 @@ class _LiveTable:
 
     def render(self) -> Group:
         table = Table(show_header=True, box=None, padding=(0, 2, 0, 0))
-        for words in COLUMNS.values():
+        for words in self.columns.values():
             table.add_column(words, justify="right")
-        table.add_row(*(f"{self.numbers[name]:.4g}" if name in self.numbers else "–" for name in COLUMNS))
+        table.add_row(*(f"{self.numbers[name]:.4g}" if name in self.numbers else "–" for name in self.columns))
         return Group(self.bars, table)

@@ -2,17 +2,24 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
-from .common import prepare, print_results
+from .common import exit_as_interrupted, prepare, print_results
+from .ranks import joined, own_device
 from .text import say
+
+if TYPE_CHECKING:
+    from lfl.run import Named
+    from lfl.step import Ranks
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="A run folder, the folder of several seeds, or of a search.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, also a few-shot one, the folder of several seeds, or of a search.")
+    ],
     device: options.DeviceName = None,
     threads: options.Threads = None,
     data_dir: options.DataDir = None,
@@ -34,14 +41,12 @@ def resume(
     trust: options.Trust = False,
 ) -> None:
     """Continue a run that was killed or interrupted, as if it had not been."""
-    from lfl.api.training import draw_learned
-    from lfl.device import keep_freed_memory, set_precision
-    from lfl.run import Named, read_facts, read_settings
-    from lfl.run import resume as resume_run
+    from lfl.fewshot.folder import is_few_shot
+    from lfl.run import Named
     from lfl.run.searched import is_search
 
+    from .episodes import resume_episodes
     from .evolve import resume_search
-    from .progress import watching
 
     named = Named(
         model=model,
@@ -54,15 +59,34 @@ def resume(
         log=log,
         trust=trust,
     )
+    if is_few_shot(run):
+        resume_episodes(run, device, threads, data_dir, named)
+        return
     if is_search(run):
         resume_search(run, device, threads, jobs, named._replace(data_dir=data_dir))
         return
+    with joined() as ranks:
+        _resume(run, device, threads, data_dir, named, ranks)
+
+
+def _resume(
+    run: Path, device: str | None, threads: int | None, data_dir: Path | None, named: "Named", ranks: "Ranks | None"
+) -> None:
+    """Continues a run, as one of several ranks where there are."""
+    from lfl.api.training import draw_learned
+    from lfl.device import keep_freed_memory, set_precision
+    from lfl.run import read_facts, read_settings
+    from lfl.run import resume as resume_run
+
+    from .progress import watching
+
     settings, facts = read_settings(run), read_facts(run)
-    where = prepare(device or facts.device, threads or facts.threads)
+    where = own_device(prepare(device or facts.device, threads or facts.threads), ranks)
     set_precision(settings.precision, where)
     keep_freed_memory()
 
-    with watching(f"{run}, on {where}") as watch:
+    shared = "" if ranks is None else f", {ranks.size} ranks"
+    with watching(f"{run}, on {where}{shared}") as watch:
         results = resume_run(
             run,
             data_dir=data_dir,
@@ -71,5 +95,8 @@ def resume(
             say=partial(say, error=True),
             named=named,
             draw=draw_learned,
+            ranks=ranks,
         )
-    print_results(results)
+    if ranks is None or ranks.rank == 0:
+        print_results(results)
+    exit_as_interrupted(results)

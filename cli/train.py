@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lfl.catalogue import TASKS
-from lfl.settings import SETTINGS
+from lfl.errors import UserError
+from lfl.fewshot_settings import FEWSHOT_PANELS, asks_for_episodes, flags_of_train
 
 from . import options
-from .common import prepare, print_results
+from .common import exit_as_interrupted, prepare, print_results
 from .flags import with_flags
+from .ranks import joined, own_device
 from .text import say
 
 if TYPE_CHECKING:
+    from lfl.step import Ranks
     from lfl.task import Task
     from lfl.training import Settings
 
 
-@with_flags(SETTINGS)
+FLAGS, TYPES = flags_of_train()
+
+
+@with_flags(FLAGS, FLAGS, TYPES, FEWSHOT_PANELS)
 def train(
     asked: dict[str, Any],
     *,
@@ -36,7 +42,23 @@ def train(
     trust: options.Trust = False,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/TASK-MODEL-METHOD-N")] = None,
 ) -> None:
-    """Train a model while its loss is learned, and leave a run folder behind."""
+    """Train a model while its loss is learned, or a few-shot learner (--task omniglot); leave a run folder behind."""
+    with joined() as ranks:
+        _train(asked, config, seeds, device, threads, data_dir, trust, out, ranks)
+
+
+def _train(
+    asked: dict[str, Any],
+    config: Path | None,
+    seeds: int | None,
+    device: str | None,
+    threads: int | None,
+    data_dir: Path | None,
+    trust: bool,
+    out: Path | None,
+    ranks: "Ranks | None",
+) -> None:
+    """Trains, as one of several ranks where there are."""
     from lfl.api.training import prepare as prepare_run
     from lfl.api.training import train_prepared
     from lfl.device import keep_freed_memory
@@ -51,7 +73,14 @@ def train(
     if "loss" in flags:
         found.pop("base", None)  # it is of the file's loss
     asked = found | flags
-    where = prepare(asked.pop("device", "auto"), asked.pop("threads", None))
+    if asks_for_episodes(asked):
+        if ranks is not None:
+            raise UserError("a few-shot run takes one process; start lfl train without torchrun.")
+        from .episodes import train_episodes
+
+        train_episodes(asked, out)
+        return
+    where = own_device(prepare(asked.pop("device", "auto"), asked.pop("threads", None)), ranks)
     seeds = asked.pop("seeds", None)
     ready = prepare_run(**asked, device=where, trust=trust)
     data, settings = ready.task, ready.settings
@@ -67,9 +96,12 @@ def train(
         chosen = range(settings.seed, settings.seed + seeds)
         how = "as one program" if trains_together(data, settings) else "one after the other, which is faster here"
         which = f"{seeds} seeds from {settings.seed} {how}"
-    with watching(f"{settings.task}, {settings.model}, {settings.method}, {which}, on {where}") as watch:
-        results = train_prepared(ready, out, watch, chosen)
-    print_results(results)
+    shared = "" if ranks is None else f", {ranks.size} ranks"
+    with watching(f"{settings.task}, {settings.model}, {settings.method}, {which}, on {where}{shared}") as watch:
+        results = train_prepared(ready, out, watch, chosen, ranks=ranks)
+    if ranks is None or ranks.rank == 0:
+        print_results(results)
+    exit_as_interrupted(results)
 
 
 def _corrupted(task: "Task", settings: "Settings", seeds: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .api import Run, load_run, train
+    from .api import FewShotRun, Run, load_run, train
     from .data.augmentation import Augmentation
     from .data.csv_table import Column
     from .data.scaling import Range, Scale
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .errors import Failure, LflError, MissingPackage, NotDifferentiable, UserError, ZeroGradientWarning
     from .evolution import Searching, evolve
     from .export import AdaptiveLoss, FixedLoss, Schedule, load_loss
+    from .fewshot.folder import EpisodeErrors, FewShotEnded
+    from .fewshot_settings import FewShot
     from .hypergradient import (
         Adaptation,
         Adapted,
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
     from .run import CsvLogger, JsonlLogger, Logger, MLflowLogger, Named, Result, TensorBoardLogger, WandbLogger
     from .run.schema import StepErrors
     from .settings import Settings
-    from .step import Carry, Info, base_step, fresh_carry, meta_step, offline_step, phi_gradient
+    from .step import Carry, Info, Ranks, base_step, fresh_carry, meta_step, offline_step, phi_gradient
     from .study import (
         Compared,
         Comparison,
@@ -116,10 +118,14 @@ __all__ = [
     "CustomGradients",
     "Defaults",
     "Encoding",
+    "EpisodeErrors",
     "ExampleLoss",
     "Experiment",
     "FailedExperiment",
     "Failure",
+    "FewShot",
+    "FewShotEnded",
+    "FewShotRun",
     "FixedLoss",
     "Formula",
     "Hypergradient",
@@ -148,6 +154,7 @@ __all__ = [
     "Progress",
     "PureModule",
     "Range",
+    "Ranks",
     "Result",
     "RowsToRead",
     "Run",
@@ -235,7 +242,7 @@ _MODULES = (
     *("hypergradient", "step", "method", "learner", "settings", "data.scaling", "data.splits", "data.stored"),
     *("data.augmentation", "model.noise", "data.csv_table", "task", "task.encoding", "export", "api", "training"),
     *("run", "study", "evolution"),
-    *("report.statistics", "run.schema"),
+    *("report.statistics", "run.schema", "fewshot_settings", "fewshot.folder"),
 )
 """Where the names are; those that need fewest packages come first."""
 

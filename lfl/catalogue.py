@@ -93,6 +93,8 @@ MODELS: dict[str, Entry] = {
     "wrn16-8": Entry(
         "wide residual network of 16 layers, eight times as wide, for images", "lfl.model.wide_resnet:wrn16_8"
     ),
+    "conv4": Entry("four convolutions of stride 2 with batch norm, for few-shot learning", "lfl.model.conv4:conv4"),
+    "conv4-pool": Entry("conv4 with max-pooling, for images of at least 16x16 pixels", "lfl.model.conv4:conv4_pool"),
 }
 MODEL_LIBRARIES = ("timm", "torchvision")
 OWN_MODELS = {

@@ -29,6 +29,10 @@ class Diverged(Failure):
     """A loss or gradient of a run is not finite."""
 
 
+class RankStopped(Failure):
+    """Another of the processes that train together has stopped, or did not come in time."""
+
+
 class ZeroGradientWarning(UserWarning):
     """The gradient of phi was exactly 0 at a first step: phi did not move, and may never move."""
 

@@ -80,8 +80,19 @@ def of_task(name: str) -> Default:
 
 
 def flag(name: str) -> str:
-    """The flag of a setting: `--inner-lr` for `inner_lr`."""
-    return "--" + name.replace("_", "-")
+    """The flag of a setting: `--inner-lr` for `inner_lr`, and `--as` for `as_`, which Python has for itself."""
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
+def default_words(setting: Setting) -> str:
+    """The default of a setting in words."""
+    if setting.shown:
+        return setting.shown
+    if callable(setting.default):
+        return "the task's"
+    if setting.default is None:
+        return "none"
+    return ("no", "yes")[setting.default] if type(setting.default) is bool else str(setting.default)
 
 
 def check_value(name: str, declared: Any, setting: Setting, value: Any) -> None:

@@ -31,6 +31,13 @@ Batch = tuple[Any, ...]
 random numbers from the seed, an int."""
 
 
+Average = Callable[[Any], Any]
+"""`average(tree) -> tree`, the mean over processes that train together of each real-valued tensor of a tree."""
+
+Group = Any
+"""The processes of a step: an `lfl.Ranks`, or a `torch.distributed.ProcessGroup`."""
+
+
 class ApplyFn(Protocol):
     """A model as a pure function: `apply_fn(theta, buffers, x) -> (outputs, buffers)`.
 

@@ -8,7 +8,7 @@ import pytest
 import lfl
 
 PAGE = (Path(__file__).parent.parent / "docs" / "bilevel.md").read_text()
-(EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+EXAMPLE, FEW_SHOT = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
 
 @pytest.mark.slow
@@ -19,6 +19,18 @@ def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     before, after = map(float, re.findall(r"\d+\.\d+", last))
     assert end < 0.8 * first
     assert after < 0.8 * before
+
+
+def test_the_few_shot_example(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(FEW_SHOT, "bilevel.md", "exec"), {})
+    assert re.fullmatch(r"\d\.\d, transductive: False\n", capsys.readouterr().out)
+
+
+def test_the_table_has_every_method_of_the_maml_family() -> None:
+    from lfl.fewshot import METHODS
+
+    table = PAGE[PAGE.index("| method | phi |") :]
+    assert set(re.findall(r"^\| `([\w+-]+)` \|", table, re.M)) == set(METHODS) - {"npbml"}
 
 
 def test_names_and_forms_are_there() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import lfl
 from lfl.evolution_settings import EVOLUTION
+from lfl.fewshot_settings import FEWSHOT_SETTINGS
 from lfl.setting import flag
 from lfl.settings import SETTINGS
 
@@ -34,7 +35,7 @@ def test_the_flags_that_are_named_are_settings(page: str) -> None:
     former = {flag(each.was) for each in SETTINGS.values() if each.was}
     assert (
         flags
-        - {flag(name) for name in SETTINGS | EVOLUTION}
+        - {flag(name) for name in SETTINGS | EVOLUTION | FEWSHOT_SETTINGS}
         - OF_COMMANDS
         - (former if page == "settings.md" else set())
         == set()

@@ -43,6 +43,8 @@ runpy.run_path(script, run_name="__main__")
         ("docs/learner.md", "learner_overhead.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
         ("docs/bilevel.md", "fewshot_step.py", "--table"),
+        ("docs/npbml.md", "npbml.py", "--table"),
+        ("docs/bilevel.md", "sinusoid.py", "--table"),
         ("docs/sharing.md", "shared_losses.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--scores"),

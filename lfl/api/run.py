@@ -9,6 +9,7 @@ import torch
 
 from ..errors import UserError
 from ..export import FixedLoss, load_loss
+from ..fewshot.folder import is_few_shot
 from ..loss import IGNORE_INDEX
 from ..run import Model, Named, Result, load_all_phi, load_data, load_model, read_facts, read_result, read_settings
 from ..run.folder import check_plain
@@ -18,6 +19,7 @@ from ..run.schema import read_lines
 from ..task import Encoding, Task
 from ..training import Settings
 from ..types import Tensors
+from .fewshot import FewShotRun
 
 
 class Run:
@@ -147,7 +149,7 @@ def load_run(
     task: str | Task | None = None,
     valid: str | None = None,
     trust: bool = False,
-) -> Run:
+) -> Any:
     """Opens a run folder. Only its settings are read at once; the rest when it is asked for.
 
     A folder that was not made here may ask for code or for data elsewhere; they are used only where they are named.
@@ -162,13 +164,17 @@ def load_run(
         trust: whether everything is allowed that the folder asks for.
 
     Returns:
-        The `Run`.
+        The `Run`; of a few-shot run a `FewShotRun`.
 
     Raises:
         UserError: there is no run, or its settings are damaged. When a part is read: a file of it is missing, damaged
             or of another model, it asks for code or data that were not named, or the data have changed since.
     """
     folder = Path(folder)
+    if is_few_shot(folder):
+        where = None if data_dir is None else Path(data_dir)
+        moved = task if isinstance(task, str) else None
+        return FewShotRun(folder, Named(model=model, task=moved, data_dir=where, trust=trust), device)
     seeds = read_facts(folder).seeds if folder.is_dir() else None
     if seeds is not None:
         raise UserError(f"{folder} holds runs of several seeds; name one of them, such as {folder}/seed-{seeds[0]}.")

@@ -5,39 +5,72 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 
 from ..device import resolve_device, set_precision
 from ..errors import UserError
+from ..fewshot_settings import asks_for_episodes
 from ..old_names import with_new_names
 from ..run import Logger, Named, Result, allowed_loss_of, data_folder, execute, execute_seeds
 from ..run.config import check_names
 from ..run.shared import locate
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
+from ..step import Ranks
 from ..task import Loaders, Task, load_task, task_from_loaders
 from ..training import Progress, Settings, resolve
+from .fewshot import FewShotRun, prepare_few_shot, run_of, train_few_shot
 from .run import Run
 
 OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split")
 """Settings that say how the data of a task are loaded."""
 
 
+@overload
+def train(
+    task: Literal["omniglot", "cifar-fs", "fc100", "sinusoid"],
+    model: str | None = ...,
+    method: str | None = ...,
+    *,
+    out: str | Path | None = ...,
+    data_dir: str | Path | None = ...,
+    device: str | None = ...,
+    progress: Callable[[Any], None] | None = ...,
+    loggers: Sequence[Logger] = ...,
+    trust: bool = ...,
+    **settings: Any,
+) -> FewShotRun: ...
+@overload
+def train(
+    task: str | Path | Task | Loaders = ...,
+    model: str | None = ...,
+    method: str | None = ...,
+    *,
+    out: str | Path | None = ...,
+    data_dir: str | Path | None = ...,
+    device: str | None = ...,
+    progress: Callable[[Any], None] | None = ...,
+    loggers: Sequence[Logger] = ...,
+    trust: bool = ...,
+    **settings: Any,
+) -> Run: ...
 def train(
     task: str | Path | Task | Loaders = DEFAULT_TASK,
-    model: str = DEFAULT_MODEL,
-    method: str = DEFAULT_METHOD,
+    model: str | None = None,
+    method: str | None = None,
     *,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
     device: str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Any], None] | None = None,
     loggers: Sequence[Logger] = (),
     trust: bool = False,
     **settings: Any,
-) -> Run:
+) -> Run | FewShotRun:
     """Trains a model while its loss is learned, and writes a run folder: `lfl train` without terminal output.
+
+    A task of episodes, such as `"omniglot"` or a folder of pictures with `ways=5`, is a few-shot run (docs/fewshot.md).
 
     The same settings give the same files as `lfl train`. A signal (Ctrl-C or SIGTERM) stops training between two steps;
     a checkpoint is written, and `lfl.run.resume(folder)` or `lfl resume` continues.
@@ -45,19 +78,20 @@ def train(
     Args:
         task: a name, the path of your own data, a `Task`, for instance of `lfl.task_from_arrays`, or `lfl.Loaders` of
             data sets, which are read while the model trains.
-        model: a name, or your own `"module:function"`.
-        method: how the loss is learned.
+        model: a name, or your own `"module:function"`; `"mlp"` when omitted, of episodes `"conv4"`.
+        method: how the loss is learned; `"adalfl"` when omitted, of episodes `"maml"`.
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
         data_dir: folder of downloaded data; `LFL_DATA` or lfl's own cache when omitted.
         device: `"cpu"`, `"cuda"` or `"mps"`; the first that is there of cuda, mps, cpu when omitted.
-        progress: called with the `Progress` at the start of each phase and after each step.
+        progress: called with the `Progress` at the start of each phase and after each step; of a few-shot run with
+            an object of the same attributes.
         loggers: take the metrics too, such as `lfl.WandbLogger(project="mine")`, or your own (docs/logs.md); one that
             fails is left out with a warning.
         trust: whether the run that `loss_from` names may use its own code.
         settings: any other setting of `lfl train`, by the name of its flag: `steps=1000`, `inner_lr=0.1`, `seed=1`.
 
     Returns:
-        The `Run`.
+        The `Run`; of a few-shot run a `FewShotRun`.
 
     Raises:
         UserError: a name or setting that does not fit the task; the folder exists.
@@ -71,8 +105,22 @@ def train(
         ...     run.result.completed, [row["step"] for row in run.metrics() if row["phase"] == "train"]
         (True, [1, 2, 3, 4])
     """
-    ready = prepare(task, model, method, data_dir=data_dir, device=device, trust=trust, **settings)
-    results = train_prepared(ready, None if out is None else Path(out), progress, loggers=loggers)
+    folder = None if out is None else Path(out)
+    named = {"task": str(task)} if isinstance(task, (str, Path)) else {}
+    asked = {**settings, **named, "model": model, "method": method}
+    if named and asks_for_episodes(asked):
+        episodes = prepare_few_shot(asked, data_dir or os.environ.get("LFL_DATA"), device)
+        return run_of(train_few_shot(episodes, folder, progress, loggers=loggers), episodes, trust)
+    ready = prepare(
+        task,
+        model or DEFAULT_MODEL,
+        method or DEFAULT_METHOD,
+        data_dir=data_dir,
+        device=device,
+        trust=trust,
+        **settings,
+    )
+    results = train_prepared(ready, folder, progress, loggers=loggers)
     return _runs(ready, results, trust)[0]
 
 
@@ -171,17 +219,23 @@ def train_prepared(
     seeds: Sequence[int] | None = None,
     *,
     loggers: Sequence[Logger] = (),
+    ranks: Ranks | None = None,
 ) -> list[Result]:
     """Trains one run, or one for each of `seeds`; an interrupted one returns its `Result` with its `signal`.
 
     Args:
         ready: of `prepare`.
         out, progress, seeds, loggers: as in `lfl.train` and `train_seeds`; loggers are for one run alone.
+        ranks: the processes that train together, as in `lfl.run.execute`; of one run alone.
     """
     task, settings, where = ready.task, ready.settings, ready.data_dir
     with _arithmetic(settings.precision, task.device):
         if seeds is None:
-            return [execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned)]
+            return [
+                execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned, ranks=ranks)
+            ]
+        if ranks is not None:
+            raise UserError("torchrun trains one seed, got several; leave --seeds out, or start it without torchrun.")
         return execute_seeds(task, settings, seeds, out, progress, data_dir=where, draw=draw_learned)
 
 

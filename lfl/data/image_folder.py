@@ -47,16 +47,16 @@ def read_folder(path: Path, valid: Path | None = None) -> Arrays:
         if not os.path.isdir(valid):
             raise UserError(f"{valid} is not a folder; give one with clean pictures in a folder for each class.")
         parts["valid"] = valid
-    files = {part: _files(folder) for part, folder in parts.items() if folder.is_dir()}
+    files = {part: class_files(folder) for part, folder in parts.items() if folder.is_dir()}
     first = next(iter(files.values()))[0]
-    size = _picture(first).shape
+    size = read_picture(first).shape
     needed = COPIES * sum(map(len, files.values())) * size[0] * size[1] * size[2] * np.dtype(np.float32).itemsize
     check_memory(needed, str(path), "make the pictures smaller, or give fewer")
     arrays: Arrays = {}
     for part, found in files.items():
         pictures = []
         for file in found:
-            pictures.append(_picture(file))
+            pictures.append(read_picture(file))
             if pictures[-1].shape != size:
                 height, width = pictures[-1].shape[:2]
                 raise UserError(f"{file} is {width}x{height} pixels and others are {size[1]}x{size[0]}; resize it.")
@@ -67,17 +67,18 @@ def read_folder(path: Path, valid: Path | None = None) -> Arrays:
 
 def train_files(path: Path) -> list[Path]:
     """Lists the pictures that `read_folder` reads as `x_train`, in the same order."""
-    return _files(path / "train" if (path / "train").is_dir() else path)
+    return class_files(path / "train" if (path / "train").is_dir() else path)
 
 
-def _files(folder: Path) -> list[Path]:
+def class_files(folder: Path) -> list[Path]:
+    """Lists the pictures in `CLASS/` of a folder by their names; raises `UserError` if there are none."""
     files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
     if not files:
         raise UserError(f"{folder} has no pictures; put them into a folder for each class.")
     return files
 
 
-def _picture(file: Path) -> np.ndarray:
+def read_picture(file: Path) -> np.ndarray:
     """Reads a picture `[h, w, 3]`, values from 0 to 255: uint8, or float32 if the file has 16 bits."""
     from PIL import Image  # slow to import
 

@@ -90,7 +90,9 @@ def evolve(
     searched = carry_on(folder, ready.task, evaluating(folder, ready.task, jobs), watches, draw_learned)
     if searched.signal is not None:
         raise KeyboardInterrupt(f"the search in {folder.path} was stopped; lfl resume {folder.path} continues")
-    return load_run(folder.path, data_dir, ready.task.device, model=model if ":" in model else None, task=ready.task)
+    own = model if ":" in model else None
+    run: Run = load_run(folder.path, data_dir, ready.task.device, model=own, task=ready.task)
+    return run
 
 
 def start(

@@ -13,7 +13,8 @@ from ..run import Result, read_result
 from ..run.execute import execute_into
 from ..run.folder import check_plain, clear_partial, explained, locked
 from ..run.searched import CANDIDATES, read_candidates, read_finalists
-from ..run.session import Draw, Say, Stop, Watch, silent, stop_on_signals
+from ..run.session import Draw, Say, Watch, silent
+from ..run.signals import Stop, stop_on_signals
 from ..symbolic import exact
 from ..task import Task
 from ..training import Settings

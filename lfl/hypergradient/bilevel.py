@@ -18,7 +18,7 @@ from ..optimiser import Optimiser
 from ..optimiser.optimiser import Linear, apply_update, hide_numbers
 from ..randomness import seeded
 from ..trees import hide_constants, leaves, show_constants
-from ..types import ApplyFn, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
+from ..types import ApplyFn, Average, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
 
 
 class Bilevel(NamedTuple):
@@ -34,6 +34,7 @@ class Bilevel(NamedTuple):
         inner: optimiser of theta.
         inner_lr: its rate: a number, a tensor, `inner_lr(phi)` where phi holds it, or None for the optimiser's own.
         hidden: whether numbers and None in the optimiser's state are wrapped as `lfl.trees.Constant`.
+        average: the mean over the processes that take the step together; None where one takes it alone.
     """
 
     apply_fn: ApplyFn
@@ -42,6 +43,7 @@ class Bilevel(NamedTuple):
     inner: Optimiser
     inner_lr: Rate | RateOfPhi | None = None
     hidden: bool = False
+    average: Average | None = None
 
     def update(self, grads: Tensors, state: Tree, theta: Tensors, phi: Tree) -> tuple[Tensors, Tree]:
         """Theta and the optimiser's state after an update, at the rate that phi gives."""

@@ -51,6 +51,7 @@ def bilevel_gradient(
     *,
     form: str | Callable[..., Any] = "mixed",
     weights: Sequence[float] | torch.Tensor | None = None,
+    outer_part: Callable[[Any, int], Any] | None = None,
     tasks_at_once: int | None = None,
 ) -> tuple[Tree, BilevelRun]:
     """Computes the gradient of an objective after adaptation by everything that the adaptation was shaped by.
@@ -70,6 +71,8 @@ def bilevel_gradient(
             `"implicit"`, or one made by `lfl.implicit_differentiation`, exact at a minimum of G.
         weights: of J after each of the K steps, for losses on the way (MAML++); J after the last step alone when
             omitted. Numbers that are 0 cost nothing; in a tensor they may change without recompiling.
+        outer_part: `outer_part(task, k)`, what J sees of the task after k steps, as `Adaptation.part` is for G; the
+            whole task when omitted.
         tasks_at_once: tasks that are vmapped together; all of them when omitted. 1 runs one after the other without
             `vmap`, which takes the least memory, and models that cannot be vmapped.
 
@@ -99,7 +102,7 @@ def bilevel_gradient(
     if not callable(form):
         one_of("form", form, dict(FORMS))
         form = FORMS[form]
-    problem = TwoLevel(inner, outer, start, _weights(inner.num_steps, weights))
+    problem = TwoLevel(inner, outer, start, _weights(inner.num_steps, weights), outer_part)
     of_task = partial(form, problem)
     size = _chunk(tasks_at_once, num_tasks)
     if size == num_tasks > 1:

@@ -37,6 +37,7 @@ def resolve(
     meta_batch_size: int | None = None,
     lowered: bool = False,
     custom: bool = False,
+    averaged: bool = False,
 ) -> list[Hypergradient]:
     """The forms that `hypergradient` stands for, the one to try first at the front.
 
@@ -53,10 +54,11 @@ def resolve(
         lowered: whether the model runs in lowered precision, where forward mode does not go through batch norm.
         custom: whether the model has a custom `torch.autograd.Function`, whose derivative a compiler loses in forward
             mode.
+        averaged: whether several processes take the step together.
 
     Raises:
-        UserError: an unknown name, part of a batch for a form that takes whole ones, forward mode where it is wrong, or
-            finite differences under autocast.
+        UserError: an unknown name, part of a batch for a form that takes whole ones, a form of your own under several
+            processes, forward mode where it is wrong, or finite differences under autocast.
     """
     compiling = torch.compiler.is_compiling()
     if callable(hypergradient):
@@ -71,6 +73,11 @@ def resolve(
             elif lowered or (custom and compiling):
                 names = ["unroll"]
         name, forms = names[0], [HYPERGRADIENTS[each] for each in names]
+    if averaged and name is None:
+        raise UserError(
+            "the hypergradient is a form of your own, which does not average over ranks; choose 'mixed', 'unroll', "
+            "'finite-difference' or 'implicit', or leave group out."
+        )
     if name == "finite-difference":
         _refuse_differences_of_rounded_passes(theta)
     if lowered:

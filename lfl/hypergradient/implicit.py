@@ -10,9 +10,10 @@ import torch
 from ..errors import UserError
 from ..trees import map_tree, norm
 from ..types import Batch, Tensors, Tree
+from .averages import average_pass, average_result
 from .bilevel import Bilevel, Hypergradient, InnerRun, base_pass, forward
 from .directional import forward_mode
-from .mixed_mode import inner_step, outer_gradient, through_loss
+from .mixed_mode import outer_gradient, through_loss
 from .solvers import check, conjugate_gradient, neumann
 
 
@@ -72,29 +73,31 @@ def at_minimum(
             "'unroll' or 'mixed'."
         )
     for batch in batches_tr:
-        theta, inner_state, base = inner_step(problem, theta, phi, inner_state, buffers, batch)
+        base = average_pass(problem, base_pass(problem, theta, phi, buffers, batch), buffers)
+        theta, inner_state = problem.update(base.grads, inner_state, theta, phi)
         buffers = base.buffers
     outer_loss, adjoint = outer_gradient(problem, theta, phi, inner_state, buffers, batch_val)
+    average = problem.average or (lambda tree: tree)
+    v = average(adjoint.theta)
 
     def gradient_of(theta: Tensors) -> Tensors:
         return base_pass(problem, theta, phi, buffers, batch).grads
 
     def curvature(p: Tensors) -> Tensors:
         _, product = forward_mode(gradient_of, None, theta, p)
-        damped: Tensors = map_tree(lambda h, p: h + damping * p, product, p)
+        damped: Tensors = map_tree(lambda h, p: h + damping * p, average(product), p)
         return damped
 
-    if solver == "neumann":
-        p = neumann(curvature, adjoint.theta, num_terms, rate)
-    else:
-        p = conjugate_gradient(curvature, adjoint.theta, num_terms)
+    neumann_series = solver == "neumann"
+    p = neumann(curvature, v, num_terms, rate) if neumann_series else conjugate_gradient(curvature, v, num_terms)
 
     def outputs_of(theta: Tensors) -> Tree:
         return forward(problem.apply_fn, theta, buffers, batch)[0]
 
     outputs, u = forward_mode(outputs_of, None, theta, p)
     phi_grads = map_tree(torch.neg, through_loss(problem.loss_fn, phi, outputs, batch[1], u))
-    return phi_grads, InnerRun(theta, inner_state, buffers, base.loss, norm(base.grads), outer_loss)
+    run = InnerRun(theta, inner_state, buffers, base.loss, norm(base.grads), outer_loss)
+    return average_result(problem, phi_grads, run)
 
 
 BY_DEFAULT = implicit()

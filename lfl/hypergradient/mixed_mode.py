@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..trees import leaves, map_tree, norm
 from ..types import Batch, LossFn, Tensors, Tree
+from .averages import average_pass
 from .bilevel import BasePass, Bilevel, InnerRun, base_pass, forward, gradient, mean_loss, validation_loss
 from .directional import Directional, forward_mode, one_sided_difference
 
@@ -30,6 +31,11 @@ def inner_step(
     base = base_pass(problem, theta, phi, buffers, batch)
     theta, state = problem.update(base.grads, state, theta, phi)
     return theta, state, base
+
+
+def update(problem: Bilevel, grads: Tensors, state: Tree, theta: Tensors, phi: Tree) -> tuple[Tensors, Tree]:
+    """Theta's update by itself, for a gradient that was averaged over processes."""
+    return problem.update(grads, state, theta, phi)
 
 
 def outer_gradient(
@@ -101,11 +107,16 @@ def backward_step(
 
 
 class Stages(NamedTuple):
-    """The three functions that `mixed` calls, so that each can be compiled by itself."""
+    """The functions that `mixed` calls, so that each can be compiled by itself.
+
+    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`.
+    """
 
     inner_step: Callable[..., Any] = inner_step
     outer_gradient: Callable[..., Any] = outer_gradient
     backward_step: Callable[..., Any] = backward_step
+    base_pass: Callable[..., Any] = base_pass
+    update: Callable[..., Any] = update
 
 
 EAGER = Stages()
@@ -135,35 +146,49 @@ def mixed(
         v     := (d update / d theta_k)^T v + H_k w                             one jvp of the gradient, for K > 1
 
     Memory: the parameters and optimiser states of K steps, and the activations of one. For K > 1 gradients are computed
-    again rather than kept.
+    again rather than kept; where several processes take the step they are kept, since they would be averaged again.
 
     Args:
         problem, theta, phi, batches_tr, batch_val, inner_state, buffers: as in `unroll`.
         directional: how u and H_k w are computed.
         meta_batch_size: examples of each train batch that u and H_k w are taken over, the first ones; all of them when
             omitted. Fewer make the gradient an estimate.
-        stages: the three functions of the passes; compiled ones, for instance.
+        stages: the functions of the passes; compiled ones, for instance.
 
     Returns:
         What `unroll` returns, to rounding. The running statistics that a base pass leaves are constants in the passes
         after it, which in training mode do not use them.
     """
+    together, average = problem, problem.average
+    if average is not None:
+        problem = problem._replace(average=None)  # a stage may be compiled; averages fall between them
+    keeps = average is not None and not problem.updates_linearly
     trajectory = []
     theta_k, state_k, buffers_k = theta, inner_state, buffers
     for batch in batches_tr:
         before = theta_k, phi, state_k, buffers_k, batch
-        theta_k, state_k, base = stages.inner_step(problem, *before)
-        trajectory.append((*before, base if len(batches_tr) == 1 else None))
+        if average is None:
+            theta_k, state_k, base = stages.inner_step(problem, *before)
+        else:
+            base = average_pass(together, stages.base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
+            theta_k, state_k = stages.update(problem, base.grads, state_k, theta_k, phi)
+        kept = base if len(batches_tr) == 1 else base._replace(outputs=None, buffers={}) if keeps else None
+        trajectory.append((*before, kept))
         buffers_k = base.buffers
     outer_loss, adjoint = stages.outer_gradient(problem, theta_k, phi, state_k, buffers_k, batch_val)
+    if average is not None:
+        outer_loss, theta_bar = average((outer_loss, adjoint.theta))
+        adjoint = adjoint._replace(theta=theta_bar)
     run = InnerRun(theta_k, state_k, buffers_k, base.loss, norm(base.grads), outer_loss)
-    del base
+    del base, kept
     while trajectory:
         step = trajectory.pop()
         adjoint = stages.backward_step(
             problem, directional, adjoint, *step, first=not trajectory, meta_batch_size=meta_batch_size
         )
-    return adjoint.phi, run
+        if average is not None and trajectory:
+            adjoint = adjoint._replace(theta=average(adjoint.theta))
+    return (adjoint.phi if average is None else average(adjoint.phi)), run
 
 
 def finite_difference(

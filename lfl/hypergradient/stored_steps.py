@@ -37,12 +37,14 @@ class TwoLevel(NamedTuple):
         outer: the outer objective, J.
         start: theta_0 as a function of phi.
         weights: of J by the step after which it is taken, 0 for the start; the last step is among them.
+        outer_part: `outer_part(task, k)`, what J sees of the task after k steps; the whole task when omitted.
     """
 
     inner: Adaptation
     outer: Objective
     start: Callable[[Tree], Tree]
     weights: dict[int, Any]
+    outer_part: Callable[[Any, int], Any] | None = None
 
     def first(self, phi: Tree) -> Tree:
         """Theta_0, in memory that forward mode can take."""
@@ -54,7 +56,8 @@ class TwoLevel(NamedTuple):
 
     def weighted(self, k: int, theta: Tree, phi: Tree, task: Tree) -> tuple[torch.Tensor, Tree]:
         """The outer objective after k steps times its weight, and its aux."""
-        value, aux = evaluate("outer", self.outer, theta, phi, task)
+        part = self.outer_part(task, k) if self.outer_part else task
+        value, aux = evaluate("outer", self.outer, theta, phi, part)
         return self.weights[k] * value, aux
 
 

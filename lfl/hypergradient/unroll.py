@@ -8,6 +8,7 @@ import torch
 
 from ..trees import norm
 from ..types import Batch, Tensors, Tree
+from .averages import average_pass, average_result
 from .bilevel import Bilevel, InnerRun, base_pass, validation_loss
 
 
@@ -42,11 +43,11 @@ def unroll(
     def outer(phi: Tree) -> tuple[torch.Tensor, InnerRun]:
         theta_k, state_k, buffers_k = theta, inner_state, buffers
         for batch in batches_tr:
-            base = base_pass(problem, theta_k, phi, buffers_k, batch)
+            base = average_pass(problem, base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
             theta_k, state_k = problem.update(base.grads, state_k, theta_k, phi)
             buffers_k = base.buffers
         loss = validation_loss(problem, theta_k, buffers_k, batch_val)
         return loss, InnerRun(theta_k, state_k, buffers_k, base.loss, norm(base.grads), loss)
 
     phi_grads, run = torch.func.grad(outer, has_aux=True)(phi)
-    return phi_grads, run
+    return average_result(problem, phi_grads, run)

@@ -172,6 +172,7 @@ def validation_gradient(
 def phi_gradient(
     phi_pass: Callable[[Tensors, Tree, Tensors, Batch, Tensors], Tree],
     update: Callable[[Tensors], Tensors],
+    grads: Tensors,
     gathered: Gathered,
     theta: Tensors,
     phi: Tree,
@@ -182,11 +183,12 @@ def phi_gradient(
     Args:
         phi_pass: one of `Passes.phi`.
         update: theta' as a function of theta's gradient.
+        grads: theta's gradient on all examples together.
         gathered: of all micro-batches.
         theta, phi: before the step.
         v: gradient of the validation loss at theta'.
     """
-    pull: Any = torch.func.vjp(update, mean_gradient(gathered))[1]
+    pull: Any = torch.func.vjp(update, grads)[1]
     (w,) = pull(v)
     parts = [
         _scaled(phi_pass(theta, phi, buffers, batch, w), examples(batch) / gathered.num_examples)

@@ -12,9 +12,11 @@ from ..hypergradient import Bilevel, Hypergradient
 from ..method import Programs, programs
 from ..optimiser import Optimiser
 from ..randomness import seeded
-from ..step import Carry, Info, meta_step
+from ..step import Carry, Info, Ranks, meta_step
+from ..step.ranks import parts
 from ..types import Batch, Kind, LossFn, Rate, TaskLoss, Tensors, Tree
 from .accumulation import Gathered
+from .agreement import Agreement
 from .chosen_loss import ChosenLoss, outputs_of
 from .compiled import form_to_compile
 from .draws import Draws
@@ -38,6 +40,7 @@ class Core:
         compiler: compiles a pure function; None for eager steps.
         accumulate: micro-batches of a step.
         seed: of masks and other draws.
+        ranks: the processes that step together; None for one.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Core:
         compiler: Callable[[Callable[..., Any]], Callable[..., Any]] | None,
         accumulate: int,
         seed: int,
+        ranks: Ranks | None,
     ) -> None:
+        self._ranks, self._agreement = ranks, Agreement(ranks)
         self.own, self.kind, self.num_outputs, self.seed = own, kind, num_outputs, seed
         self._loss, self._task_loss, self._inner, self._outer = loss, task_loss, inner, outer
         self._hypergradient, self._meta_batch_size = hypergradient, meta_batch_size
@@ -94,6 +99,8 @@ class Core:
         batch = self._complete(batch, "train", self.calls, theta, buffers)
         if batch_val is not None:
             batch_val = self._complete(batch_val, "valid", self.calls, theta, buffers)
+        held = {"theta": theta, "buffers": buffers, "phi": self.phi, "the optimiser's state": self._inner_state}
+        self._agreement.check(self.calls, batch, batch_val, **held)
         if self._accumulate > 1:
             info = self._micro_step(theta, buffers, batch, batch_val, rates, learns=learns, ends=ends)
         else:
@@ -148,6 +155,11 @@ class Core:
         """All that the next step needs besides the module, in plain dicts."""
         if self.loss_fn is None:
             raise UserError("there is no state before the first step, where num_outputs is not given.")
+        if self._ranks is not None and self.gathered is not None:
+            raise UserError(
+                "within an accumulated step each rank holds micro-batches of its own; save the state after a call that "
+                "ends a step."
+            )
         return {
             **{"format": FORMAT, "steps": self.steps, "calls": self.calls, "offline_steps": self.offline_steps},
             **{"seed": self.seed, "num_outputs": self.num_outputs, "warned": self.warned, "phi": flat(self.phi)},
@@ -166,6 +178,7 @@ class Core:
             filled(self._inner_state, state["inner"], "inner"),
             filled(self._outer_state, state["outer"], "outer"),
         )
+        self._agreement.checked = False
         self.gathered = gathered_of(state["gathered"], self.own.device)
         self.phi, self._inner_state, self._outer_state = phi, inner, outer
         self.steps, self.calls, self.offline_steps = state["steps"], state["calls"], state["offline_steps"]
@@ -189,6 +202,9 @@ class Core:
             )  # fmt: skip
         if self._accumulate > 1:
             problem = Bilevel(self.own.apply_fn, self.loss_fn, self._task_loss, self._inner)
+            if self._ranks is not None:
+                shared: Any = self._ranks.model(self.own.apply_fn)
+                problem = problem._replace(apply_fn=shared, average=self._ranks.average)
             self._micro_steps = MicroSteps(problem, self._outer, self._hypergradient, theta, self._compiler)
         else:
             self._programs = self._make_programs(self._outer, compiled=True)
@@ -204,6 +220,7 @@ class Core:
             hypergradient=self._hypergradient,
             meta_batch_size=self._meta_batch_size,
             compile_program=self._compiler if compiled else None,
+            group=self._ranks,
         )
 
     def _try_step(self, theta: Tensors, buffers: Tensors, batch: Batch, hypergradient: str | Hypergradient) -> None:
@@ -224,7 +241,10 @@ class Core:
         )
 
     def _complete(self, batch: Batch, stream: str, step: int, theta: Tensors, buffers: Tensors) -> Batch:
-        return self._draws.complete(batch, theta, buffers, seed=self.seed, stream=f"learner {stream}", step=step)
+        stream = f"learner {stream}"
+        if self._ranks is not None and self._ranks.batches == "own":
+            stream = f"{stream} {self._ranks.rank}"
+        return self._draws.complete(batch, theta, buffers, seed=self.seed, stream=stream, step=step)
 
     def _whole_step(
         self, theta: Tensors, buffers: Tensors, batch: Batch, batch_val: Batch | None, rates: Rates
@@ -254,6 +274,8 @@ class Core:
     ) -> Info:
         steps = self._micro_steps
         assert steps is not None
+        if self._ranks is not None:
+            (batch,), batch_val = parts(self._ranks, [batch], batch_val, check=False)
         gathered, after, info = steps.add(self.gathered, theta, self.phi, buffers, batch, batch_val, learns=learns)
         if not ends:
             self.gathered = gathered

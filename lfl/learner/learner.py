@@ -12,7 +12,8 @@ from ..loss import IGNORE_INDEX
 from ..optimiser import Optimiser, adam, clip, sgd
 from ..step import Info, warn_of_zero_gradient
 from ..step.batches import as_batch
-from ..types import Kind, LossFn, TaskLoss, Tree
+from ..step.ranks import ranks_of
+from ..types import Group, Kind, LossFn, TaskLoss, Tree
 from .chosen_loss import ChosenLoss, chosen_task_loss, drop_in
 from .compiled import AUTOCAST, compiler_for, refuse_coarse_batch_norm
 from .core import Core
@@ -57,6 +58,8 @@ class Learner:
         compile: whether steps are compiled; batches of each further shape compile again.
         precision: of matrix products and convolutions, `"float32"` or `"bfloat16"`; the latter not with batch norm.
         seed: of the first phi, and of dropout masks and other draws.
+        group: the processes that take each step together, as in `lfl.meta_step`; every one makes the same learner, of a
+            module with the same first parameters. Without `compile` (docs/distributed.md).
 
     Raises:
         UserError: whatever of this cannot be used.
@@ -94,12 +97,16 @@ class Learner:
         compile: bool = False,
         precision: str = "float32",
         seed: int = 0,
+        group: Group | None = None,
     ) -> None:
         _at_least_one(num_outputs=num_outputs, meta_every=meta_every, steps=steps, meta_batch_size=meta_batch_size)
         _at_least_one(accumulate=accumulate)
         one_of("precision", precision, list(AUTOCAST))
         if accumulate > 1 and meta_batch_size is not None:
             raise UserError("meta_batch_size takes part of whole batches; with accumulate above 1 leave it out.")
+        ranks = ranks_of(group)
+        if ranks is not None and compile:
+            raise UserError("steps of several ranks are eager, got compile=True with a group; leave one of them out.")
         own = OwnModule(module, AUTOCAST[precision])
         if precision == "bfloat16":
             refuse_coarse_batch_norm(module)
@@ -121,6 +128,7 @@ class Learner:
             compiler=compiler_for(own.device) if compile else None,
             accumulate=accumulate,
             seed=seed,
+            ranks=ranks,
         )
 
     @property

@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import UserError
 from ..hypergradient import Bilevel, exact_forms
+from ..hypergradient.averages import average_buffers
 from ..hypergradient.directional import HOOKS_REFUSED
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import apply_update
@@ -88,7 +89,8 @@ class MicroSteps:
             if not self._eager:
                 return gather(*arguments, learns=learns)
             with no_random_draws(), no_writes(theta, [batch]):
-                return gather(*arguments, learns=learns)
+                gathered, after, info = gather(*arguments, learns=learns)
+        return gathered, average_buffers(self._problem, buffers, after), info
 
     def finish(
         self,
@@ -112,28 +114,30 @@ class MicroSteps:
             learns: whether phi takes a step.
         """
         optimiser = self._problem.inner
-        grads = mean_gradient(gathered)
+        average = self._problem.average or (lambda tree: tree)
+        loss, reported = gathered.loss / gathered.num_examples, gathered.reported / gathered.num_examples
+        grads, loss, reported = average((mean_gradient(gathered), loss, reported))
 
         def update(grads: Tensors) -> tuple[Tensors, Tree]:
             return apply_update(optimiser, grads, inner, theta, rates[0])
 
         moved, inner_after = update(grads)
-        loss, reported = gathered.loss / gathered.num_examples, gathered.reported / gathered.num_examples
         info = Info(loss, reported, norm(grads), torch.zeros_like(loss))
         if not learns:
             return Moved(moved, phi, inner_after, outer, info)
 
         def phi_gradient_by(phi_pass: Any) -> Tree:
-            return phi_gradient(phi_pass, lambda grads: update(grads)[0], gathered, theta, phi, v)
+            return phi_gradient(phi_pass, lambda grads: update(grads)[0], grads, gathered, theta, phi, v)
 
         with sdpa_kernel(SDPBackend.MATH):
-            v, outer_loss = validation_gradient(self._passes, moved, buffers, gathered.valid)
+            v, outer_loss = average(validation_gradient(self._passes, moved, buffers, gathered.valid))
             forms = [partial(phi_gradient_by, phi_pass) for phi_pass in self._passes.phi]
             if self._eager:
                 batches = [batch for batch, _ in gathered.train]
                 phi_grads = first_that_works(forms, self._problem.apply_fn, theta, buffers, batches)
             else:
                 phi_grads = forms[0]()
+        phi_grads = average(phi_grads)
         info = info._replace(outer_loss=outer_loss, phi_grad_norm=norm(phi_grads))
         phi, outer = apply_update(self._outer, phi_grads, outer, phi, rates[1])
         return Moved(moved, phi, inner_after, outer, info)

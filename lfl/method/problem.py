@@ -14,7 +14,7 @@ import torch
 from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
 from ..step import Carry, Info, base_step, fresh_carry, meta_step
-from ..types import ApplyFn, Batch, LossFn, TaskLoss, Tensors, Tree
+from ..types import ApplyFn, Batch, Group, LossFn, TaskLoss, Tensors, Tree
 
 
 class State(NamedTuple):
@@ -93,6 +93,7 @@ def programs(
     many_seeds: bool = False,
     compile_program: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
     compile_meta: bool = True,
+    group: Group | None = None,
 ) -> Programs:
     """Makes the programs of a model and its losses.
 
@@ -103,6 +104,7 @@ def programs(
         many_seeds: whether tensors are stacked over seeds.
         compile_program: compiles a pure function; None for eager programs.
         compile_meta: whether the meta program is compiled too; false for a form whose stages are compiled already.
+        group: as in `lfl.meta_step`; of eager programs for one seed.
     """
 
     def fresh(theta: Tensors, phi: Tree) -> Carry:
@@ -135,6 +137,7 @@ def programs(
             outer_lr=outer_lr,
             hypergradient=hypergradient,
             meta_batch_size=meta_batch_size,
+            group=group,
         )
 
     def base(theta: Tensors, phi: Tree, batch: Batch, carry: Carry, rate: torch.Tensor) -> tuple[Tensors, Carry, Info]:
@@ -147,6 +150,7 @@ def programs(
             task_loss=task_loss,
             inner=inner,
             inner_lr=inner_lr(phi, rate),
+            group=group,
         )
 
     if many_seeds:

@@ -24,21 +24,42 @@ from .curves import (
     target_labels,
     vertical_label,
 )
+from .few_shot import (
+    FewShotGroup,
+    FewShotLog,
+    adaptation_table,
+    few_shot_groups,
+    few_shot_panels,
+    few_shot_results,
+    few_shot_runs,
+    few_shot_settings,
+    few_shot_title,
+)
 from .figures import COLOURS, COLOURS_ON_DARK, DASHES, MARKERS, STEP_COLOURS, Panel
 from .formulas import formula_table
 from .search import finalist_table, front_table, lineage_table, read_search, summary
 from .search_figures import as_image, family_figure, search_figure
-from .tables import ablation_table, metric_table, paper_table, result_table, run_table, setting_tables, training_length
+from .tables import (
+    Table,
+    ablation_table,
+    metric_table,
+    paper_table,
+    result_table,
+    run_table,
+    setting_tables,
+    training_length,
+)
 
 _HERE = Path(__file__).parent
 
 
-def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
+def write_page(comparisons: Sequence[Comparison], path: Path, few_shot: Sequence[FewShotLog] = ()) -> None:
     """Writes a page with results, curves, the learned loss step by step, settings, and the paper's results.
 
     Args:
         comparisons: from `collect_runs`.
         path: the file to write; an existing one is replaced.
+        few_shot: few-shot runs, from `read_few_shot_log`.
 
     Raises:
         UserError: the path is a folder, or lies beneath a file.
@@ -47,22 +68,25 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
     if path.is_dir():
         raise UserError(f"{path} is a folder; choose a file for --out, such as {path / 'report.html'}.")
     check_output(path)
-    content = page(comparisons).encode()
+    content = page(comparisons, few_shot).encode()
     make_folder(path.parent)
     with explained(f"write {path}", "choose another --out"):
         write_output(path, content)
 
 
-def page(comparisons: Sequence[Comparison]) -> str:
+def page(comparisons: Sequence[Comparison], few_shot: Sequence[FewShotLog] = ()) -> str:
     """Returns the page as HTML, the same text for the same runs.
 
     Text from the user, such as names of files, is escaped: as HTML in the page, as JSON inside HTML in its data.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    groups = few_shot_groups(few_shot)
+    few_panels = [few_shot_panels(each) for each in groups]
     labels = labels_of(comparisons)
+    labels += dict.fromkeys(label for panels in few_panels for panel in panels for label in panel.lines)
     charts: list[dict[str, Any]] = []
     losses: list[list[dict[str, Any]]] = []
-    sections = []
+    sections: list[dict[str, Any]] = []
     for comparison in comparisons:
         panels = [*learning_panels([comparison]), *rate_panels([comparison])]
         first = len(charts)
@@ -75,7 +99,9 @@ def page(comparisons: Sequence[Comparison]) -> str:
             {
                 "title": comparison.title,
                 "length": training_length(comparison),
+                "caption": "Mean ± standard deviation over seeds",
                 "results": result_table(comparison),
+                "adaptation": None,
                 "metrics": metric_table(comparison),
                 "charts": list(enumerate(panels, first)),
                 "losses": (len(losses) - 1, found) if found else None,
@@ -88,9 +114,13 @@ def page(comparisons: Sequence[Comparison]) -> str:
                 "ablations": ablation_table(comparison),
             }
         )
+    for section, panels in zip(groups, few_panels, strict=True):
+        first = len(charts)
+        charts.extend(panel_chart(panel, labels) for panel in panels)
+        sections.append(few_shot_section(section, list(enumerate(panels, first))))
     style = {"dashes": DASHES, "markers": MARKERS, "colours": len(COLOURS)}
     return environment.from_string((_HERE / "page.html").read_text()).render(
-        title="; ".join(comparison.title for comparison in comparisons),
+        title="; ".join(section["title"] for section in sections),
         sections=sections,
         data={"style": style, "charts": charts, "losses": losses},
         colours=COLOURS,
@@ -99,6 +129,31 @@ def page(comparisons: Sequence[Comparison]) -> str:
         script=Markup((_HERE / "page.js").read_text()),
         version=VERSION,
     )
+
+
+def few_shot_section(groups: Sequence[FewShotGroup], charts: list[tuple[int, Panel]]) -> dict[str, Any]:
+    """Returns the section of few-shot runs of one task, size and model."""
+    settings = groups[0].runs[0].settings
+    differ, common = few_shot_settings(groups)
+    nothing = Table([], [])
+    return {
+        "title": few_shot_title(settings),
+        "length": f"{settings.steps:,} steps of {settings.meta_batch} tasks. Transductive: the answer to a query "
+        "depends on the queries beside it, through batch norm or the method.",
+        "caption": "After the last step on a task; ± is the 95 % interval over episodes, of several seeds the range",
+        "results": few_shot_results(groups),
+        "adaptation": adaptation_table(groups),
+        "metrics": nothing,
+        "charts": charts,
+        "losses": None,
+        "differ": differ,
+        "common": common,
+        "runs": few_shot_runs(groups),
+        "formulas": nothing,
+        "searches": [],
+        "paper": nothing,
+        "ablations": nothing,
+    }
 
 
 def search_sections(comparison: Comparison) -> list[dict[str, Any]]:

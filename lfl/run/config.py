@@ -10,9 +10,9 @@ from msgspec import Meta, Struct, structs
 
 from ..boundary import converted, parse_json, read_bytes
 from ..errors import UserError, reason
+from ..fewshot_settings import flags_of_train
 from ..old_names import with_new_names
-from ..setting import check_text
-from ..settings import TYPES, check_setting
+from ..setting import check_text, check_value
 from .schema import MOST_SEEDS, Facts, Threads
 from .trust import Named, allow, asked_for
 
@@ -51,11 +51,12 @@ def read_config(path: Path) -> dict[str, Any]:
     named = with_new_names({key.replace("-", "_"): value for key, value in asked.items() if value is not None})
     if isinstance(named.get("seeds"), list):  # in the config.json of a run
         named["seeds"] = len(named["seeds"])
-    known = [*TYPES, *MACHINE]
+    settings, types = flags_of_train()
+    known = [*settings, *MACHINE]
     check_names(named.keys() - NOTED, known, f"{path}: ")
     for name in sorted(named.keys() - NOTED):
-        if name in TYPES:
-            check_setting(name, named[name])
+        if name in settings:
+            check_value(name, types[name], settings[name], named[name])
         elif isinstance(named[name], str):
             check_text(name, named[name])
     converted({name: named[name] for name in MACHINE if name in named}, _Machine, str(path))

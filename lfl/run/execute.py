@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from ..device import resolve_device
 from ..errors import Diverged, LflError, UserError
 from ..method import Programs
+from ..step import Ranks
 from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
 from .checkpoint import FOLDER
@@ -21,6 +22,7 @@ from .logger import Logger
 from .record import Result
 from .schema import Facts, environment, read_facts, read_settings
 from .session import Draw, Say, Session, Watch, build_session, run_session, silent
+from .together import follow, refuse
 from .trust import Named, allow, asked_for, note_made_here
 
 
@@ -33,6 +35,7 @@ def execute(
     data_dir: Path | None = None,
     loggers: Sequence[Logger] = (),
     draw: Draw | None = None,
+    ranks: Ranks | None = None,
 ) -> Result:
     """Trains a run and writes its folder.
 
@@ -47,19 +50,23 @@ def execute(
         data_dir: where the data came from, noted for `resume`.
         loggers: take the metrics too, beside those that the settings name.
         draw: draws what a run folder has learned, for loggers, as `lfl.report.draw_losses`.
+        ranks: the processes that train together: all call this with the same arguments, and the first one writes.
 
     Returns:
-        The `Result`. The folder holds `config.json`, `encoding.json`, `metrics.jsonl`, `timing.jsonl`,
-        `theta.safetensors`, `buffers.safetensors`, `result.json` and, where something was learned beside the model,
-        `phi.safetensors`, `phi_history.safetensors` and for a loss `loss_curves.npz`.
+        The `Result`, on other ranks than the first without errors. The folder holds `config.json`, `encoding.json`,
+        `metrics.jsonl`, `timing.jsonl`, `theta.safetensors`, `buffers.safetensors`, `result.json` and, where something
+        was learned beside the model, `phi.safetensors`, `phi_history.safetensors` and for a loss `loss_curves.npz`.
 
     Raises:
         UserError: a name or setting that does not fit the task; the folder exists.
         Failure: the run diverged, or a file cannot be written; the folder is removed, unless a checkpoint is in it.
     """
-    compiled = compiles(task, settings)
-    steps = build_programs(task, settings, many_seeds=False, compiled=compiled)
-    session = build_session(task, settings, steps, None, watch)._replace(loggers=loggers, draw=draw)
+    refuse(ranks, settings)
+    compiled = compiles(task, settings) if ranks is None else settings.compile == "on"
+    steps = build_programs(task, settings, many_seeds=False, compiled=compiled, group=ranks)
+    session = build_session(task, settings, steps, None, watch, ranks)._replace(loggers=loggers, draw=draw)
+    if ranks is not None and ranks.rank:
+        return follow(ranks, session.plan, settings, task.kind, out or Path())
     with _new_folder(out, settings) as folder:
         _begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
         return run_session(session, folder, [folder])[0]
@@ -151,6 +158,7 @@ def resume(
     task: Task | None = None,
     loggers: Sequence[Logger] = (),
     draw: Draw | None = None,
+    ranks: Ranks | None = None,
 ) -> list[Result]:
     """Continues a run that was interrupted, from its last whole checkpoint, or from the start where there is none.
 
@@ -166,7 +174,8 @@ def resume(
         say: called with a line about each damaged checkpoint, and about each difference to the machine where it began.
         named: what else its settings may use: its own model, loss and data, the run whose loss it trains on.
         task: the data, where the run was given a `Task` or loaders; read from where the run had them when omitted.
-        loggers, draw: as in `execute`; `loggers` for one seed alone.
+        loggers, draw, ranks: as in `execute`; for one seed alone. Any number of ranks continues a run of any other,
+            with the same numbers to rounding.
 
     Returns:
         A `Result` for each seed.
@@ -178,12 +187,17 @@ def resume(
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
-    with _writing(folder, "make room, or make the folder writable"):  # what is read from here on stays as it is
+    follows = ranks is not None and ranks.rank > 0
+    writing = nullcontext() if follows else _writing(folder, "make room, or make the folder writable")
+    with writing:  # what is read from here on stays as it is
         check_plain(folder)
         settings, facts = read_settings(folder), read_facts(folder)
         folders = _folders(folder, settings, facts)
         if loggers and facts.seeds is not None:
             raise UserError(f"{folder} holds several seeds, and loggers are for one; resume one of its folders.")
+        if ranks is not None and facts.seeds is not None:
+            raise UserError(f"{folder} holds several seeds, and ranks train one; resume one of its folders.")
+        refuse(ranks, settings)
         if all(read_result(own) is not None for own in folders):
             raise UserError(f"{folder} is complete; there is nothing to resume.")
         named = (named or Named())._replace(data_dir=data_dir)
@@ -192,11 +206,15 @@ def resume(
         task = load_data(folder, data_dir, task=data, valid=named.valid, trust=named.trust).to(
             device or resolve_device(facts.device)
         )
-        _say_changes(facts, task, say)
+        if not follows:
+            _say_changes(facts, task, say)
         together = facts.together and facts.seeds is not None
         compiled = compiles(task, settings) if facts.compiled is None else facts.compiled
-        steps = build_programs(task, settings, many_seeds=together, compiled=compiled)
-        session = build_session(task, settings, steps, facts.seeds if together else None, watch)
+        compiled = compiled if ranks is None else settings.compile == "on"
+        steps = build_programs(task, settings, many_seeds=together, compiled=compiled, group=ranks)
+        session = build_session(task, settings, steps, facts.seeds if together else None, watch, ranks)
+        if ranks is not None and follows:
+            return [follow(ranks, session.plan, settings, task.kind, folder)]
         session = session._replace(loggers=loggers, draw=draw)
         if facts.seeds is not None and not together:
             return _run_in_turn(session, steps, folders, say)

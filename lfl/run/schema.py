@@ -122,6 +122,7 @@ def read_settings(folder: Path) -> Settings:
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     path = folder / "config.json"
     check_trained(folder)
+    check_not_few_shot(folder)
     config = BEFORE | renamed(read_json(path, dict[str, Any]))
     missing = sorted(TYPES.keys() - config.keys())
     if missing:
@@ -145,6 +146,19 @@ def check_trained(folder: Path) -> None:
         )
 
 
+def check_not_few_shot(folder: Path) -> None:
+    """Refuses the folder of a few-shot run where another is needed.
+
+    Raises:
+        UserError: it is one.
+    """
+    if (folder / "episodes.json").is_file():
+        raise UserError(
+            f"{folder} is a few-shot run; lfl eval, predict, report and resume take it, and lfl.load_run; "
+            "lfl.fewshot.resume_few_shot continues it from Python."
+        )
+
+
 def read_known(path: Path) -> dict[str, Any]:
     """Reads a `config.json` by name, also of an older version that lacks settings, which are filled in.
 
@@ -152,6 +166,7 @@ def read_known(path: Path) -> dict[str, Any]:
         UserError: it cannot be read, or a setting or fact has another type.
     """
     check_trained(path.parent)
+    check_not_few_shot(path.parent)
     config = BEFORE | renamed(read_json(path, dict[str, Any]))
     converted(config, Facts, str(path))
     for name in TYPES.keys() & config.keys():

@@ -1,18 +1,17 @@
 """Runs training end to end: records it, saves checkpoints, continues from one, and stops on a signal."""
 
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 from ..boundary import HEADER, MEBIBYTE, num_bytes
-from ..errors import UserError
+from ..errors import RankStopped, UserError
 from ..method import Plan, Programs, plan
+from ..step import Ranks
 from ..task import Task
 from ..training import Position, Progress, Settings, build_functional, build_problem, learned, train
 from ..trees import named, refill
@@ -26,12 +25,12 @@ from .loggers import loggers_of
 from .record import Record, Result
 from .schema import Ended, Left, StepErrors
 from .shared import locate
+from .signals import Stop, stop_on_signals
+from .together import agree, begin, check
 
 Watch = Callable[[Progress], None]
 Say = Callable[[str], None]
 Draw = Callable[[Path], Path | None]
-
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def silent(message: str) -> None:
@@ -47,6 +46,7 @@ class Session(NamedTuple):
         watch: called with each `Progress`.
         loggers: take the metrics, beside those that the settings name; of one seed alone.
         draw: draws what a run folder has learned, for loggers; returns the picture's path, None where there is none.
+        ranks: the processes that train together, of which the first one writes the folder; None for one.
     """
 
     task: Task
@@ -56,17 +56,16 @@ class Session(NamedTuple):
     watch: Watch | None
     loggers: Sequence[Logger] = ()
     draw: Draw | None = None
-
-
-class Stop:
-    """The signal that asked a run to stop; None until one did."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
+    ranks: Ranks | None = None
 
 
 def build_session(
-    task: Task, settings: Settings, steps: Programs, seeds: Sequence[int] | None, watch: Watch | None
+    task: Task,
+    settings: Settings,
+    steps: Programs,
+    seeds: Sequence[int] | None,
+    watch: Watch | None,
+    ranks: Ranks | None = None,
 ) -> Session:
     """Builds the session of a run on programs that were built for it."""
     given = None
@@ -74,7 +73,7 @@ def build_session(
         like = learned(task, settings, settings.seed).phi_0 or {}
         given = load_phi(locate(settings.loss_from), Made(settings.loss, settings.base), task.kind, like)
     problem = build_problem(task, settings, seeds=seeds, steps=steps, phi=given)
-    return Session(task, settings, plan(settings.method, problem), seeds, watch)
+    return Session(task, settings, plan(settings.method, problem), seeds, watch, ranks=ranks)
 
 
 def run_session(session: Session, root: Path, folders: list[Path], say: Say = silent) -> list[Result]:
@@ -112,6 +111,7 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
             records.append(Record(folder, what.learned_loss, **continued, loggers=loggers))
             stack.callback(records[-1].close)
         stop = stack.enter_context(stop_on_signals())
+        begin(session.ranks, session.plan, start)
         steps = train(
             session.plan,
             measure=evaluator.metrics,
@@ -119,39 +119,22 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
             eval_every=settings.eval_every,
             start=start,
         )
-        for i, progress in enumerate(steps):
-            if i or start is None:  # the step of the checkpoint is recorded already
-                _record(session, records, evaluator, progress)
-            _call_watch(session, progress, stop)
-            if _saves(session, progress, stop):
+        try:
+            for i, progress in enumerate(steps):
+                if i or start is None:  # the step of the checkpoint is recorded already
+                    _record(session, records, evaluator, progress)
+                _call_watch(session, progress, stop)
+                check(session.ranks, progress)
+                agree(session.ranks, stop)
+                if _saves(session, progress, stop):
+                    _save(session, root, records, progress)
+                if stop.signal is not None:
+                    break
+        except RankStopped:  # within a step: the one before it is whole
+            if progress.step > 0:
                 _save(session, root, records, progress)
-            if stop.signal is not None:
-                break
+            raise
         return _finish(session, root, records, evaluator, progress, stop)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Notes Ctrl-C and SIGTERM, so that a run stops between two steps; the second signal interrupts at once.
-
-    Only the main thread can do so: in others signals stay as they are.
-    """
-    stop = Stop()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if stop.signal is not None:
-            raise KeyboardInterrupt
-        stop.signal = number
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, note) for number in STOPPING}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _so_far(session: Session, checkpoint: Checkpoint | None, evaluator: Evaluator, i: int) -> dict[str, Any]:

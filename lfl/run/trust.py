@@ -36,6 +36,7 @@ WORDS = {name: CODE_WORDS.format(name) for name in CODE} | {
     "valid": "read {}",
     "data_dir": "read data in {}",
     "loss_from": "read the run {}",
+    "pretrained_from": "read the run {}",
     "log": "send metrics to {}",
 }
 
@@ -55,6 +56,7 @@ class Named(NamedTuple):
         log: the run's logs that may be sent elsewhere.
         loss_from: the run folder whose loss the run trains on.
         trust: whether everything is allowed that the folder asks for.
+        pretrained_from: the run folder whose pre-trained networks a few-shot run takes.
     """
 
     model: str | None = None
@@ -67,6 +69,7 @@ class Named(NamedTuple):
     loss_from: str | None = None
     log: str | None = None
     trust: bool = False
+    pretrained_from: str | None = None
 
 
 def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
@@ -83,6 +86,8 @@ def asked_for(settings: dict[str, Any], data_dir: str | None) -> dict[str, str]:
         asked["valid"] = settings["valid"]
     if isinstance(settings.get("loss_from"), str) and settings["loss_from"] not in shipped_losses():
         asked["loss_from"] = settings["loss_from"]
+    if isinstance(settings.get("pretrained_from"), str):
+        asked["pretrained_from"] = settings["pretrained_from"]
     log = settings.get("log")
     if isinstance(log, str) and SENT & {part.strip() for part in log.split(",")}:
         asked["log"] = log

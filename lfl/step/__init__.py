@@ -5,10 +5,12 @@ from .carry import Carry, Info, fresh_carry
 from .guard import warn_of_zero_gradient
 from .meta import meta_step, phi_gradient
 from .offline import offline_step
+from .ranks import Ranks
 
 __all__ = [
     "Carry",
     "Info",
+    "Ranks",
     "base_step",
     "fresh_carry",
     "meta_step",

@@ -8,14 +8,16 @@ from typing import Any
 import torch
 
 from ..errors import UserError
+from ..hypergradient.averages import changes, moved
 from ..hypergradient.bilevel import forward, gradient, mean_loss
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import apply_update, as_optimiser
 from ..trees import norm
-from ..types import ApplyFn, Batch, Rate, TaskLoss, Tensors
+from ..types import ApplyFn, Batch, Group, Rate, TaskLoss, Tensors
 from .batches import as_batch
 from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 from .guard import copies, in_transform, no_writes
+from .ranks import parts, ranks_of, refuse_in_programs
 
 
 def base_step(
@@ -28,6 +30,7 @@ def base_step(
     task_loss: TaskLoss,
     inner: Optimiser,
     inner_lr: Rate | None = None,
+    group: Group | None = None,
 ) -> tuple[Tensors, Carry, Info]:
     """Takes one gradient step of theta on a fixed loss.
 
@@ -38,7 +41,7 @@ def base_step(
         batch: train batch in a form that `lfl.meta_step` takes: `(x, y)`, `(x, y, masks)`, `(x, y, seed)`, or the
             `[x, y]` of a `DataLoader`.
         carry: from the step before; fresh when omitted.
-        apply_fn, inner, inner_lr: as in `lfl.meta_step`.
+        apply_fn, inner, inner_lr, group: as in `lfl.meta_step`.
         loss: the loss to descend, `loss(outputs, targets) -> [batch]`: the task's own, or
             `functools.partial(loss_fn, phi)` for a learned loss with a fixed phi.
         task_loss: a second loss that is reported in `info.outer_loss`, on the same outputs.
@@ -63,7 +66,13 @@ def base_step(
     inner = as_optimiser("inner", inner, inner_lr)
     if not theta:
         raise UserError(NO_PARAMETER)
-    eager = not in_transform()
+    eager, ranks = not in_transform(), ranks_of(group)
+    if ranks is not None:
+        refuse_in_programs(not eager)
+        if carry is None:
+            ranks.check_equal(theta=theta)
+        apply_fn = ranks.model(apply_fn)
+        given = parts(ranks, [given], None, check=carry is None)[0][0]
     if carry is None:
         carry = fresh_carry(theta, None, apply_fn=apply_fn, inner=inner)
         if eager:  # where a write is refused, the caller's tensors are as they were
@@ -76,6 +85,10 @@ def base_step(
 
     with no_writes(theta, [given]) if eager else nullcontext():
         grads, (value, reported, buffers) = gradient(objective, theta)
+        if ranks is not None:
+            changed = changes(apply_fn, carry.buffers, buffers)
+            grads, value, reported, changed = ranks.average((grads, value, reported, changed))
+            buffers = moved(carry.buffers, buffers, changed)
         new_theta, state = apply_update(inner, grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))
     return new_theta, Carry(state, carry.outer, buffers), info

@@ -17,10 +17,11 @@ from ..model.custom_gradients import NONE
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import apply_update, as_optimiser, hide_numbers
 from ..trees import leaves, norm, show_constants
-from ..types import ApplyFn, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
+from ..types import ApplyFn, Batch, Group, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
 from .batches import as_batch, as_batches, first_examples
 from .carry import NO_PARAMETER, Carry, Info, fresh_carry
 from .guard import copies, first_that_works, in_transform, no_random_draws, no_writes, warn_of_zero_gradient
+from .ranks import parts, ranks_of, refuse_in_programs
 
 
 def meta_step(
@@ -39,6 +40,7 @@ def meta_step(
     outer_lr: Rate | None = None,
     hypergradient: str | Hypergradient = "auto",
     meta_batch_size: int | None = None,
+    group: Group | None = None,
 ) -> tuple[Tensors, Tree, Carry, Info]:
     """Takes one online step of AdaLFL: a step of theta, then one of phi.
 
@@ -80,6 +82,9 @@ def meta_step(
             Or a function: `lfl.unroll`, `lfl.mixed`, one of your own (`lfl.Hypergradient`).
         meta_batch_size: examples of each batch that the gradient of phi is taken over, the first ones; all of them
             when omitted. Fewer are cheaper, and an estimate. Theta's own steps always use whole batches.
+        group: the processes that take the step together, each on its slice of the batches, with the results of one
+            process on all of them: a `torch.distributed.ProcessGroup`, such as `torch.distributed.group.WORLD`, or an
+            `lfl.Ranks`. Every rank gives the same arguments. In eager steps alone (docs/distributed.md).
 
     Returns:
         `theta`, `phi` and `carry` after the step, and `info`, an `lfl.Info` of losses and gradient norms.
@@ -87,7 +92,9 @@ def meta_step(
     Raises:
         UserError: an unknown `hypergradient`, or one that takes whole batches with a `meta_batch_size`; the model
             has an operation that cannot be differentiated twice, lacks dropout masks, or draws random numbers
-            itself; outputs and targets do not fit; a batch in another form; no optimiser; no trainable parameter.
+            itself; outputs and targets do not fit; a batch in another form; no optimiser; no trainable parameter;
+            theta, phi or a batch differs between ranks (checked at steps without a carry).
+        Failure: another rank of the group has stopped.
 
     Warns:
         ZeroGradientWarning: at an eager step without a carry, where the gradient of phi is exactly 0.
@@ -121,6 +128,7 @@ def meta_step(
         inner_lr=inner_lr,
         hypergradient=hypergradient,
         meta_batch_size=meta_batch_size,
+        group=group,
     )
     outer_state = outer.init(phi) if carry is None else carry.outer
     phi, outer_state = apply_update(outer, grads, outer_state, phi, outer_lr)
@@ -141,6 +149,7 @@ def phi_gradient(
     inner_lr: Rate | RateOfPhi | None = None,
     hypergradient: str | Hypergradient = "auto",
     meta_batch_size: int | None = None,
+    group: Group | None = None,
 ) -> tuple[Tree, Info]:
     """The gradient of phi that `lfl.meta_step` descends, without a step of phi.
 
@@ -149,8 +158,8 @@ def phi_gradient(
     Use it with an optimiser of your own for phi, to sum gradients over several models or tasks, or to inspect them.
 
     Args:
-        theta, phi, batch_tr, batch_val, apply_fn, loss_fn, task_loss, inner, inner_lr, hypergradient, meta_batch_size:
-            as in `lfl.meta_step`.
+        theta, phi, batch_tr, batch_val, apply_fn, loss_fn, task_loss, inner, inner_lr, hypergradient, meta_batch_size,
+            group: as in `lfl.meta_step`.
         carry: from the step before, or `lfl.fresh_carry`: state of theta's optimiser and buffers; its `outer` is not
             used. Fresh when omitted.
 
@@ -189,6 +198,7 @@ def phi_gradient(
         inner_lr=inner_lr,
         hypergradient=hypergradient,
         meta_batch_size=meta_batch_size,
+        group=group,
     )
     return grads, info
 
@@ -207,6 +217,7 @@ def through_horizon(
     inner_lr: Rate | RateOfPhi | None,
     hypergradient: str | Hypergradient,
     meta_batch_size: int | None = None,
+    group: Group | None = None,
 ) -> tuple[Tree, InnerRun, Info]:
     """The gradient of phi through a step of theta on each train batch, and where these steps ended.
 
@@ -216,6 +227,13 @@ def through_horizon(
     """
     inner = as_optimiser("inner", inner, inner_lr)
     _check_tensors(theta, phi)
+    fresh, eager, ranks = carry is None, not in_transform(), ranks_of(group)
+    if ranks is not None:
+        refuse_in_programs(not eager)
+        if fresh:
+            ranks.check_equal(theta=theta, phi=phi)
+        batches_tr, batch_val = parts(ranks, batches_tr, batch_val, check=fresh)
+        meta_batch_size = None if meta_batch_size is None else ranks.share("meta_batch_size", meta_batch_size)
     if meta_batch_size is not None:
         batch_val = first_examples(batches_tr, batch_val, meta_batch_size)
     custom = getattr(apply_fn, "custom_gradients", NONE)
@@ -228,15 +246,16 @@ def through_horizon(
         meta_batch_size=meta_batch_size,
         lowered=getattr(apply_fn, "autocast", None) is not None,
         custom=bool(custom.functions),
+        averaged=ranks is not None,
     )
-    fresh, eager = carry is None, not in_transform()
     if carry is None:
         carry = fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner)
         if eager:
             theta, batches_tr, batch_val = copies((theta, batches_tr, batch_val))
     hidden = not all(isinstance(leaf, torch.Tensor) for leaf in leaves(carry.inner))
     state = hide_numbers(carry.inner) if hidden else carry.inner
-    problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr, hidden)
+    apply_fn = apply_fn if ranks is None else ranks.model(apply_fn)
+    problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr, hidden, None if ranks is None else ranks.average)
     computations = [partial(form, problem, theta, phi, batches_tr, batch_val, state, carry.buffers) for form in forms]
     with sdpa_kernel(SDPBackend.MATH):  # no other attention has second derivatives
         if eager:
@@ -245,7 +264,7 @@ def through_horizon(
         else:
             grads, run = computations[0]()
     info = Info(run.inner_loss, run.outer_loss, run.theta_grad_norm, norm(grads))
-    if fresh and eager:
+    if fresh and eager and (ranks is None or ranks.rank == 0):
         warn_of_zero_gradient(info, stacklevel=3)
     return grads, run._replace(inner=show_constants(run.inner)) if hidden else run, info
 

@@ -6,7 +6,7 @@ from typing import Any
 from ..hypergradient import Hypergradient
 from ..optimiser import Optimiser
 from ..optimiser.optimiser import apply_update, as_optimiser
-from ..types import ApplyFn, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
+from ..types import ApplyFn, Batch, Group, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
 from .batches import as_batch, as_batches
 from .carry import Carry, Info
 from .meta import through_horizon
@@ -27,6 +27,7 @@ def offline_step(
     inner_lr: Rate | RateOfPhi | None = None,
     outer_lr: Rate | None = None,
     hypergradient: str | Hypergradient = "auto",
+    group: Group | None = None,
 ) -> tuple[Tree, Tree, Info]:
     """Takes one step of phi in the offline initialisation (ML3's meta-training).
 
@@ -41,7 +42,7 @@ def offline_step(
             `[x, y]` of a `DataLoader`, is one inner step.
         batch_val: the validation batch.
         outer_state: state of phi's optimiser from the step before; fresh when omitted.
-        apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr, hypergradient: as in `lfl.meta_step`.
+        apply_fn, loss_fn, task_loss, inner, outer, inner_lr, outer_lr, hypergradient, group: as in `lfl.meta_step`.
             The state of theta's optimiser and the model's buffers start fresh at each call.
 
     Returns:
@@ -85,6 +86,7 @@ def offline_step(
         inner=inner,
         inner_lr=inner_lr,
         hypergradient=hypergradient,
+        group=group,
     )
     outer_state = outer.init(phi) if carry is None else carry.outer
     phi, outer_state = apply_update(outer, grads, outer_state, phi, outer_lr)

@@ -18,7 +18,7 @@ from msgspec import Struct, to_builtins
 from ..boundary import read_json
 from ..errors import LflError, UserError
 from ..run.folder import check_plain, explained, locked, make_folder, write_json
-from ..run.session import Stop, stop_on_signals
+from ..run.signals import Stop, stop_on_signals
 from ..training import Progress
 from ..version import VERSION
 

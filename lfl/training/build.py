@@ -24,7 +24,7 @@ from ..settings import Settings
 from ..task import Task
 from ..task.corruption import Corrupted, corrupt
 from ..trees import map_tree
-from ..types import Batch, Shape, TaskLoss, Tensors
+from ..types import Batch, Group, Shape, TaskLoss, Tensors
 from .check import working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
 from .losses import learned, objective_of
@@ -101,8 +101,16 @@ def inner_optimiser(settings: Settings) -> Optimiser:
     return inner if settings.clip_norm is None else clip(inner, settings.clip_norm)
 
 
-def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled: bool) -> Programs:
+def build_programs(
+    task: Task, settings: Settings, *, many_seeds: bool, compiled: bool, group: Group | None = None
+) -> Programs:
     """Builds the steps of a run, which do not depend on the seed.
+
+    Args:
+        task, settings: of the run.
+        many_seeds: whether tensors are stacked over seeds.
+        compiled: whether the steps are compiled; with a group the passes of `mixed` are, and nothing else.
+        group: as in `lfl.meta_step`.
 
     Raises:
         UserError: the model cannot be trained in this way (see `working_hypergradient`), or the objective does not fit
@@ -112,7 +120,10 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
     of_run = learned(task, settings, settings.seed)
     inner, task_loss = inner_optimiser(settings), objective_of(task.kind, settings)
     name = working_hypergradient(task, settings, apply_fn, of_run, inner, task_loss, compiled=compiled)
-    pieces = compiled and in_pieces(replace(settings, hypergradient=name))
+    pieces = compiled and (group is not None or in_pieces(replace(settings, hypergradient=name)))
+    if pieces and name not in IN_PIECES:
+        raise UserError(f"hypergradient {name} cannot be compiled for several ranks; choose mixed, or --compile off.")
+    whole = compiled and group is None
     return programs(
         apply_fn=apply_fn,
         loss_fn=of_run.loss_fn,
@@ -123,8 +134,9 @@ def build_programs(task: Task, settings: Settings, *, many_seeds: bool, compiled
         hypergradient=compiled_pieces(IN_PIECES[name], task.device) if pieces else name,
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
-        compile_program=partial(compile_program, device=task.device) if compiled else None,
+        compile_program=partial(compile_program, device=task.device) if whole else None,
         compile_meta=not pieces,
+        group=group,
     )
 
 

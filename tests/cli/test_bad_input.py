@@ -27,7 +27,7 @@ QUICK = ["--model", "logistic", "--steps", "5", "--offline-steps", "3", "--batch
 BAD_WORDS = {
     "unknown task": (["train", "--task", "imagenet"], 2, "choose one of: digits, diabetes, crime"),
     "unknown model": (["train", "--model", "resnet"], 2, "choose one of: logistic, mlp, lenet5, vgg16"),
-    "unknown method": (["train", "--method", "maml"], 2, "choose one of: baseline, ml3, meta-lr, adalfl"),
+    "unknown method": (["train", "--method", "mammal"], 2, "choose one of: baseline, ml3, meta-lr, adalfl"),
     "unknown device": (["train", "--device", "tpu"], 2, "choose one of: auto, cpu, cuda, mps"),
     "unknown flag": (["train", "--learning-rate", "1"], 2, "see lfl --help"),
     "unknown command": (["trian"], 2, "see lfl --help"),

@@ -200,3 +200,12 @@ def test_mistakes_are_named() -> None:
 
 def per_example(theta: Any, phi: Any, task: Any) -> torch.Tensor:
     return (task["x"] @ theta["w"].T).sum(1)
+
+
+@pytest.mark.parametrize("form", ["mixed", "unroll"])
+def test_the_outer_objective_may_see_the_number_of_steps(form: str) -> None:
+    p = problem("init", "sgd", 3, "none")
+    weights = (0.5, 0.25, 0.0)
+    scaled = p._replace(outer=lambda theta, phi, task: task["steps"] * p.outer(theta, phi, task))
+    found = gradient(scaled, form, weights=weights, outer_part=lambda task, k: {**task, "steps": k})
+    assert_close(found, gradient(p, form, weights=(0.5 * 1, 0.25 * 2, 0.0)))

@@ -24,6 +24,8 @@ from lfl.randomness import generator
         ("squeezenet", (3, 32, 32), 1_248_424 - 96 * 3 * (49 - 9) - 990 * 513),
         ("mlp", (10,), 11_000 + 1_001_000 + 10_010),
         ("mlp-7", (4,), 35 + 56 + 80),
+        ("conv4", (1, 28, 28), 9 * 64 * (1 + 3 * 64) + 2 * 4 * 64 + 650),
+        ("conv4-pool", (3, 84, 84), 9 * 64 * (3 + 3 * 64) + 2 * 4 * 64 + 10 * 1601),
     ],
 )
 def test_parameter_counts(name: str, shape: tuple[int, ...], parameters: int) -> None:
@@ -72,7 +74,7 @@ def test_layers_are_those_of_the_paper(name: str) -> None:
     assert found == LAYERS[name]
 
 
-@pytest.mark.parametrize("name", ["vgg16", "allcnnc", "resnet18", "squeezenet", "wrn16-8"])
+@pytest.mark.parametrize("name", ["vgg16", "allcnnc", "resnet18", "squeezenet", "wrn16-8", "conv4", "conv4-pool"])
 def test_convolutional_networks_run_on_one_channel_and_other_sizes(name: str) -> None:
     theta, buffers, apply_fn = lfl.functional(build_model(name, (1, 36, 33), 7))
     assert apply_fn(theta, buffers, torch.zeros(2, 1, 36, 33), training=False)[0].shape == (2, 7)
@@ -126,6 +128,8 @@ def test_allcnnc_has_the_published_size_without_batch_norm() -> None:
         ("vgg16", "at least 32x32"),
         ("squeezenet", "at least 16x16"),
         ("wrn28-10", "at least 8x8"),
+        ("conv4", "needs images"),
+        ("conv4-pool", "at least 16x16"),
     ],
 )
 def test_convolutional_networks_name_inputs_that_are_no_images(name: str, words: str) -> None:

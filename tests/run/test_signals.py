@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lfl.run.session import stop_on_signals
+from lfl.run.signals import stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
