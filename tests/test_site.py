@@ -19,7 +19,7 @@ sys.path.append(str(DOCS / "_ext"))
 BUILT = ("_build", "jupyter_execute", ".jupyter_cache")
 PAGES = sorted(p for p in DOCS.rglob("*") if p.suffix in {".md", ".rst"} and not set(BUILT) & set(p.parts))
 LINKED = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-TUTORIALS = sorted(p for p in (DOCS / "tutorials").glob("*.md") if p.stem != "index")
+TUTORIALS = [*sorted(p for p in (DOCS / "tutorials").glob("*.md") if p.stem != "index"), DOCS / "gallery.md"]
 CELL = re.compile(r"```\{code-cell\} ipython3\n(.*?)```", re.S)
 
 
