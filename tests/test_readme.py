@@ -40,6 +40,8 @@ runpy.run_path(script, run_name="__main__")
         ("docs/cost.md", "label_smoothing.py", "--table"),
         ("docs/models.md", "zoo.py", "--summary"),
         ("docs/own-loss.md", "many_classes.py", "--table"),
+        ("docs/evolution.md", "evolution.py", "tables"),
+        ("docs/fewshot.md", "omniglot.py", "--table"),
         ("docs/learner.md", "learner_overhead.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
         ("docs/bilevel.md", "fewshot_step.py", "--table"),
