@@ -95,7 +95,7 @@ def search(case: str, method: str, seed: int, scratch: Path) -> None:
     assert result is not None
     counts = Counter("repeats" if each.repeats else each.verdict for each in candidates)
     formula = lfl.load_run(folder, os.environ.get("LFL_DATA"), "cpu").settings.loss
-    noted = read_json(folder / "evolution.json")
+    noted = read_json(folder / "evolution.json", dict)
     errors = [line.error for line in finalists if line.formula == formula and line.error is not None]
     times = whole_lines(folder / "evolution_timing.jsonl").splitlines()
     facts = environment(torch.device("cpu"))

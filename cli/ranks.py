@@ -56,17 +56,17 @@ def joined() -> Iterator["Ranks | None"]:
         silence(sys.stdout)
         warnings.simplefilter("ignore")
     said: Any = dist.PrefixStore("said", store)
-    signal.signal(signal.SIGTERM, _end)
-    _wait_for_all(said, rank, size)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no handler would run while the group is made
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(
-        backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size, timeout=TIME_LIMIT
-    )
-    signal.signal(signal.SIGTERM, _end)
     try:
+        signal.signal(signal.SIGTERM, _end)
+        _wait_for_all(said, rank, size)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no handler would run while the group is made
+        own = dist.PrefixStore("group", store)
+        dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=TIME_LIMIT)
+        signal.signal(signal.SIGTERM, _end)
         yield Ranks()
-    except typer.Exit:
+    except typer.Exit as leaving:
+        _leave_together(said, rank, leaving.exit_code)
         raise
     except Exception as error:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun ends the others when one has ended
@@ -77,11 +77,13 @@ def joined() -> Iterator["Ranks | None"]:
         with suppress(Exception):
             dist.destroy_process_group()  # whoever waits for this rank goes on
         if rank:
-            raise _heard_by_first(said, error) from error
+            told = _told(said, 2 * HEARING)
+            raise error if told is None else typer.Exit(told) from error
         found = _error_of_another(said, size) if consequence else None
         said.set("told", str(getattr(found or error, "exit_status", 1)))
         raise found or error from error
     else:
+        _leave_together(said, rank, 0)
         with suppress(Exception):
             dist.destroy_process_group()
 
@@ -136,13 +138,35 @@ def _text(error: Exception) -> str:
     return text if hasattr(error, "exit_status") else f"{type(error).__name__}: {text}"
 
 
-def _heard_by_first(said: Any, error: Exception) -> Exception:
-    """What a rank raises after its error: nothing to print where rank 0 prints."""
-    try:
-        said.wait(["told"], timedelta(seconds=2 * HEARING))
-        return typer.Exit(int(said.get("told")))
-    except Exception:  # rank 0 is gone, and maybe the store with it
-        return error
+def _leave_together(said: Any, rank: int, status: int) -> None:
+    """Ends no rank before rank 0, which evaluates and writes: torchrun ends all where one has ended with an error.
+
+    Raises:
+        typer.Exit: rank 0 has ended with another status.
+    """
+    if rank == 0:
+        said.set("told", str(status))
+        return
+    told = _told(said, TIME_LIMIT.total_seconds())
+    if told not in (None, status):
+        raise typer.Exit(told)
+
+
+def _told(said: Any, seconds: float) -> int | None:
+    """The status that rank 0 ends with, and has printed what there is to print; None where it is gone."""
+    from lfl.errors import RankStopped
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if said.check(["told"]):
+                return int(said.get("told"))
+        except RankStopped:
+            raise
+        except RuntimeError:  # the store is gone with rank 0
+            return None
+        time.sleep(0.05)
+    return None
 
 
 def _error_of_another(said: Any, size: int) -> Exception | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PAGE = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
-(EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+EXAMPLE = re.findall(r"```python\n(.*?)```", PAGE, re.S)[0]
 
 
 @pytest.mark.slow

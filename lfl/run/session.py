@@ -26,7 +26,7 @@ from .record import Record, Result
 from .schema import Ended, Left, StepErrors
 from .shared import locate
 from .signals import Stop, stop_on_signals
-from .together import agree, begin, check
+from .together import agreed, begin, check
 
 Watch = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -125,16 +125,16 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
                     _record(session, records, evaluator, progress)
                 _call_watch(session, progress, stop)
                 check(session.ranks, progress)
-                agree(session.ranks, stop)
-                if _saves(session, progress, stop):
+                ending = agreed(session.ranks, stop)
+                if _saves(session, progress, ending):
                     _save(session, root, records, progress)
-                if stop.signal is not None:
+                if ending.signal is not None:
                     break
         except RankStopped:  # within a step: the one before it is whole
             if progress.step > 0:
                 _save(session, root, records, progress)
             raise
-        return _finish(session, root, records, evaluator, progress, stop)
+        return _finish(session, root, records, evaluator, progress, ending)
 
 
 def _so_far(session: Session, checkpoint: Checkpoint | None, evaluator: Evaluator, i: int) -> dict[str, Any]:

@@ -55,10 +55,16 @@ def begin(ranks: Ranks | None, plan: Plan, start: Position | None) -> Position |
     return start
 
 
-def agree(ranks: Ranks | None, stop: Stop) -> None:
-    """Makes all ranks stop after the same step, where one of them was asked to."""
-    if ranks is not None:
-        stop.signal = ranks.largest(stop.signal or 0) or None
+def agreed(ranks: Ranks | None, stop: Stop) -> Stop:
+    """What all ranks do after this step: they stop where one was asked to.
+
+    A signal that arrives meanwhile stays in `stop`, for the next step.
+    """
+    if ranks is None:
+        return stop
+    together = Stop()
+    together.signal = ranks.largest(stop.signal or 0) or None
+    return together
 
 
 def check(ranks: Ranks | None, progress: Progress) -> None:
@@ -92,9 +98,9 @@ def follow(ranks: Ranks, plan: Plan, settings: Settings, kind: Any, where: Any) 
             start=start,
         ):
             check(ranks, progress)
-            agree(ranks, stop)
-            if stop.signal is not None:
+            together = agreed(ranks, stop)
+            if together.signal is not None:
                 break
     completed = progress.phase is plan.phases[-1] and progress.step == progress.phase.num_steps
     ended = progress.phase.name, progress.step, completed
-    return Result(where, kind, *ended, math.nan, math.nan, 0.0, signal=stop.signal)
+    return Result(where, kind, *ended, math.nan, math.nan, 0.0, signal=together.signal)

@@ -176,7 +176,7 @@ class Ranks:
         except RuntimeError as error:
             raise RankStopped(
                 f"rank {self.rank} of {self.size} could not go on: another rank has stopped, or did not come within "
-                f"the time limit of the process group ({reason(error)}). Its own message says why."
+                f"the time limit of the process group ({reason(error).partition('. ')[0]})."
             ) from error
 
 

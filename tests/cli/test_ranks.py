@@ -26,7 +26,7 @@ from lfl_cli.app import main
 main()
 """
 SETTINGS = ["--model", "mlp-20", "--batch-size", "32", "--offline-steps", "10", "--device", "cpu", "--compile", "off"]
-RUN = ["train", *SETTINGS, "--steps", "60", "--checkpoint-every", "20", "--log-every", "10", "--eval-every", "30"]
+RUN = ["train", *SETTINGS, "--steps", "200", "--checkpoint-every", "20", "--log-every", "10", "--eval-every", "100"]
 
 
 class Together:
@@ -87,7 +87,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_same_run(run: Path, other: Path) -> None:
-    """The same steps, and the same tensors to the rounding of float32 over seventy steps."""
+    """The same steps, and the same tensors to the rounding of float32 over the run."""
     for name in ("theta", "phi"):
         ours, theirs = load_file(run / f"{name}.safetensors"), load_file(other / f"{name}.safetensors")
         assert ours.keys() == theirs.keys()

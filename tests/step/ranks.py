@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -184,6 +185,20 @@ def one_stops(rank: int, size: int) -> str | None:
     except lfl.Failure as error:
         return str(error)
     return "nothing"
+
+
+def one_hangs(rank: int, size: int) -> tuple[str, float] | None:
+    """The first rank does not come within the time limit of the group."""
+    group = dist.new_group(timeout=timedelta(seconds=2))
+    if rank == 0:
+        time.sleep(8)
+        return None
+    began = time.monotonic()
+    try:
+        step("sgd-plain-1-loss-mixed", group)
+    except lfl.Failure as error:
+        return str(error), time.monotonic() - began
+    return "nothing", 0.0
 
 
 @contextmanager

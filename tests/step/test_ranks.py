@@ -122,6 +122,14 @@ def test_a_rank_that_stops_stops_the_others_with_words(tmp_path: Path) -> None:
     assert all("could not go on: another rank has stopped" in text for text in said)
 
 
+@pytest.mark.slow
+def test_a_rank_that_hangs_stops_the_others_within_the_time_limit(tmp_path: Path) -> None:
+    none, (said, seconds) = together(2, tmp_path, "tests.step.ranks:one_hangs")
+    assert none is None
+    assert "did not come within the time limit of the process group" in said
+    assert seconds < 7
+
+
 def test_without_a_process_group_an_error_says_what_to_do() -> None:
     with pytest.raises(lfl.UserError, match="start the program with torchrun, and call"):
         lfl.Ranks()
