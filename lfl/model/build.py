@@ -60,12 +60,25 @@ def build_model(name: str, input_shape: Shape, num_outputs: int, *, seed: int = 
 def _named(name: str) -> Architecture:
     if is_library(name):
         return partial(library_model, name)
-    base, _, width = name.partition("-")
-    if base == "mlp" and width.isdecimal() and len(width) <= MOST_DIGITS and int(width) > 0:
-        return partial(mlp, width=int(width))
-    one_of("model", name, [*MODELS, *OWN_MODELS])
+    check_model_name(name)
+    if (width := _width(name)) is not None:
+        return partial(mlp, width=width)
     architecture: Architecture = MODELS[name].load()
     return architecture
+
+
+def check_model_name(name: str) -> None:
+    """Raises `UserError` unless lfl has a model of this name, as `mlp-100`; names with a colon are not for it."""
+    if _width(name) is None:
+        one_of("model", name, [*MODELS, *OWN_MODELS])
+
+
+def _width(name: str) -> int | None:
+    """The width of `mlp-WIDTH`; None of another name."""
+    base, _, width = name.partition("-")
+    if base == "mlp" and width.isdecimal() and len(width) <= MOST_DIGITS and int(width) > 0:
+        return int(width)
+    return None
 
 
 def initial_theta(module: nn.Module) -> Tensors:

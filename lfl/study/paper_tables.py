@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..catalogue import MODELS, TASKS
+from ..catalogue import TASKS
 from ..errors import UserError, one_of
+from ..model.build import check_model_name
 from ..report.published import paper_results, table_2
 from ..report.statistics import Spread, spread
 from ..task import DEFAULTS, Defaults, load_task
@@ -74,7 +75,7 @@ def check_names(task: str, model: str) -> None:
     if not is_file_task(task):
         one_of("task", task, list(TASKS))
     if ":" not in model:
-        one_of("model", model, list(MODELS))
+        check_model_name(model)
 
 
 def table_lines(

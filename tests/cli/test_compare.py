@@ -14,6 +14,7 @@ QUICK = ["compare", "--model", "logistic", "--steps", "6", "--offline-steps", "3
 @pytest.mark.slow
 def test_methods_are_set_beside_the_first(lfl_command, tmp_path: Path) -> None:
     methods = ["--methods", "baseline,adalfl,adalfl loss=taylor-cubic"]
+    assert lfl_command(*QUICK, "--model", "mlp-4", "--methods", "baseline")[0] == 0
     status, out, err = lfl_command(*QUICK, *methods, "--seed", "3")
     assert (status, err) == (0, "")
     assert "minus baseline's, by seed" in out
