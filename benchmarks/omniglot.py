@@ -76,6 +76,12 @@ def table() -> None:
         seen = "transductive" if row["transductive"] else "inductive"
         cells = [f"{cell[0]}-way {cell[1]}-shot", row["method"], f"{row['steps']:,}", shown, published]
         print("|", " | ".join([*cells, f"{floor[cell]:.1f}", seen, f"{row['seconds'] / 60:.0f}"]), "|")
+    for row in rows():
+        points = dict(row["curve"])
+        shown = [step for step in points if step in (100, 200, 500) or step % 1000 == 0 or step == row["steps"]]
+        print(f"\n| {row['method']}, validation accuracy, % |", *(f"{step:,} steps |" for step in shown))
+        print("|---" * (1 + len(shown)) + "|")
+        print("|  |", *(f"{points[step]:.1f} |" for step in shown))
 
 
 def main() -> None:
