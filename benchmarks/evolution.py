@@ -178,6 +178,8 @@ def tables() -> None:
         print("|", " | ".join([*cells, f"{int(row['seconds']) / 60:.0f}"]), "|")
     for name in ("final", "transfer"):
         rows = rows_of(RESULTS / f"evolution-{name}.csv")
+        if not rows:
+            continue
         print(f"\n| {name} | loss | test error | each search | s a run |\n|---|---|---|---|---|")
         for case, line in dict.fromkeys((row["case"], row["line"]) for row in rows):
             of_line = [row for row in rows if (row["case"], row["line"]) == (case, line)]
