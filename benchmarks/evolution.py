@@ -121,7 +121,7 @@ def lines_of(case: str) -> Iterator[tuple[str, str, str, str]]:
         yield name, label, "", ""
     for row in rows_of(RESULTS / "evolution-searches.csv"):
         if row["case"] == case:
-            formula = row["formula"]
+            formula = row["formula"].replace(" ", "")  # settings of a method are words
             yield row["method"], f"baseline loss={formula}", row["seed"], formula
             if row["method"] == "evomal":
                 yield "evomal, then adalfl", f"adalfl loss={formula}", row["seed"], formula
