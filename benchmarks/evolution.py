@@ -159,7 +159,7 @@ def transfer(scratch: Path) -> None:
     path = RESULTS / "evolution-transfer.csv"
     for source, targets in TRANSFER.items():
         own = [line for line in lines_of(source) if line[0] == "evomal"]
-        for target in targets:
+        for target in targets if own else ():
             task, model = target.split("-")
             steps = {"steps": TRANSFER_STEPS[target]} if target in TRANSFER_STEPS else {}
             settings = {"task": task, "model": model, **steps}
