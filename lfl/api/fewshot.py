@@ -105,8 +105,7 @@ class FewShotRun:
         Raises:
             UserError: as `adapt`.
         """
-        episode = self._episode(x, y, query_x)
-        outputs = answer(self._trained, adapt_to(self._trained, episode, steps), episode, steps)
+        outputs = answer(self._trained, self._episode(x, y, query_x), steps)
         return outputs.softmax(-1) if self._trained.kind == "classification" else outputs  # type: ignore[no-any-return]
 
     def evaluate(self, num_tasks: int = 600, *, split: SplitName = "test", steps: int | None = None) -> EpisodeErrors:

@@ -42,6 +42,11 @@ class Evaluated(NamedTuple):
         return f"{self.metric} {shown} ({after}, {kind})"
 
 
+def query_error(kind: Kind, outputs: Any, y: torch.Tensor) -> torch.Tensor:
+    """The error of one task: the share of wrong classes, or the mean squared error of real values."""
+    return (error_rate if kind == "classification" else squared_error)(outputs, y).mean()
+
+
 def adapted(method: FewShotMethod, phi: Tree, task: Any, steps: int) -> list[Tree]:
     """Adapts to one task: `theta_0`, `theta_1`, ..., `theta_steps`.
 
@@ -113,7 +118,7 @@ def evaluate(
     def of_task(task: Any, y: torch.Tensor) -> torch.Tensor:
         thetas = adapted(method, phi, task, steps)
         outputs = [query_outputs(method, theta, phi, task, k) for k, theta in enumerate(thetas)]
-        return torch.stack([_error(episodes.kind, each, y) for each in outputs])
+        return torch.stack([query_error(episodes.kind, each, y) for each in outputs])
 
     found = []
     with torch.no_grad():
@@ -130,7 +135,3 @@ def evaluate(
         half_widths.tolist(),
         method.transductive,
     )
-
-
-def _error(kind: Kind, outputs: Any, y: torch.Tensor) -> torch.Tensor:
-    return (error_rate if kind == "classification" else squared_error)(outputs, y).mean()

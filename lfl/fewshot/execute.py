@@ -1,20 +1,18 @@
 """Trains few-shot runs into run folders, and resumes them: all that the command line does but the printing."""
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..device import resolve_device
-from ..errors import Diverged, LflError, UserError
+from ..errors import UserError
 from ..fewshot_settings import FewShot
-from ..run.checkpoint import FOLDER
-from ..run.folder import check_plain, create_folder, explained, locked
+from ..run.folder import check_plain
 from ..run.logger import Logger
-from ..run.schema import Facts, environment
+from ..run.new_folder import new_folder, writing
+from ..run.schema import Facts, environment, say_changes
 from ..run.session import Say, silent
 from ..run.trust import Named, allow, note_asked
 from .build import Sizes, build_episodes, compiles_few_shot
@@ -52,7 +50,7 @@ def execute_few_shot(
         settings: resolved settings.
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
         watch: called with each `FewShotProgress`.
-        data_dir: where the data came from, noted for `resume_few_shot`.
+        data_dir: where the data are, noted for `resume_few_shot`.
         loggers: take the metrics too, beside those that the settings name.
 
     Returns:
@@ -103,7 +101,7 @@ def resume_few_shot(
             process is at work on it.
         Failure: training diverged, or the folder cannot be written; the checkpoints stay.
     """
-    with _writing(folder, "make room, or make the folder writable"):
+    with writing(folder, "make room, or make the folder writable"):
         check_plain(folder)
         settings, facts, about = read_few_shot(folder)
         ended = read_few_shot_ended(folder)
@@ -112,10 +110,7 @@ def resume_few_shot(
         where = device or resolve_device(facts.device)
         named = (named or Named())._replace(data_dir=data_dir)
         episodes = load_episodes_of(folder, settings, facts, about, where, named)
-        for name, now in environment(where).items():
-            was = getattr(facts, name)
-            if now != was:
-                say(f"{name} was {was} and is {now}: numbers may differ in their last digits.")
+        say_changes(facts, where, say)
         method = _staged(folder, settings, episodes, watch)
         session = FewShotSession(episodes, settings, method, bool(facts.compiled), watch, loggers)
         return run_few_shot(session, folder, say)
@@ -144,10 +139,6 @@ KEPT = ("result.json", ENCODER)
 """Files that are worth more than an error after them."""
 
 
-def _is_file(folder: Path) -> Callable[[str], bool]:
-    return lambda name: (folder / name).is_file()
-
-
 def _staged(folder: Path, settings: FewShot, episodes: Episodes, watch: FewShotWatch | None) -> FewShotMethod:
     """The method, after the stages before it."""
     if settings.method in STAGED:
@@ -155,26 +146,8 @@ def _staged(folder: Path, settings: FewShot, episodes: Episodes, watch: FewShotW
     return method_of(settings, Sizes.of(episodes), folder)
 
 
-@contextmanager
-def _new_folder(out: Path | None, settings: FewShot) -> Iterator[Path]:
-    """Makes a run folder, and removes it again after an error unless a checkpoint or a result is in it."""
+def _new_folder(out: Path | None, settings: FewShot) -> AbstractContextManager[Path]:
+    """Makes the folder of a few-shot run, as `new_folder`."""
     task, model = Path(settings.task).stem, settings.model.replace(":", ".")
     size = "" if settings.ways == 1 else f"-{settings.ways}way-{settings.shots}shot"
-    folder = create_folder(out, f"{task}{size}-{model}-{settings.method}")
-    try:
-        with _writing(folder, "make room, or choose another --out"):
-            yield folder
-    except BaseException as error:
-        if not any(folder.glob(f"{FOLDER}/*.safetensors")) and not any(map(_is_file(folder), KEPT)):
-            shutil.rmtree(folder, ignore_errors=True)
-        elif isinstance(error, LflError):
-            again = f"is in {folder}" if isinstance(error, Diverged) else f"is kept: lfl resume {folder}"
-            raise type(error)(f"{error} What was saved before {again}") from error
-        raise
-
-
-@contextmanager
-def _writing(folder: Path, remedy: str) -> Iterator[Any]:
-    """Keeps other processes out of a run folder, and turns errors of the system into a `Failure` with its remedy."""
-    with explained(f"write the run into {folder}", remedy), locked(folder):
-        yield None
+    return new_folder(out, f"{task}{size}-{model}-{settings.method}", KEPT)

@@ -7,14 +7,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, to_builtins
 
-from ..boundary import Count, Positive, read_json
+from ..boundary import HEADER, Count, Positive, num_bytes, parse_tensors, read_bytes, read_json
 from ..errors import UserError
 from ..fewshot_catalogue import EPISODES
 from ..fewshot_settings import FEWSHOT_TYPES, FewShot
 from ..run.folder import write_json
+from ..run.load import check_tensors
 from ..run.schema import Facts, read_facts
 from ..run.trust import asked_for
-from ..types import Kind
+from ..types import Kind, Tensors
 from .class_images import ImageEpisodes
 from .episode import Episodes
 
@@ -166,3 +167,14 @@ def asked_by(settings: FewShot, data_dir: str | None) -> dict[str, str]:
     if settings.task in EPISODES:
         return asked_for(held, None if settings.task == "sinusoid" else data_dir)
     return {**asked_for(held, None), "task": settings.task}
+
+
+def read_tensors(path: Path, like: Tensors) -> Tensors:
+    """Reads the tensors of a file, which must have the names, shapes and types of `like`, to the device of `like`.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another model or method.
+    """
+    found = parse_tensors(read_bytes(path, num_bytes(like) + HEADER), path)
+    check_tensors(found, like, path, finite=True)
+    return {name: found[name].to(t.device) for name, t in like.items()}

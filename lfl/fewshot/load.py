@@ -5,18 +5,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..boundary import HEADER, num_bytes, parse_tensors, read_bytes
 from ..errors import LflError, UserError, reason
 from ..fewshot_settings import FewShot
 from ..run.folder import check_plain
-from ..run.load import check_tensors
 from ..run.trust import Named, allow
 from ..trees import map_tree, named, refill
 from ..types import Kind, Tree
 from .build import Sizes
 from .episode import Episode
 from .evaluation import adapted, query_outputs
-from .folder import About, FewShotEnded, asked_by, read_few_shot, read_few_shot_ended
+from .folder import About, FewShotEnded, asked_by, read_few_shot, read_few_shot_ended, read_tensors
 from .method import FewShotMethod
 from .stages import method_of
 
@@ -83,10 +81,7 @@ def read_phi(folder: Path, like: Tree) -> Tree:
     Raises:
         UserError: the file is missing, damaged, or of another model or method.
     """
-    path, wanted = folder / "phi.safetensors", named(like)
-    found = parse_tensors(read_bytes(path, num_bytes(wanted) + HEADER), path)
-    check_tensors(found, wanted, path, finite=True)
-    return refill(like, {name: found[name].to(t.device) for name, t in wanted.items()})
+    return refill(like, read_tensors(folder / "phi.safetensors", named(like)))
 
 
 def adapt_to(trained: Trained, episode: Episode, steps: int | None = None) -> Tree:
@@ -100,16 +95,18 @@ def adapt_to(trained: Trained, episode: Episode, steps: int | None = None) -> Tr
     Returns:
         Theta after the last step.
     """
-    task = _prepared(trained, episode)
     with torch.no_grad():
-        return adapted(trained.method, trained.phi, task, _steps(trained, steps))[-1]
+        return adapted(trained.method, trained.phi, _prepared(trained, episode), _steps(trained, steps))[-1]
 
 
-def answer(trained: Trained, theta: Tree, episode: Episode, steps: int | None = None) -> Any:
-    """Outputs on the query set of one task by adapted parameters: `[queries, classes]` logits, or real values."""
+def answer(trained: Trained, episode: Episode, steps: int | None = None) -> Any:
+    """Adapts to one task, as `adapt_to`, and returns outputs on its query set: `[queries, classes]` logits, or real
+    values."""
+    count = _steps(trained, steps)
     with torch.no_grad():
-        task = _prepared(trained, episode)
-        return query_outputs(trained.method, theta, trained.phi, task, _steps(trained, steps))
+        task = _prepared(trained, episode)  # once: a frozen part of the model may have computed it
+        theta = adapted(trained.method, trained.phi, task, count)[-1]
+        return query_outputs(trained.method, theta, trained.phi, task, count)
 
 
 def _prepared(trained: Trained, episode: Episode) -> Any:

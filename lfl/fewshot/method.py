@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
+
 from ..hypergradient import Adaptation, BilevelRun, Objective, bilevel_gradient
 from ..types import Tree
 from .episode import Episode
@@ -46,6 +48,10 @@ class FewShotMethod(NamedTuple):
     prepare: Callable[[Episode], Tree] = lambda episode: episode
     transductive: bool = False
 
+    def form_of(self, step: int) -> str | Callable[..., Any]:
+        """The form of the hypergradient at a step of training."""
+        return self.form_at(step) if self.form_at else self.form
+
 
 def gradient_of(
     method: FewShotMethod,
@@ -69,14 +75,27 @@ def gradient_of(
         The gradient, a tree like phi, and the `BilevelRun`, whose `outer_aux` is `Judged`. The step itself is
         `phi, state = update(gradient, state, phi)`, and then `phi = method.after(phi, run)`.
     """
+    tasks, weights = method.prepare(episode), method.weights(step)
+    return gradient_on(method, phi, tasks, form or method.form_of(step), weights, tasks_at_once)
+
+
+def gradient_on(
+    method: FewShotMethod,
+    phi: Tree,
+    tasks: Tree,
+    form: str | Callable[..., Any],
+    weights: Sequence[float] | torch.Tensor | None,
+    tasks_at_once: int | None,
+) -> tuple[Tree, BilevelRun]:
+    """The same on tasks that are prepared, by a form and weights that are known: what a program of a step holds."""
     return bilevel_gradient(
         method.inner,
         method.outer,
         method.start,
         phi,
-        method.prepare(episode),
-        form=form or (method.form_at(step) if method.form_at else method.form),
-        weights=method.weights(step),
+        tasks,
+        form=form,
+        weights=weights,
         outer_part=method.outer_part,
         tasks_at_once=tasks_at_once,
     )

@@ -14,7 +14,7 @@ from ..run.folder import check_output, write_named
 from ..text import to_cell
 from .episode import Episode
 from .folder import Scaling
-from .load import Trained, adapt_to, answer, load_trained
+from .load import Trained, answer, load_trained
 from .omniglot import SIDE, SMALL
 
 MOST_PICTURES = 100_000
@@ -70,7 +70,7 @@ def predict_pictures(
     y = torch.tensor([classes.index(file.parent.name) for file in files], device=trained.device)
     x, query_x = (_inputs(each, scaling, trained) for each in (files, asked))
     episode = Episode(x, y, query_x, y.new_zeros(len(query_x)))
-    outputs = answer(trained, adapt_to(trained, episode, steps), episode, steps)[:, : len(classes)]
+    outputs = answer(trained, episode, steps)[:, : len(classes)]
     write_named(out, _table(asked, classes, outputs.double().softmax(-1).cpu().numpy()))
     return len(asked), len(classes), trained.method.transductive
 

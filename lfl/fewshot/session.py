@@ -1,6 +1,5 @@
 """Trains a few-shot run into its folder: records it, saves checkpoints, continues from one, and stops on a signal."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,15 +14,15 @@ from ..boundary import HEADER, num_bytes
 from ..errors import UserError
 from ..fewshot_settings import FewShot
 from ..run.checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
-from ..run.evaluation import Best, best_of
+from ..run.evaluation import Best, best_of, better_model
 from ..run.folder import check_plain, clear_partial, write_json, write_tensors
 from ..run.logger import Logger, start_loggers
 from ..run.loggers import loggers_of
 from ..run.record import Record
 from ..run.schema import Left
 from ..run.session import Say, silent
-from ..run.signals import Stop, stop_on_signals
-from ..trees import map_tree, named, refill
+from ..run.signals import Stop, call_watch, stop_on_signals
+from ..trees import named
 from ..types import Tree
 from .episode import Episodes, SplitName
 from .evaluation import evaluate
@@ -113,7 +112,7 @@ def run_few_shot(session: FewShotSession, folder: Path, say: Say = silent) -> Fe
                 numbers = None if progress.metrics is None else progress.metrics[0]
                 record.write_step(cast(Any, progress), progress.step, None, numbers)
                 best = _better(best, progress)
-            _watched(session, progress, stop)
+            call_watch(session.watch, progress, stop)
             if _saves(session.settings, progress, stop):
                 _save(folder, record, progress, best)
             if stop.signal is not None:
@@ -141,19 +140,7 @@ def _better(best: Best | None, progress: FewShotProgress) -> Best | None:
     """The better of the best step so far and this one: the earlier of equals. NaN is the worst score."""
     if progress.metrics is None or "valid_error" not in progress.metrics[0]:
         return best
-    score = progress.metrics[0]["valid_error"]
-    score = math.inf if math.isnan(score) else score
-    if best is not None and score >= best.score:
-        return best
-    return Best(progress.step, score, map_tree(lambda t: t.detach().clone(), progress.state.phi))
-
-
-def _watched(session: FewShotSession, progress: FewShotProgress, stop: Stop) -> None:
-    try:
-        if session.watch is not None:
-            session.watch(progress)
-    except KeyboardInterrupt:
-        stop.signal = 2
+    return better_model(best, progress.step, progress.metrics[0]["valid_error"], progress.state.phi)
 
 
 def _saves(settings: FewShot, progress: FewShotProgress, stop: Stop) -> bool:
@@ -170,19 +157,10 @@ def _save(folder: Path, record: Record, progress: FewShotProgress, best: Best | 
 
 def _restored(session: FewShotSession, checkpoint: Checkpoint, state: FewShotState) -> tuple[FewShotState, Best | None]:
     """The state of a checkpoint, which must be of this very run, and the best step before it."""
-    like, found, left = named(state), _part(checkpoint, "state"), checkpoint.left
-    if {name: (t.shape, t.dtype) for name, t in like.items()} != {
-        name: (t.shape, t.dtype) for name, t in found.items()
-    }:
-        raise UserError(f"{checkpoint.path} is of another model or method than config.json; it cannot be resumed.")
+    left, state = checkpoint.left, checkpoint.state(state, "model or method")
     if left.phase != TRAIN or left.step > session.settings.steps or len(left.records) != 1:
         raise UserError(f"{checkpoint.path} is of other steps than config.json; it cannot be resumed.")
-    best: Any = best_of(_part(checkpoint, "best "), state.phi, str(checkpoint.path))
-    return refill(state, {name: t.to(like[name].device) for name, t in found.items()}), best
-
-
-def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}
+    return state, best_of(checkpoint.part("best "), state.phi, str(checkpoint.path))
 
 
 def _finish(

@@ -6,16 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ..boundary import HEADER, num_bytes, parse_tensors, read_bytes
 from ..errors import UserError
 from ..fewshot_settings import FewShot
 from ..randomness import generator
 from ..run.folder import check_plain, write_tensors
-from ..run.load import check_tensors
-from ..types import Tensors
 from .build import Sizes, build_method, parts_of
 from .class_images import ImageEpisodes
 from .episode import Episodes
+from .folder import read_tensors
 from .method import FewShotMethod
 from .npbml import Pretrained, draw_relation, network_of, pretrain, train_relation, training_batches, untrained
 from .npbml.film import as_layer, layer_of
@@ -116,20 +114,14 @@ def read_stages(folder: Path, settings: FewShot, sizes: Sizes) -> Pretrained:
     if not (folder / ENCODER).is_file():
         raise UserError(f"{folder} has no {ENCODER}; name an npbml run that has been pre-trained.")
     named = as_layer("trunk", like.trunk) | as_layer("stage", like.stage)
-    found = _read(folder / ENCODER, named)
-    relation = None if like.relation is None else _read(folder / RELATION, like.relation)
+    found = read_tensors(folder / ENCODER, named)
+    relation = None if like.relation is None else read_tensors(folder / RELATION, like.relation)
     # in the order in which they are drawn: the regulariser of npbml reads tensors by their place
     trunk, stage = (
         {name: layer_of(found, part)[name] for name in tensors}
         for part, tensors in (("trunk", like.trunk), ("stage", like.stage))
     )
     return Pretrained(like.network, trunk, stage, relation)
-
-
-def _read(path: Path, like: Tensors) -> Tensors:
-    found = parse_tensors(read_bytes(path, num_bytes(like) + HEADER), path)
-    check_tensors(found, like, path, finite=True)
-    return {name: found[name].to(t.device) for name, t in like.items()}
 
 
 def _every(steps: int) -> int:

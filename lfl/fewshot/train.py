@@ -5,19 +5,20 @@ from __future__ import annotations  # the compiler cannot trace the annotations 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
 
 from ..errors import Diverged
 from ..fewshot_settings import FewShot
-from ..hypergradient import BilevelRun, bilevel_gradient
+from ..hypergradient import BilevelRun
 from ..optimiser import Optimiser, adam
 from ..schedules import schedule_factor
-from ..types import Tree
+from ..types import Kind, Tree
 from .episode import Episode, Episodes
-from .method import FewShotMethod
+from .evaluation import query_error
+from .method import FewShotMethod, gradient_on
 
 TRAIN = "train"
 
@@ -106,13 +107,12 @@ def few_shot_step(
     program = program or step_program(method, settings)
     episode = episodes.draw("train", step, settings.meta_batch)
     rate = settings.outer_lr * schedule_factor(settings.outer_schedule, step, settings.steps)
-    form = method.form if method.form_at is None else method.form_at(step)
-    form = form if settings.hypergradient == "auto" else settings.hypergradient
+    form = method.form_of(step) if settings.hypergradient == "auto" else settings.hypergradient
     given = method.weights(step)
     device = episode.x.device
     weights = None if given is None else torch.tensor(given, device=device)
     state, run = program(form)(state, method.prepare(episode), torch.tensor(rate, device=device), weights)
-    return state, info_of(run, episode)
+    return state, info_of(run, episode, episodes.kind)
 
 
 def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = False) -> Programs:
@@ -131,17 +131,7 @@ def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = F
         def program(
             state: FewShotState, tasks: Tree, rate: torch.Tensor, weights: torch.Tensor | None
         ) -> tuple[FewShotState, BilevelRun]:
-            grads, run = bilevel_gradient(
-                method.inner,
-                method.outer,
-                method.start,
-                state.phi,
-                tasks,
-                form=form,
-                weights=weights,
-                outer_part=method.outer_part,
-                tasks_at_once=settings.tasks_at_once,
-            )
+            grads, run = gradient_on(method, state.phi, tasks, form, weights, settings.tasks_at_once)
             phi, slots = update(grads, state.slots, state.phi, rate)
             return FewShotState(method.after(phi, run), slots), run
 
@@ -150,19 +140,12 @@ def step_program(method: FewShotMethod, settings: FewShot, *, compiled: bool = F
     return lru_cache(of_form)  # the form may change while it trains
 
 
-def info_of(run: BilevelRun, episode: Episode) -> StepInfo:
+def info_of(run: BilevelRun, episode: Episode, kind: Kind) -> StepInfo:
     """Numbers of a step."""
     inner = run.inner_losses[:, -1].mean() if run.inner_losses.numel() else None
     outputs = getattr(run.outer_aux, "outputs", None)
-    error = None if outputs is None else query_error(outputs, episode.query_y).mean()
+    error = None if outputs is None else torch.func.vmap(partial(query_error, kind))(outputs, episode.query_y).mean()
     return StepInfo(inner, run.outer_loss.mean(), error)
-
-
-def query_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The error of each task, `[tasks]`: the share of wrong classes, or the mean squared error of real values."""
-    if targets.is_floating_point():
-        return (outputs.reshape(targets.shape) - targets).square().flatten(1).mean(1)
-    return (outputs.argmax(-1) != targets).float().mean(1)
 
 
 def run_steps(

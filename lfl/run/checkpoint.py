@@ -15,7 +15,8 @@ from safetensors.torch import save
 
 from ..boundary import MEBIBYTE, converted, parse_json, parse_tensors, read_bytes
 from ..errors import LflError, UserError
-from ..types import Tensors
+from ..trees import named, refill
+from ..types import Tensors, Tree
 from .folder import check_plain, clear_partial, write_bytes
 from .schema import Left
 
@@ -36,6 +37,23 @@ class Checkpoint(NamedTuple):
     path: Path
     tensors: Tensors
     left: Left
+
+    def part(self, prefix: str) -> Tensors:
+        """The tensors whose names begin with a prefix, without it."""
+        return {name.removeprefix(prefix): t for name, t in self.tensors.items() if name.startswith(prefix)}
+
+    def state(self, like: Tree, of: str) -> Tree:
+        """The state of training, which must have the structure of `like`, on the device of `like`.
+
+        Raises:
+            UserError: it is of another run, which the words `of` describe.
+        """
+        wanted, found = named(like), self.part("state")
+        if {name: (t.shape, t.dtype) for name, t in wanted.items()} != {
+            name: (t.shape, t.dtype) for name, t in found.items()
+        }:
+            raise UserError(f"{self.path} is of another {of} than config.json; it cannot be resumed.")
+        return refill(like, {name: t.to(wanted[name].device) for name, t in found.items()})
 
 
 def write_checkpoint(run: Path, number: int, tensors: Tensors, left: Left) -> Path:
@@ -115,13 +133,13 @@ def _read(path: Path, most: int) -> Checkpoint | None:
         content = read_bytes(path, most)
         if _digest(content) != path.stem.rpartition("-")[2]:
             return None
-        named = parse_tensors(content, path)
+        tensors = parse_tensors(content, path)
         start, where = 8 + int.from_bytes(content[:8], "little"), str(path)
         about = converted(parse_json(content[8:start], where), dict[str, Any], where).get("__metadata__")
         about = converted(about, dict[str, str], where)
         strides = converted(parse_json(about.get("strides", "{}").encode(), where), dict[str, list[int]], where)
         left = converted(parse_json(about.get("facts", "").encode(), where), Left, where)
-        return Checkpoint(path, {name: _laid_out(t, strides.get(name)) for name, t in named.items()}, left)
+        return Checkpoint(path, {name: _laid_out(t, strides.get(name)) for name, t in tensors.items()}, left)
     except LflError:
         return None
 

@@ -25,7 +25,7 @@ from ..training import (
 )
 from ..training.losses import Learned
 from ..trees import map_tree, named, refill
-from ..types import Tensors
+from ..types import Tensors, Tree
 
 
 class Snapshot(NamedTuple):
@@ -67,10 +67,15 @@ def better(best: Best | None, step: int, score: float, state: State) -> Best:
         best: the best step so far; None before the first evaluation.
         step, score, state: the new step.
     """
+    return better_model(best, step, score, snapshot(state))
+
+
+def better_model(best: Best | None, step: int, score: float, model: Tree) -> Best:
+    """The same of any tree of tensors that a run keeps."""
     score = math.inf if math.isnan(score) else score
     if best is not None and score >= best.score:
         return best
-    return Best(step, score, map_tree(_copy, snapshot(state)))
+    return Best(step, score, map_tree(_copy, model))
 
 
 def _copy(leaf: Any) -> Any:

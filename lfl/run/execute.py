@@ -1,8 +1,7 @@
 """Trains runs into run folders, and resumes them: everything that `lfl train` and `lfl resume` do but the printing."""
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,17 @@ from typing import Any
 import torch
 
 from ..device import resolve_device
-from ..errors import Diverged, LflError, UserError
+from ..errors import UserError
 from ..method import Programs
 from ..step import Ranks
 from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
-from .checkpoint import FOLDER
-from .folder import check_plain, create_folder, explained, locked, write_json
+from .folder import check_plain, write_json
 from .load import load_data, read_result
 from .logger import Logger
+from .new_folder import new_folder, writing
 from .record import Result
-from .schema import Facts, environment, read_facts, read_settings
+from .schema import Facts, environment, read_facts, read_settings, say_changes
 from .session import Draw, Say, Session, Watch, build_session, run_session, silent
 from .together import follow, refuse
 from .trust import Named, allow, asked_for, note_made_here
@@ -47,7 +46,7 @@ def execute(
         settings: resolved settings.
         out: the run folder; `runs/TASK-MODEL-METHOD-N` when omitted.
         watch: called with each `Progress`.
-        data_dir: where the data came from, noted for `resume`.
+        data_dir: where the data are, noted for `resume`.
         loggers: take the metrics too, beside those that the settings name.
         draw: draws what a run folder has learned, for loggers, as `lfl.report.draw_losses`.
         ranks: the processes that train together: all call this with the same arguments, and the first one writes.
@@ -94,7 +93,7 @@ def execute_into(
     Raises:
         UserError, Failure: as `execute`; also where a run of other settings has begun there. The folder stays.
     """
-    with _writing(folder, "make room, or make the folder writable"):
+    with writing(folder, "make room, or make the folder writable"):
         check_plain(folder)
         compiled: bool | None = compiles(task, settings)
         if not (folder / "config.json").is_file():
@@ -188,8 +187,8 @@ def resume(
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
     follows = ranks is not None and ranks.rank > 0
-    writing = nullcontext() if follows else _writing(folder, "make room, or make the folder writable")
-    with writing:  # what is read from here on stays as it is
+    work = nullcontext() if follows else writing(folder, "make room, or make the folder writable")
+    with work:  # what is read from here on stays as it is
         check_plain(folder)
         settings, facts = read_settings(folder), read_facts(folder)
         folders = _folders(folder, settings, facts)
@@ -207,7 +206,7 @@ def resume(
             device or resolve_device(facts.device)
         )
         if not follows:
-            _say_changes(facts, task, say)
+            say_changes(facts, task.device, say)
         together = facts.together and facts.seeds is not None
         compiled = compiles(task, settings) if facts.compiled is None else facts.compiled
         compiled = compiled if ranks is None else settings.compile == "on"
@@ -243,31 +242,13 @@ def _run_in_turn(session: Session, steps: Programs, folders: list[Path], say: Sa
     return results
 
 
-@contextmanager
-def _new_folder(out: Path | None, settings: Settings) -> Iterator[Path]:
-    """Makes a run folder, and removes it again after an error unless a checkpoint or a result is in it."""
+def _new_folder(out: Path | None, settings: Settings) -> AbstractContextManager[Path]:
+    """Makes the folder of a run, as `new_folder`."""
     task, model = (
         Path(settings.task).stem.replace(":", "."),
         settings.model.replace(":", "."),
     )  # a user's own: a path, module:function
-    folder = create_folder(out, f"{task}-{model}-{settings.method}")
-    try:
-        with _writing(folder, "make room, or choose another --out"):
-            yield folder
-    except BaseException as error:
-        if not any(folder.rglob(f"{FOLDER}/*.safetensors")) and not any(folder.rglob("result.json")):
-            shutil.rmtree(folder, ignore_errors=True)
-        elif isinstance(error, LflError):
-            again = f"is in {folder}" if isinstance(error, Diverged) else f"is kept: lfl resume {folder}"
-            raise type(error)(f"{error} What was saved before {again}") from error
-        raise
-
-
-@contextmanager
-def _writing(folder: Path, remedy: str) -> Iterator[None]:
-    """Keeps other processes out of a run folder, and turns errors of the system into a `Failure` with its remedy."""
-    with explained(f"write the run into {folder}", remedy), locked(folder):
-        yield
+    return new_folder(out, f"{task}-{model}-{settings.method}")
 
 
 def _facts(task: Task, data_dir: Path | None, compiled: bool) -> dict[str, Any]:
@@ -287,11 +268,3 @@ def _folders(folder: Path, settings: Settings, facts: Facts) -> list[Path]:
         if read_settings(own) != replace(settings, seed=seed):
             raise UserError(f"{own} was made with other settings than {folder}; it cannot be resumed.")
     return folders
-
-
-def _say_changes(facts: Facts, task: Task, say: Say) -> None:
-    """Says what has changed since the run began: device, threads, versions."""
-    for name, now in environment(task.device).items():
-        was = getattr(facts, name)
-        if now != was:
-            say(f"{name} was {was} and is {now}: numbers may differ in their last digits.")

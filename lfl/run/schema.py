@@ -1,6 +1,7 @@
 """Declares the files of a run folder: their content has these types, or is refused."""
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -246,3 +247,11 @@ def environment(device: torch.device) -> dict[str, Any]:
             "numpy": np.__version__,
         },
     }
+
+
+def say_changes(facts: Facts, device: torch.device, say: Callable[[str], None]) -> None:
+    """Says what has changed since a run began: device, threads, versions."""
+    for name, now in environment(device).items():
+        was = getattr(facts, name)
+        if now != was:
+            say(f"{name} was {was} and is {now}: numbers may differ in their last digits.")

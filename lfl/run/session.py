@@ -1,6 +1,5 @@
 """Runs training end to end: records it, saves checkpoints, continues from one, and stops on a signal."""
 
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -14,7 +13,7 @@ from ..method import Plan, Programs, plan
 from ..step import Ranks
 from ..task import Task
 from ..training import Position, Progress, Settings, build_functional, build_problem, learned, train
-from ..trees import named, refill
+from ..trees import named
 from .checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from .evaluation import Best, Evaluator, Snapshot, best_of, better, snapshot
 from .folder import check_plain
@@ -25,7 +24,7 @@ from .loggers import loggers_of
 from .record import Record, Result
 from .schema import Ended, Left, StepErrors
 from .shared import locate
-from .signals import Stop, stop_on_signals
+from .signals import Stop, call_watch, stop_on_signals
 from .together import agreed, begin, check
 
 Watch = Callable[[Progress], None]
@@ -123,7 +122,7 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
             for i, progress in enumerate(steps):
                 if i or start is None:  # the step of the checkpoint is recorded already
                     _record(session, records, evaluator, progress)
-                _call_watch(session, progress, stop)
+                call_watch(session.watch, progress, stop)
                 check(session.ranks, progress)
                 ending = agreed(session.ranks, stop)
                 if _saves(session, progress, ending):
@@ -153,14 +152,6 @@ def _record(session: Session, records: list[Record], evaluator: Evaluator, progr
     if progress.metrics is not None and "valid_error" in progress.metrics[0]:
         for record, alone, numbers in zip(records, evaluator.states(progress.state), progress.metrics, strict=True):
             record.best = better(record.best, progress.step, evaluator.score(numbers), alone)
-
-
-def _call_watch(session: Session, progress: Progress, stop: Stop) -> None:
-    try:
-        if session.watch is not None:
-            session.watch(progress)
-    except KeyboardInterrupt:
-        stop.signal = signal.SIGINT
 
 
 def _saves(session: Session, progress: Progress, stop: Stop) -> bool:
@@ -240,22 +231,17 @@ def _done(session: Session, progress: Progress) -> int:
 
 def _position(session: Session, checkpoint: Checkpoint, num_runs: int) -> Position:
     """Returns the position in training of a checkpoint, which must be of this very run."""
-    like, found, left = named(session.plan.state), _part(checkpoint, "state"), checkpoint.left
-    if {name: (t.shape, t.dtype) for name, t in like.items()} != {
-        name: (t.shape, t.dtype) for name, t in found.items()
-    }:
-        raise UserError(f"{checkpoint.path} is of another model or loss than config.json; it cannot be resumed.")
+    left, state = checkpoint.left, checkpoint.state(session.plan.state, "model or loss")
     lengths = {phase.name: (phase.num_steps, phase.stride) for phase in session.plan.phases}
     most, stride = lengths.get(left.phase, (-1, 1))
     if left.step > most or left.step % stride or len(left.records) != num_runs:
         raise UserError(f"{checkpoint.path} is of other steps or seeds than config.json; it cannot be resumed.")
-    state = refill(session.plan.state, {name: t.to(like[name].device) for name, t in found.items()})
     return Position(left.phase, left.step, state)
 
 
 def _history(session: Session, checkpoint: Checkpoint, i: int) -> History:
     """Returns the history of the i-th run up to a checkpoint."""
-    history = History.of(_part(checkpoint, f"history {i} "), str(checkpoint.path))
+    history = History.of(checkpoint.part(f"history {i} "), str(checkpoint.path))
     like = session.plan.state.phi or {}
     shapes = {name: t.shape[session.seeds is not None :] for name, t in like.items()}
     if any({name: t.shape for name, t in phi.items()} != shapes for phi in history.phis):
@@ -266,14 +252,10 @@ def _history(session: Session, checkpoint: Checkpoint, i: int) -> History:
 def _best(session: Session, checkpoint: Checkpoint, evaluator: Evaluator, i: int) -> Best | None:
     """Returns the best step of the i-th run up to a checkpoint."""
     like = snapshot(evaluator.states(session.plan.state)[i])
-    return best_of(_part(checkpoint, f"best {i} "), like, str(checkpoint.path))
+    return best_of(checkpoint.part(f"best {i} "), like, str(checkpoint.path))
 
 
 def _largest_checkpoint(session: Session, num_runs: int) -> int:
     """Returns the size in bytes of the largest checkpoint that such a session writes."""
     state, phi = (num_bytes(named(tree)) for tree in (session.plan.state, session.plan.state.phi))
     return 2 * state + (phi + MEBIBYTE) * num_runs * MOST_KEPT + HEADER
-
-
-def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): t for name, t in checkpoint.tensors.items() if name.startswith(prefix)}

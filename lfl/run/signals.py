@@ -2,9 +2,10 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,3 +39,12 @@ def stop_on_signals() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def call_watch(watch: Callable[[Any], None] | None, progress: Any, stop: Stop) -> None:
+    """Calls what watches a run; a `KeyboardInterrupt` that it raises stops the run as Ctrl-C does."""
+    try:
+        if watch is not None:
+            watch(progress)
+    except KeyboardInterrupt:
+        stop.signal = signal.SIGINT

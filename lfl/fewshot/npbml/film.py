@@ -1,4 +1,4 @@
-"""FiLM: features scaled and shifted by a linear function of what came into their layer."""
+"""FiLM: features scaled and shifted by a linear function of their layer's input."""
 
 import math
 
