@@ -83,6 +83,7 @@ def test_a_lane_that_diverges_leaves_the_others_alone(losses: Losses, powers: in
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_code_generation")
 def test_compiled_lanes_are_eager_ones() -> None:
     task = digits()
     shared = share(task, settings_of(task), small())
