@@ -40,7 +40,7 @@ def same(found: Sequence[Outcome], expected: Sequence[Outcome]) -> None:
 CASES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "momentum and decay": (digits, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}, {}),
     "published order, label noise": (digits, {"label_noise": "symmetric:0.4"}, {"order": "published"}),
-    "adam": (digits, {"optimizer": "adam", "model": "mlp"}, {"objective": "train", "rejection": "0.6"}),
+    "adam": (digits, {"optimizer": "adam", "inner_lr": 0.1}, {"objective": "train", "rejection": "0.6"}),
     "values": (values, {"model": "mlp"}, {"clip": None, "wide_gate": True}),
     "batch norm, dropout": (digits, {"model": "own_models:noisy"}, {"rejection": "off", "local_steps": 2}),
     "no local search": (digits, {}, {"local_steps": 0, "rejection": "off"}),
@@ -83,6 +83,7 @@ def test_a_lane_that_diverges_leaves_the_others_alone(losses: Losses, powers: in
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_code_generation")
 def test_compiled_lanes_are_eager_ones() -> None:
     task = digits()
     shared = share(task, settings_of(task), small())

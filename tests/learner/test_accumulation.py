@@ -91,6 +91,7 @@ def test_each_micro_batch_has_masks_of_its_own() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_code_generation")
 @pytest.mark.parametrize("name", ["batch norm", "dropout"])
 def test_compiled_passes_equal_eager_ones(name: str) -> None:
     eager, compiled = made(name), made(name)

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,20 @@ except KeyboardInterrupt as stopped:
 """
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[dict[str, bytes]]]:
+    """What two seeds of a study leave that nothing has stopped; each study is run once."""
+
+    @cache
+    def runs_of(model: str, jobs: int, **long: int) -> list[dict[str, bytes]]:
+        out = tmp_path_factory.mktemp("whole")
+        study = experiment(out, "baseline", model, **long)
+        assert run(out, [study], [0, 1], jobs=jobs) == []
+        return [contents(study.run(seed)) for seed in (0, 1)]
+
+    return runs_of
+
+
 def has_checkpoints(folder: Path, count: int) -> Callable[[], bool]:
     return lambda: len({path.parent for path in folder.rglob("step-*.safetensors")}) == count
 
@@ -173,29 +188,29 @@ def has_checkpoints(folder: Path, count: int) -> Callable[[], bool]:
     ],
 )
 def test_signals_leave_checkpoints_and_show_in_no_file(
-    model: str, jobs: int, number: signal.Signals, tmp_path: Path, monkeypatch
+    model: str, jobs: int, number: signal.Signals, whole, tmp_path: Path, monkeypatch
 ) -> None:
     """Also where the process that started the study is killed: its workers stop for the next one, and hand over."""
-    out, whole = tmp_path / "stopped", tmp_path / "whole"
+    out = tmp_path / "stopped"
     write_models(tmp_path)
     monkeypatch.chdir(tmp_path)
-    long = {"checkpoint_every": 100, "steps": 600 if jobs == 1 else 6000, "log_every": 50, "eval_every": 1000}
+    long = {"checkpoint_every": 20, "steps": 600, "log_every": 50, "eval_every": 1000}
     study = experiment(out, "baseline", model, **long)
     names = {"root": str(ROOT), "folder": out, "model": model, "jobs": jobs, "long": long}
+    slow = tmp_path / "slow"
+    slow.touch()
     process = start(CHILD, stderr=tmp_path / "stderr", **names)
     wait_until(has_checkpoints(out, jobs), process)
     os.kill(process.pid, number)
     assert status_of(process) == (-number if number == signal.SIGKILL else 128 + number)
     assert has_checkpoints(out, jobs)()
     assert read_outcome(study, 0) is None
-    assert run(out, [study], [0, 1], jobs=jobs) == []
+    assert run(out, [study], [0, 1], jobs=jobs, progress=lambda _: slow.unlink(missing_ok=True)) == []
     assert not list(out.rglob(".running*"))
-    study_again = experiment(whole, "baseline", model, **long)
-    run(whole, [study_again], [0, 1], jobs=jobs)
-    for seed in (0, 1):
-        stopped, alone = contents(study.run(seed)), contents(study_again.run(seed))
-        assert json.loads(stopped.pop("config.json")) == json.loads(alone.pop("config.json"))
-        assert stopped == alone
+    for seed, alone in enumerate(whole(model, jobs, **long)):
+        stopped = contents(study.run(seed))
+        assert json.loads(stopped["config.json"]) == json.loads(alone["config.json"])
+        assert stopped | {"config.json": b""} == alone | {"config.json": b""}
 
 
 @pytest.mark.slow

@@ -101,6 +101,7 @@ def test_options_that_do_not_apply_are_refused(code: str, name: str, option: dic
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_code_generation")
 @pytest.mark.parametrize("compiled", ["off", "on"])
 def test_two_inputs_are_trained_read_back_and_resumed(code: str, tmp_path: Path, compiled: str) -> None:
     asked = {"batch_size": 8, "offline_steps": 2, "compile": compiled, "device": "cpu", "eval_every": 2}

@@ -66,6 +66,7 @@ def test_a_run_equals_one_on_arrays(source: str, way: str, workers: int, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_code_generation")
 def test_a_compiled_run_equals_one_on_arrays(tmp_path: Path) -> None:
     asked = SMALL | {"method": "adalfl", "compile": "on"}
     lfl.train(in_memory(), "logistic", out=tmp_path / "a", **asked)
