@@ -139,6 +139,7 @@ class Installed:
 
     def several(self) -> None:
         self(f"evolve {SEARCH} --out search", makes=["search/front.csv"])
+        assert "log" in self("export search --to latex", makes=["search/loss.tex"])
         assert "test mean squared error" in self(
             "train --task sinusoid --method maml --steps 5 --meta-batch 2 --compile off --out few",
             makes=["few/episodes.json"],
@@ -154,7 +155,6 @@ class Installed:
         with (self.folder / "said.csv").open() as file:
             assert len(list(csv.DictReader(file))) == 120
         self("train --task nothing.csv --target label", status=2)
-        self("export robust-classification --to latex -o loss.tex", makes=["loss.tex"])
         row = "table1 --rows digits/logistic --methods baseline --seeds 1 --steps 5 --compile off"
         assert "digits/logistic baseline" in self(f"reproduce {row} --csv t.csv", makes=["t.csv"])
         self.stop(f"train {SMALL} --method residual --out stopped --steps 400 --checkpoint-every 10", "stopped")

@@ -25,7 +25,6 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_design",
-    "sphinxcontrib.mermaid",
     "commands",
     "docstrings",
     "mathml",
@@ -37,7 +36,6 @@ html_math_renderer = "mathml"
 # Pages in Markdown; those that start as a notebook are executed, in a folder of their own, and an error ends the build.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
-myst_fence_as_directive = ["mermaid"]
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
 nb_execution_timeout = 240
