@@ -2,5 +2,6 @@
 
 from setuptools import find_namespace_packages, setup
 
-found = find_namespace_packages(include=["lfl", "lfl.*"], exclude=["*.__pycache__"])  # folders of data are packages, too
+# folders of data count as packages
+found = find_namespace_packages(include=["lfl", "lfl.*"], exclude=["*.__pycache__"])
 setup(packages=[*found, "lfl_cli"], package_dir={"lfl_cli": "cli"})
