@@ -7,6 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # pages that call `lfl`
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of small models wait for each other, more so with -j 2
 
 from inventories import fallback  # noqa: E402
 
