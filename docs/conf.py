@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -82,3 +83,12 @@ html_theme_options = {
 html_sidebars = {"index": []}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def spread(app: Any, env: Any, pages: list[str]) -> None:
+    """Spreads the executed pages, which are neighbours, over the four parts that `-j 2` reads."""
+    pages[:] = [page for first in range(4) for page in pages[first::4]]
+
+
+def setup(app: Any) -> None:
+    app.connect("env-before-read-docs", spread)
