@@ -32,6 +32,7 @@ QUESTIONS = {
     "nan": "diverges",
     "wandb": "logs",
     "resume killed run": "commands",
+    "reproducible seed": "randomness",
     "lookahead cost": "cost",
     "memory": "cost",
     "export onnx": "handing-over",
