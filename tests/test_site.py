@@ -93,10 +93,9 @@ def test_links_within_the_site_have_a_target(page: Path) -> None:
 def test_the_kills_that_the_page_reports_are_those_that_were_measured() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "kills.json").read_text())
     text = " ".join((DOCS / "randomness.md").read_text().split())
-    assert (
-        f"Of {found['runs']} runs {found['identical']} were identical; {found['killed in offline steps']} of the kills fell "
-        f"into the offline steps, {found['killed in training']} into the training, and {found['killed while writing']} left"
-    ) in text
+    offline, training, writing = (found[f"killed {when}"] for when in ("in offline steps", "in training", "while writing"))
+    assert f"Of {found['runs']} runs {found['identical']} were identical; {offline} of the kills fell into the" in text
+    assert f"offline steps, {training} into the training, and {writing} left a file" in text
 
 
 def test_code_that_is_shown_beside_equations_is_there() -> None:
