@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import add_row, present_names, refuse_interrupted
+from rows import add_row, present_names, read_rows, refuse_interrupted, spread
 
 RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
@@ -85,7 +85,7 @@ def parse(variant: str) -> dict[str, Any]:
 
 def tables() -> str:
     """Returns the committed results as Markdown, a table for each task and model."""
-    rows = json.loads(RESULTS.read_text())["rows"]
+    rows = read_rows(RESULTS)
     blocks = []
     for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
         lines = [
@@ -100,14 +100,6 @@ def tables() -> str:
                 lines.append(f"| {' | '.join(cells)} | {len(last)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
-
-
-def spread(values: list[float | None]) -> str:
-    """Returns mean and deviation of the seeds that did not diverge, as text."""
-    ended = [value for value in values if value is not None]
-    if len(ended) > 1:
-        return f"{statistics.mean(ended):.4f} ± {statistics.stdev(ended):.4f}"
-    return f"{ended[0]:.4f}" if ended else ""
 
 
 def highest(values: list[float | None]) -> str:
