@@ -95,6 +95,9 @@ MODELS: dict[str, Entry] = {
     ),
     "conv4": Entry("four convolutions of stride 2 with batch norm, for few-shot learning", "lfl.model.conv4:conv4"),
     "conv4-pool": Entry("conv4 with max-pooling, for images of at least 16x16 pixels", "lfl.model.conv4:conv4_pool"),
+    "gpt-mini": Entry(
+        "a transformer of 4 blocks of 4 heads, 128 wide, for the text of a .txt", "lfl.model.gpt:gpt_mini"
+    ),
 }
 MODEL_LIBRARIES = ("timm", "torchvision")
 OWN_MODELS = {
