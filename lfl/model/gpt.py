@@ -12,7 +12,7 @@ DEVIATION = 0.02
 
 
 def gpt_mini(input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """Builds `gpt` with 4 blocks of 4 heads, 128 wide, no dropout: 835,328 parameters for windows of 128 of 100 characters.
+    """Builds `gpt` with 4 blocks of 4 heads, 128 wide: 835,328 parameters for windows of 128 of 100 characters.
 
     Raises:
         UserError: the input is not a row of ids.
