@@ -69,7 +69,7 @@ class Encoding:
         fits = fits and (span is None) == (found.kind != "regression")
         fits = fits and all(t.shape == width for t in span or ())
         fits = fits and (found.classes is None or len(found.classes) == found.num_outputs)
-        fits = fits and (not found.tokens or (found.kind == "classification" and len(found.input_shape) == 1))
+        fits = fits and (not found.tokens or (found.kind == "classification" and len(shape) == 1 and _is_text(found)))
         if not fits or not all(bool(t.isfinite().all()) for t in (mean, deviation, *(span or ()))):
             raise UserError(f"{where} is damaged (its parts do not fit together); the run cannot be used.")
         return cls(
@@ -95,6 +95,12 @@ class _Content(Struct, frozen=True):
     classes: list[str | int | float | bool] | None
     columns: list[Column] | None
     tokens: bool = False
+
+
+def _is_text(found: _Content) -> bool:
+    """Whether the classes are different characters, in their order."""
+    names = [name for name in found.classes or [] if isinstance(name, str) and len(name) == 1]
+    return found.classes is not None and found.classes == sorted(set(names))
 
 
 def _shape_of(value: Any, where: str) -> Shape:

@@ -14,6 +14,7 @@ from lfl.errors import UserError
 from lfl.task import load_task
 from lfl.task.encoding import Encoding
 from lfl.task.text import FEWEST_TRAIN, MOST_OUTPUTS
+from lfl.training import resolve
 
 WORDS = "to be, or not to be, that is the question: "
 
@@ -67,6 +68,13 @@ def test_held_out_parts_are_a_twentieth_until_they_are_too_large_to_measure() ->
     assert task.test.y.numel() * 9000 <= MOST_OUTPUTS < 0.05 * 9000 * 20 * 9000
 
 
+def test_a_text_is_trained_with_adam_and_without_a_method_s_momentum() -> None:
+    task = lfl.task_from_text(WORDS * 50, context=16)
+    settings = resolve(task.defaults, method="residual", loss="true-class")
+    assert (settings.optimizer, settings.momentum, settings.theta_init) == ("adam", 0.0, "architecture")
+    assert resolve(task.defaults, method="residual", optimizer="sgd").momentum == 0.9
+
+
 def test_the_vocabulary_survives_its_file() -> None:
     strange = "a\n\r\t \x1b\x7f\u2028é🙂\ufeff漢\U0010ffff'\"\\"
     task = lfl.task_from_text(strange * 100, context=4)
@@ -85,6 +93,18 @@ def test_clean_text_of_your_own(tmp_path: Path) -> None:
     assert "".join(names[i] for i in task.valid.x[0].tolist()) == "a clean Text. a "
     other = load_task(str(tmp_path / "text.txt"), tmp_path, context=16)
     assert other.digest != task.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": [0, 1, 2]}, {"classes": ["b", "a", "c"]}, {"classes": ["a", "b", "cd"]}, {"classes": None},
+     {"input_shape": [4, 2]}],
+)  # fmt: skip
+def test_a_damaged_vocabulary_is_refused(change: dict[str, Any]) -> None:
+    content = lfl.task_from_text("abc" * 200, context=4).encoding.content()
+    assert Encoding.of(content, "here").classes == ["a", "b", "c"]
+    with pytest.raises(UserError, match="here is damaged"):
+        Encoding.of(content | change, "here")
 
 
 @pytest.mark.parametrize(
