@@ -248,7 +248,7 @@ def step_table() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", action="store_true")
-    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--step-table", action="store_true")
     parser.add_argument("--write", type=Path)
