@@ -42,6 +42,8 @@ runpy.run_path(script, run_name="__main__")
         ("docs/own-loss.md", "many_classes.py", "--table"),
         ("docs/evolution.md", "evolution.py", "tables"),
         ("docs/fewshot.md", "omniglot.py", "--table"),
+        ("docs/language.md", "language.py", "--table"),
+        ("docs/language.md", "language.py", "--step-table"),
         ("docs/learner.md", "learner_overhead.py", "--table"),
         ("docs/metrics.md", "objectives.py", "--table"),
         ("docs/bilevel.md", "fewshot_step.py", "--table"),
