@@ -93,6 +93,9 @@ class Settings:
         shown="10 % of train",
         before=None,
     )
+    context: int | None = setting(
+        DATA, "Characters of your own text that a model sees at once.", shown="128", before=None
+    )
     eval_split: bool = setting(DATA, "Hold out a fourth split as well, and show the error on it.", False)
     label_noise: str | None = setting(
         DATA,
@@ -141,7 +144,8 @@ class Settings:
     optimizer: str = setting(
         MODEL_OPTIMISER,
         "The model's optimiser",
-        "sgd",
+        of_task("optimizer"),
+        shown="sgd; of a text adam",
         choices={
             "sgd": "stochastic gradient descent, with --momentum, --nesterov and --weight-decay",
             "adam": "Adam",

@@ -23,7 +23,7 @@ from ..training import Progress, Settings, resolve
 from .fewshot import FewShotRun, prepare_few_shot, run_of, train_few_shot
 from .run import Run
 
-OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split")
+OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split", "context")
 """Settings that say how the data of a task are loaded."""
 
 
@@ -189,7 +189,7 @@ def prepare(
     settings = {name: value for name, value in settings.items() if value is not None}
     where = device if isinstance(device, torch.device) else resolve_device(device or "auto")
     if isinstance(task, Loaders):
-        for name in ("target", "valid"):
+        for name in ("target", "valid", "context"):
             if name in settings:
                 raise UserError(f"{name} is for files of your own, got it beside loaders; leave it out.")
         held = {name: settings[name] for name in ("kind", "valid_size", "eval_split") if name in settings}

@@ -25,9 +25,9 @@ from ..task import Task
 from ..task.corruption import Corrupted, corrupt
 from ..trees import map_tree
 from ..types import Batch, Group, Shape, TaskLoss, Tensors
-from .check import working_hypergradient
+from .check import check_reads, working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
-from .losses import learned, objective_of
+from .losses import learned, objective_of, of_task
 from .stored_inputs import stored_inputs
 
 ERRORS: dict[str, TaskLoss] = {
@@ -64,6 +64,7 @@ def compiles(task: Task, settings: Settings) -> bool:
     Raises:
         UserError: `compile` is `"on"`, and there is no compiler.
     """
+    check_reads(task, settings)
     if settings.compile == "on" and not compiler_is_there(task.device):
         raise UserError("--compile on needs a C++ compiler (g++ or clang++), and none is found; choose --compile off.")
     if settings.compile != "auto":
@@ -118,7 +119,7 @@ def build_programs(
     """
     _, apply_fn = build_functional(task, settings)
     of_run = learned(task, settings, settings.seed)
-    inner, task_loss = inner_optimiser(settings), objective_of(task.kind, settings)
+    inner, task_loss = inner_optimiser(settings), of_task(task, objective_of(task.kind, settings))
     name = working_hypergradient(task, settings, apply_fn, of_run, inner, task_loss, compiled=compiled)
     pieces = compiled and (group is not None or in_pieces(replace(settings, hypergradient=name)))
     if pieces and name not in IN_PIECES:
