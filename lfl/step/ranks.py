@@ -9,6 +9,7 @@ import torch
 from torch._C._functorch import get_interpreter_stack
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from ..choices import BATCH_NORM
 from ..errors import RankStopped, UserError, one_of, reason
 from ..trees import leaves
 from ..types import ApplyFn, Batch, Group, Tree
@@ -18,12 +19,6 @@ from .synchronised import synchronised
 BATCHES = {
     "whole": "every rank is given the whole batch, and takes its slice",
     "own": "every rank is given examples of its own, equally many",
-}
-
-
-BATCH_NORM = {
-    "local": "statistics of each rank's examples; running ones are the mean of the ranks'",
-    "synchronised": "statistics of all ranks' examples together",
 }
 
 

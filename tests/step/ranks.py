@@ -219,8 +219,9 @@ def counted() -> Iterator[list[int]]:
 
 
 def run(rank: int, size: int, folder: Path, work: Callable[[int, int], Any]) -> None:
-    """Runs `work` as one of `size` ranks, and saves what it returns as `RANK.pt`."""
+    """Runs `work` as one of `size` ranks in a folder, and saves what it returns there as `RANK.pt`."""
     torch.set_num_threads(1)
+    os.chdir(folder)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     meeting = f"file://{folder / 'meeting'}"
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size, timeout=timedelta(seconds=60))
