@@ -30,7 +30,7 @@ def ranks_for(group: Group | None, settings: Settings) -> Ranks | None:
         return None
     if ranks.batches == "own":
         raise UserError(
-            "every rank of a run draws the whole batch and takes its slice, got batches='own' in lfl.Ranks; leave it out."
+            "every rank of a run draws the whole batch and takes its slice, got lfl.Ranks(batches='own'); leave it out."
         )
     if ranks.batch_norm not in ("local", settings.batch_norm):
         raise UserError(
