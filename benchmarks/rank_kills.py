@@ -4,11 +4,11 @@
     python benchmarks/rank_kills.py --kills 5 --seed 1
 
 AdaLFL, an MLP of 20 units on the digits, with a checkpoint at every 10th step, on two processes with gloo. In turn a
-run is started, one of its ranks killed with SIGKILL at a moment drawn from the length of an unbroken run on two ranks,
-and resumed, on one, two or four ranks by turns, to its end. As torchrun does, the other rank is sent SIGTERM, though
-only after ten seconds, so that it is seen whether it ends by itself. Writes `results/rank-kills.json`: for each kill
-the rank, where the run was, the seconds until the other rank had ended and its status; and the largest difference of
-its final tensors from an unbroken run's of one process, relative to the largest number of each.
+run is started, one of its ranks killed with SIGKILL a random moment after a random number of steps, and resumed, on
+one, two or four ranks by turns, to its end. As torchrun does, the other rank is sent SIGTERM, though only after ten
+seconds, so that it is seen whether it ends by itself. Writes `results/rank-kills.json`: for each kill the rank, what
+the run left, the seconds until the other rank had ended and its status; and the largest difference of its final tensors
+from an unbroken run's of one process, relative to the largest number of each.
 """
 
 import argparse
@@ -24,9 +24,12 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "rank-kills.json"
-RUN = ["--model", "mlp-20", "--batch-size", "32", "--offline-steps", "20", "--steps", "120", "--checkpoint-every", "10"]
-RUN += ["--log-every", "5", "--eval-every", "60", "--device", "cpu", "--compile", "off"]
+RUN = ["--model", "mlp-20", "--batch-size", "32", "--offline-steps", "10", "--steps", "80", "--checkpoint-every", "10"]
+RUN += ["--log-every", "1", "--eval-every", "40", "--device", "cpu", "--compile", "off"]
 SIZES = (1, 2, 4)
+LONGEST = 0.1
+"""Seconds after a step until a kill, at most; after no step they begin with the processes."""
+
 PATIENCE = 10.0
 """Seconds until the other rank gets SIGTERM, which torchrun sends at once."""
 
@@ -52,17 +55,15 @@ def main() -> None:
         root = Path(scratch)
         whole = root / "whole"
         finish(start(1, root, "train", *RUN, "--out", str(whole)))
-        for name in ("warm-up", "timed"):
-            since = time.perf_counter()
-            finish(start(2, root, "train", *RUN, "--out", str(root / name)))
-            length = time.perf_counter() - since
-        unbroken = difference(root / "timed", whole)
+        finish(start(2, root, "train", *RUN, "--out", str(root / "two")))
+        unbroken = difference(root / "two", whole)
+        moments = [draw.randrange(lines(whole)) for _ in range(asked.kills)]
         for i in range(asked.kills):
-            kills.append(kill_and_resume(draw, root, root / str(i), length, SIZES[i % len(SIZES)]))
+            kills.append(kill_and_resume(draw, root, root / str(i), moments[i], SIZES[i % len(SIZES)]))
             kills[-1]["largest_difference"] = difference(root / str(i), whole)
             print(i, kills[-1], flush=True)
     content = {
-        **{"kills": asked.kills, "seed": asked.seed, "seconds_of_an_unbroken_run": round(length, 2)},
+        **{"kills": asked.kills, "seed": asked.seed},
         "ended_within_limit": sum(kill["seconds"] < LIMIT for kill in kills),
         "ended_without_signal": sum(kill["without_signal"] for kill in kills),
         "most_seconds": max(kill["seconds"] for kill in kills),
@@ -110,11 +111,13 @@ def finish(started: tuple[list[Any], Any]) -> None:
             raise SystemExit(f"a rank ended with status {process.exitcode}")
 
 
-def kill_and_resume(draw: random.Random, root: Path, folder: Path, length: float, size: int) -> dict[str, Any]:
+def kill_and_resume(draw: random.Random, root: Path, folder: Path, step: int, size: int) -> dict[str, Any]:
     """Starts a run on two ranks, kills one, and resumes the run on `size` ranks."""
-    killed, moment = draw.randrange(2), draw.uniform(0.0, length)
+    killed, pause = draw.randrange(2), draw.uniform(0.0, LONGEST)
     processes, _meeting = start(2, root, "train", *RUN, "--out", str(folder))
-    processes[killed].join(moment)
+    while lines(folder) < step and processes[killed].is_alive():
+        time.sleep(0.002)
+    time.sleep(pause)
     processes[killed].kill()
     since = time.perf_counter()
     other = processes[1 - killed]
@@ -126,7 +129,7 @@ def kill_and_resume(draw: random.Random, root: Path, folder: Path, length: float
     other.kill()
     processes[killed].join()
     other.join()
-    row = {"rank": killed, "after_s": round(moment, 2), "found": found(folder), "seconds": round(seconds, 2)}
+    row = {"rank": killed, "after_steps": step, "found": found(folder), "seconds": round(seconds, 2)}
     row |= {"without_signal": alone, "status_of_the_other": other.exitcode, "resumed_on": size}
     if not (folder / "result.json").is_file():
         there = (folder / "config.json").is_file()
@@ -142,6 +145,12 @@ def found(folder: Path) -> str:
         return "a complete run"
     steps = [path.name.split("-")[1] for path in folder.glob("checkpoints/*.safetensors")]
     return f"a checkpoint of step {max(map(int, steps))}" if steps else "a run without a checkpoint"
+
+
+def lines(folder: Path) -> int:
+    """How many steps a run has recorded."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
 
 
 def difference(run: Path, other: Path) -> float:

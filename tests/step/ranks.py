@@ -186,7 +186,7 @@ def said_of_a_step(group: Any) -> tuple[str, float]:
 
 def one_hangs(rank: int, size: int) -> tuple[str, float] | None:
     """The first rank does not come within the time limit of the group."""
-    group = dist.new_group(timeout=timedelta(seconds=1))
+    group = lfl.Ranks(dist.new_group(timeout=timedelta(seconds=1)), bucket_mb=2e-4)
     if rank:
         said = said_of_a_step(group)
         Path(f"{rank}.waited").touch()
@@ -281,5 +281,5 @@ def everything(rank: int, size: int) -> dict[Any, Any]:
     dist.barrier()
     found[4] = of_world(rank, 4, dist.group.WORLD)
     found["hangs"] = one_hangs(rank, size)
-    found["stops"] = None if rank == size - 1 else said_of_a_step(dist.group.WORLD)
+    found["stops"] = None if rank == size - 1 else said_of_a_step(lfl.Ranks(bucket_mb=2e-4))
     return found
