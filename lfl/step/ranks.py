@@ -101,7 +101,12 @@ class Ranks:
         return tree_unflatten(flat, structure)
 
     def averaged_gradient(self, function: WithAux, theta: Tree, beside: Callable[[Any], Tree]) -> tuple[Any, Any, Tree]:
-        """As `buckets.averaged_gradient`: the mean gradient over the ranks, under way while it is computed."""
+        """The mean gradient over the ranks, parts of which are on their way while the rest is computed.
+
+        Args:
+            function, theta: `function(theta) -> (value, aux)`, the value a scalar; and where its gradient is taken.
+            beside: `beside(aux)`, a tree that is averaged along; returned after the gradient and aux.
+        """
         made = partial(Buckets, size=self.size, megabytes=self.bucket_mb, start=self._sum)
         return averaged_gradient(function, theta, beside, buckets=made, average=self.average)
 
