@@ -2,7 +2,8 @@
 
 Each process differentiates the mean loss of its own examples. Gradients are linear, so that their averages are the
 gradients of the mean loss of all examples: theta's before its update, theta's adjoint before it goes back through an
-update, phi's at the end.
+update, phi's at the end. An average is whole before the next pass begins; parts of it may be on their way while the
+gradients of earlier layers are computed.
 """
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions

@@ -41,7 +41,7 @@ def update(problem: Bilevel, grads: Tensors, state: Tree, theta: Tensors, phi: T
 def outer_gradient(
     problem: Bilevel, theta: Tensors, phi: Tree, state: Tree, buffers: Tensors, batch: Batch
 ) -> tuple[torch.Tensor, Adjoint]:
-    """The validation loss after the last step, and its derivative."""
+    """The validation loss after the last step, and its derivative; averages where the problem has them."""
 
     theta_bar, outer_loss = averaged_validation_gradient(problem, theta, buffers, batch)
     state_bar = [torch.zeros_like(leaf) for leaf in real_leaves(state)[0]]
@@ -105,7 +105,8 @@ def backward_step(
 class Stages(NamedTuple):
     """The functions that `mixed` calls, so that each can be compiled by itself.
 
-    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`.
+    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`. Those that are not
+    replaced then average the gradients of both levels while they compute them.
     """
 
     inner_step: Callable[..., Any] = inner_step
@@ -158,7 +159,7 @@ def mixed(
     together, average = problem, problem.average
     if average is not None:
         problem = problem._replace(average=None, averaged_gradient=None)  # averages fall between the other passes
-    overlaps = average is not None and stages is EAGER
+    overlaps = average is not None and stages == EAGER
     keeps = average is not None and not problem.updates_linearly
     trajectory = []
     theta_k, state_k, buffers_k = theta, inner_state, buffers
