@@ -26,11 +26,12 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "ranks.csv"
 MODELS = ["mlp", "lenet5", "allcnnc", "deep"]
-BATCH = 64
+BATCH = {"mlp": 64, "lenet5": 64, "allcnnc": 8, "deep": 64}
 COLUMNS = ["model", "parameters", "step", "processes", "batch_size", "gradients", "median_ms", "low_ms", "high_ms"]
 COLUMNS += ["least_ms", "repetitions", "all_reduces", "megabytes", "load", "torch", "machine"]
 ONE, BUCKETS, AFTER = "of one process", "in buckets, overlapped", "as one, afterwards"
-WAYS = [(1, BATCH, ONE), (2, BATCH, BUCKETS), (2, BATCH, AFTER), (2, 2 * BATCH, BUCKETS), (2, 2 * BATCH, AFTER)]
+WAYS = [(1, 1, ONE), (2, 1, BUCKETS), (2, 1, AFTER), (2, 2, BUCKETS), (2, 2, AFTER)]
+"""Processes, how many times the batch, how gradients are averaged."""
 
 
 def main() -> None:
@@ -132,10 +133,12 @@ def steps_of(model: str, groups: dict[str, Any]) -> tuple[dict[Any, Callable[[],
     phi, loss_fn = lfl.loss_network("classification", generator=source)
     inner, outer = lfl.sgd(0.01, momentum=0.9), lfl.adam(1e-5)
     carry = lfl.fresh_carry(theta, phi, apply_fn=apply_fn, inner=inner, outer=outer)
-    x, y = torch.randn(2 * BATCH, *shape, generator=source), torch.randint(10, (2 * BATCH,), generator=source)
+    most = 2 * BATCH[model]
+    x, y = torch.randn(most, *shape, generator=source), torch.randint(10, (most,), generator=source)
     shared: dict[str, Any] = {"apply_fn": apply_fn, "task_loss": lfl.cross_entropy, "inner": inner}
     calls: dict[Any, Callable[[], Any]] = {}
-    for processes, batch_size, gradients in WAYS:
+    for processes, times, gradients in WAYS:
+        batch_size = times * BATCH[model]
         batch, group = (x[:batch_size], y[:batch_size]), groups[gradients]
         calls["base", processes, batch_size, gradients] = lambda batch=batch, group=group: lfl.base_step(
             theta, batch, carry, **shared, loss=lfl.cross_entropy, group=group
@@ -182,7 +185,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
     for model in MODELS:
         for step in ("base", "meta"):
             own = {
-                (int(row["processes"]), int(row["batch_size"]), row["gradients"]): row
+                (int(row["processes"]), int(row["batch_size"]) // BATCH[model], row["gradients"]): row
                 for row in rows
                 if row["model"] == model and row["step"] == step
             }
@@ -191,15 +194,12 @@ def tables(rows: list[dict[str, Any]]) -> str:
             alone, sent = own[WAYS[0]], own[WAYS[1]]
             speeds = []
             for way in WAYS[1:]:
-                work = way[1] / BATCH
-                median, least = (work * float(alone[ms]) / float(own[way][ms]) for ms in ("median_ms", "least_ms"))
+                median, least = (way[1] * float(alone[ms]) / float(own[way][ms]) for ms in ("median_ms", "least_ms"))
                 speeds.append(f"{median:.2f} ({least:.2f})")
             spread = f"{float(alone['median_ms']):.3g} ({float(alone['low_ms']):.3g} to {float(alone['high_ms']):.3g})"
-            parameters = f"{int(alone['parameters']):,}"
-            lines.append(
-                f"| {model}, {step} | {parameters} | {spread} | {' | '.join(speeds)} | {sent['all_reduces']}, "
-                f"{float(sent['megabytes']):.3g} |"
-            )
+            cells = [f"{model}, batch {BATCH[model]}, {step}", f"{int(alone['parameters']):,}", spread, *speeds]
+            cells.append(f"{sent['all_reduces']}, {float(sent['megabytes']):.3g}")
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
