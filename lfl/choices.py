@@ -1,4 +1,4 @@
-"""Names that commands take beside those of a run: devices, engines, forms of export, reductions, the paper's tables."""
+"""Names beside the catalogue's: devices, engines, batch norm of several processes, exports, reductions, tables."""
 
 from .entry import FormatEntry
 
@@ -8,6 +8,12 @@ DEVICES = {
     "cuda": "an NVIDIA GPU",
     "mps": "an Apple GPU",
 }
+BATCH_NORM = {
+    "local": "statistics of each rank's examples; running ones are the mean of the ranks'",
+    "synchronised": "statistics of all ranks' examples together, as one process has them",
+}
+"""Whose statistics batch norm takes where several processes take a step together."""
+
 ENGINES = {
     "loky": "processes on this machine, as many as --jobs says (the default)",
     "dask": "a dask cluster, by the address of its scheduler: dask=tcp://127.0.0.1:8786 (pip install 'lfl[dask]')",

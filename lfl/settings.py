@@ -5,6 +5,7 @@ from typing import Any
 
 from . import catalogue
 from .catalogue import HANDMADE_LOSSES, HYPERGRADIENTS, LEARNED_LOSSES, LEARNING, METHODS, OFFLINE, ONLINE, OWN_LOSSES
+from .choices import BATCH_NORM
 from .entry import about
 from .schedules import AS_THE_MODEL, SCHEDULES
 from .setting import STATED, Known, Setting, check_together, check_value, of_task, uses_base
@@ -234,6 +235,13 @@ class Settings:
             "tf32": "10-bit inputs of products, on an NVIDIA GPU: phi's gradient off by 0.2 %, with batch norm by 35 %",
             "bfloat16": "products in 8 bits: phi's gradient off by 0.3 to 0.8 %, with batch norm by 70 %",
         },
+    )
+    batch_norm: str = setting(
+        SPEED,
+        "Batch norm under torchrun, on each process's slice of a batch; without effect on one process",
+        "local",
+        choices=BATCH_NORM,
+        before="local",
     )
     log_every: int = setting(
         OUTPUT, "Steps between two lines of metrics.", lambda known: max(1, known.values["steps"] // 200),

@@ -53,6 +53,7 @@ runpy.run_path(script, run_name="__main__")
         ("docs/suspects.md", "suspects.py", "--table"),
         ("docs/suspects.md", "suspects.py", "--scores"),
         ("docs/targets.md", "num_outputs.py", "--table"),
+        ("docs/distributed.md", "ranks.py", "--tables"),
         ("docs/value.md", "value_tables.py", "--table"),
         ("docs/value.md", "value_tables.py", "--times"),
         ("docs/value.md", "value_tables.py", "--clean"),

@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..trees import leaves, map_tree, norm
 from ..types import Batch, LossFn, Tensors, Tree
-from .averages import average_pass
-from .bilevel import BasePass, Bilevel, InnerRun, base_pass, forward, gradient, mean_loss, validation_loss
+from .averages import average_pass, averaged_base_pass, averaged_validation_gradient
+from .bilevel import BasePass, Bilevel, InnerRun, base_pass, forward, mean_loss
 from .directional import Directional, forward_mode, one_sided_difference
 
 
@@ -41,13 +41,9 @@ def update(problem: Bilevel, grads: Tensors, state: Tree, theta: Tensors, phi: T
 def outer_gradient(
     problem: Bilevel, theta: Tensors, phi: Tree, state: Tree, buffers: Tensors, batch: Batch
 ) -> tuple[torch.Tensor, Adjoint]:
-    """The validation loss after the last step, and its derivative."""
+    """The validation loss after the last step, and its derivative; averages where the problem has them."""
 
-    def loss(theta: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        value = validation_loss(problem, theta, buffers, batch)
-        return value, value
-
-    theta_bar, outer_loss = gradient(loss, theta)
+    theta_bar, outer_loss = averaged_validation_gradient(problem, theta, buffers, batch)
     state_bar = [torch.zeros_like(leaf) for leaf in real_leaves(state)[0]]
     return outer_loss, Adjoint(theta_bar, state_bar, map_tree(torch.zeros_like, phi))
 
@@ -109,7 +105,8 @@ def backward_step(
 class Stages(NamedTuple):
     """The functions that `mixed` calls, so that each can be compiled by itself.
 
-    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`.
+    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`. Those that are not
+    replaced then average the gradients of both levels while they compute them.
     """
 
     inner_step: Callable[..., Any] = inner_step
@@ -161,7 +158,8 @@ def mixed(
     """
     together, average = problem, problem.average
     if average is not None:
-        problem = problem._replace(average=None)  # a stage may be compiled; averages fall between them
+        problem = problem._replace(average=None, averaged_gradient=None)  # averages fall between the other passes
+    overlaps = average is not None and stages == EAGER
     keeps = average is not None and not problem.updates_linearly
     trajectory = []
     theta_k, state_k, buffers_k = theta, inner_state, buffers
@@ -170,13 +168,18 @@ def mixed(
         if average is None:
             theta_k, state_k, base = stages.inner_step(problem, *before)
         else:
-            base = average_pass(together, stages.base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
+            if overlaps:
+                base = averaged_base_pass(together, theta_k, phi, buffers_k, batch)
+            else:
+                base = average_pass(together, stages.base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
             theta_k, state_k = stages.update(problem, base.grads, state_k, theta_k, phi)
         kept = base if len(batches_tr) == 1 else base._replace(outputs=None, buffers={}) if keeps else None
         trajectory.append((*before, kept))
         buffers_k = base.buffers
-    outer_loss, adjoint = stages.outer_gradient(problem, theta_k, phi, state_k, buffers_k, batch_val)
-    if average is not None:
+    outer_loss, adjoint = stages.outer_gradient(
+        together if overlaps else problem, theta_k, phi, state_k, buffers_k, batch_val
+    )
+    if average is not None and not overlaps:
         outer_loss, theta_bar = average((outer_loss, adjoint.theta))
         adjoint = adjoint._replace(theta=theta_bar)
     run = InnerRun(theta_k, state_k, buffers_k, base.loss, norm(base.grads), outer_loss)
