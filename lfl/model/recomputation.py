@@ -9,12 +9,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch._C._functorch import TransformType, get_interpreter_stack, is_functorch_wrapped_tensor
+from torch._C._functorch import TransformType, get_interpreter_stack, unwrap_if_dead
 from torch.autograd import Function, forward_ad
 
 from ..errors import UserError
 
 Values = tuple[torch.Tensor, ...]
+
+
+OTHERS = (
+    "{} that is to be recomputed uses a tensor that is neither its parameter, its buffer nor its input, so that no "
+    "gradient would reach it; pass it to the block's forward, or leave the block out of recompute."
+)
 
 
 class Pure(Protocol):
@@ -45,6 +51,7 @@ def recomputed(function: Pure, *tensors: torch.Tensor) -> Values:
     Raises:
         UserError: the result depends on another tensor that is differentiated, or an argument is written to.
     """
+    tensors = tuple(map(unwrap_if_dead, tensors))  # a transform's result may be pulled back after its end
     if not is_kept(tensors):
         return function(*tensors)
     results: Values = _Recomputed.apply(function, *tensors)  # type: ignore[no-untyped-call]
@@ -63,11 +70,8 @@ class _Recomputed(Function):
                 "a recomputed block writes to its input in place, so that it cannot be computed again from it; compute "
                 "a new tensor there (inplace=False), or leave the block out of recompute."
             )
-        if any(t.requires_grad or is_functorch_wrapped_tensor(t) for t in results):
-            raise UserError(
-                "a recomputed block uses a tensor that is neither its parameter, its buffer nor its input, so that no "
-                "gradient would reach it; pass it to the block's forward, or leave the block out of recompute."
-            )
+        if any(t.requires_grad for t in results):
+            raise UserError(OTHERS.format("a block"))
         return results
 
     @staticmethod

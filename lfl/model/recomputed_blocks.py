@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._C._functorch import TransformType, get_interpreter_stack, is_batchedtensor, maybe_get_level
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ..errors import UserError
 from .dropout import Interpose, apply_masks
-from .recomputation import Values, is_kept, recomputed
+from .recomputation import OTHERS, Values, is_kept, recomputed
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -197,6 +198,8 @@ class Run:
         masks = tensors[count + self.num_inputs :]
         stored = None if self.started else _stored(self.block.body)
         with ExitStack() as contexts:
+            if stored is not None:
+                contexts.enter_context(RefuseOthers(self.block.name))
             for device, (enabled, dtype) in self.autocast.items():
                 if enabled or torch.is_autocast_enabled(device):
                     # its cache of cast weights ignores the levels of the transforms
@@ -239,6 +242,31 @@ class Again(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         return self.mode.__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+
+
+class RefuseOthers(TorchFunctionMode):
+    """A context in which no tensor of a transform outside may be used: a recomputed block sees its arguments alone.
+
+    Raises:
+        UserError: one is used.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        levels = [level.key() for level in get_interpreter_stack() or []]
+        for tensor in tree_leaves((args, kwargs)):
+            level = maybe_get_level(tensor) if isinstance(tensor, torch.Tensor) else 0
+            if level <= 0:
+                continue
+            kinds = {TransformType.Vmap} if is_batchedtensor(tensor) else {TransformType.Grad, TransformType.Jvp}
+            if level > len(levels) or levels[level - 1] not in kinds:
+                raise UserError(OTHERS.format(f"block '{self.name}'"))
+        return func(*args, **kwargs or {})
 
 
 def _stored(module: nn.Module) -> dict[tuple[str, str], int]:
