@@ -150,6 +150,8 @@ def check_together(settings: Any) -> None:
         raise UserError(
             f"--momentum and --nesterov are sgd's, but --optimizer is {settings.optimizer}; leave them out."
         )
+    if settings.compile == "on" and settings.recompute is not None:
+        raise UserError("--recompute saves nothing in compiled steps; choose --compile off, or leave --recompute out.")
     if settings.base is not None and not uses_base(settings.method, settings.loss):
         with_base = ", ".join(name for name, entry in LEARNED_LOSSES.items() if entry.from_base)
         raise UserError(

@@ -231,6 +231,11 @@ class Settings:
             "bfloat16": "products in 8 bits: phi's gradient off by 0.3 to 0.8 %, with batch norm by 70 %",
         },
     )
+    recompute: str | None = setting(
+        SPEED,
+        "Blocks of the model whose activations are computed again instead of kept, which saves memory: auto, or names.",
+        before=None,
+    )
     log_every: int = setting(
         OUTPUT, "Steps between two lines of metrics.", lambda known: max(1, known.values["steps"] // 200),
         shown="a 200th of --steps",

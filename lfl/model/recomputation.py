@@ -26,7 +26,8 @@ OTHERS = (
 class Pure(Protocol):
     """A function of tensors to be recomputed; the last `constants` of its results have no derivative."""
 
-    constants: int
+    @property
+    def constants(self) -> int: ...
 
     def __call__(self, *tensors: torch.Tensor) -> Values: ...
 
@@ -54,7 +55,7 @@ def recomputed(function: Pure, *tensors: torch.Tensor) -> Values:
     tensors = tuple(map(unwrap_if_dead, tensors))  # a transform's result may be pulled back after its end
     if not is_kept(tensors):
         return function(*tensors)
-    results: Values = _Recomputed.apply(function, *tensors)  # type: ignore[no-untyped-call]
+    results: Values = _Recomputed.apply(function, *tensors)
     return results
 
 
@@ -99,7 +100,7 @@ class _Recomputed(Function):
         moved = tuple(i for i, t in enumerate(tangents) if t is not None and _is_real(tensors[i]))
         push = Push(ctx.function, tuple(ctx.constant), moved, len(tensors))
         with torch.enable_grad():
-            found = iter(recomputed(push, *tensors, *(tangents[i] for i in moved)))  # type: ignore[misc]
+            found = iter(recomputed(push, *tensors, *(t for i in moved if (t := tangents[i]) is not None)))
         return tuple(None if constant else next(found) for constant in ctx.constant)
 
     @staticmethod
@@ -113,11 +114,11 @@ class Pull(NamedTuple):
     function: Pure
     constant: tuple[bool, ...]
     asked: tuple[int, ...]
-    count: int
+    size: int
     constants: int = 0
 
     def __call__(self, *tensors: torch.Tensor) -> Values:
-        tensors, cotangents = tensors[: self.count], tensors[self.count :]
+        tensors, cotangents = tensors[: self.size], tensors[self.size :]
         part: Callable[..., Values] = _part(self.function, self.constant, self.asked, tensors)
         # The graph is let go on the way back, unless another derivative needs it.
         again = is_kept(tensors) or forward_ad._current_level >= 0
@@ -132,11 +133,11 @@ class Push(NamedTuple):
     function: Pure
     constant: tuple[bool, ...]
     moved: tuple[int, ...]
-    count: int
+    size: int
     constants: int = 0
 
     def __call__(self, *tensors: torch.Tensor) -> Values:
-        tensors, tangents = tensors[: self.count], tensors[self.count :]
+        tensors, tangents = tensors[: self.size], tensors[self.size :]
         part = _part(self.function, self.constant, self.moved, tensors)
         primals = tuple(_without_overlap(tensors[i]) for i in self.moved)
         along: Values = torch.func.jvp(part, primals, tangents)[1]
@@ -159,9 +160,7 @@ class Stacked(NamedTuple):
         return results
 
 
-def _part(
-    function: Pure, constant: tuple[bool, ...], moved: tuple[int, ...], tensors: Values
-) -> Callable[..., Values]:
+def _part(function: Pure, constant: tuple[bool, ...], moved: tuple[int, ...], tensors: Values) -> Callable[..., Values]:
     """The differentiable results of a function of some of its arguments; the others stay as they are."""
 
     def part(*values: torch.Tensor) -> Values:

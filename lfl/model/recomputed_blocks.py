@@ -101,7 +101,7 @@ def recompute_blocks(module: nn.Module, names: Sequence[str]) -> None:
     """
     for name in names:
         block = module.get_submodule(name)
-        block.forward = RecomputedForward(name, block, block.forward)  # type: ignore[method-assign]
+        block.forward = RecomputedForward(name, block, block.forward)
 
 
 class Body(nn.Module):
@@ -139,7 +139,7 @@ class RecomputedForward:
         if not is_kept([*parameters.values(), *inputs]):
             return self.own_forward(*args, **kwargs)
         buffers = dict(self.body.named_buffers(remove_duplicate=False))
-        modes = _get_current_function_mode_stack()
+        modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         dropout = next((mode for mode in reversed(modes) if isinstance(mode, Interpose)), None)
         masks = dropout.masks[len(dropout.masks) - dropout.unused() :] if dropout is not None else ()
 

@@ -54,7 +54,7 @@ class Sizes(Protocol):
 def build_functional(task: Sizes, settings: Settings) -> tuple[Tensors, PureModule]:
     """Returns theta without values, on the device `meta`, and the model as a function."""
     module = build_model(settings.model, task.input_shape, task.num_outputs).to(task.device)
-    theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
+    theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision], recompute=settings.recompute)
     return {name: t.to("meta") for name, t in theta.items()}, apply_fn
 
 
@@ -69,7 +69,7 @@ def compiles(task: Task, settings: Settings) -> bool:
     if settings.compile != "auto":
         return settings.compile == "on"
     shapes, apply_fn = build_functional(task, settings)
-    if apply_fn.custom_gradients.functions:
+    if apply_fn.custom_gradients.functions or apply_fn.recomputed:
         return False
     steps = settings.steps + (settings.offline_steps if METHODS[settings.method].offline else 0)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
