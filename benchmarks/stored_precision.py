@@ -5,8 +5,8 @@
 
 An mlp (64-256-256-10) on the handwritten digits of scikit-learn, batch 64, the paper's network as the learned loss. The
 error is |g - g64| / |g64| over all of phi, g64 by `mixed` in float64; the median and the largest of five measurements,
-between which the model trains for 20 steps on cross-entropy. `difference` is `stored=torch.bfloat16`: theta is kept as its
-difference from the first one. `itself` keeps theta itself in bfloat16, for comparison. Writes
+between which the model trains for 20 steps on cross-entropy. `difference` is `stored=torch.bfloat16`: theta is kept as
+its difference from the first one. `itself` keeps theta itself in bfloat16, for comparison. Writes
 `results/stored-precision.csv`.
 """
 

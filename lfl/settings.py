@@ -236,6 +236,14 @@ class Settings:
         "Blocks of the model whose activations are computed again instead of kept, which saves memory: auto, or names.",
         before=None,
     )
+    stored: str = setting(
+        SPEED,
+        "Precision in which the steps of a horizon are kept until the way back (docs/cost.md)",
+        "float32",
+        choices={"float32": "full", "bfloat16": "in half the memory: how far each step has moved the model"},
+        before="float32",
+        methods=LEARNING,
+    )
     log_every: int = setting(
         OUTPUT, "Steps between two lines of metrics.", lambda known: max(1, known.values["steps"] // 200),
         shown="a 200th of --steps",

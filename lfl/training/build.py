@@ -124,6 +124,7 @@ def build_programs(
     if pieces and name not in IN_PIECES:
         raise UserError(f"hypergradient {name} cannot be compiled for several ranks; choose mixed, or --compile off.")
     whole = compiled and group is None
+    form: Hypergradient | None = partial(mixed, stored=torch.bfloat16) if settings.stored == "bfloat16" else None
     return programs(
         apply_fn=apply_fn,
         loss_fn=of_run.loss_fn,
@@ -131,7 +132,7 @@ def build_programs(
         inner=inner,
         outer=adam(settings.outer_lr),
         learned_rate=of_run.learned_rate,
-        hypergradient=compiled_pieces(IN_PIECES[name], task.device) if pieces else name,
+        hypergradient=compiled_pieces(form or IN_PIECES[name], task.device) if pieces else form or name,
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
         compile_program=partial(compile_program, device=task.device) if whole else None,
