@@ -8,7 +8,8 @@
 random ones; the true-class loss. Each row is a process of its own: steps whose peak and median time are recorded, on a
 GPU after one that is not counted. On the CPU the peak is resident memory, with freed blocks going back to the system at
 once (as in `memory.py`); on a GPU it is the allocator's count. `growth_mb` is what the steps add to the memory in use
-before them. The plain step is `backward` and `torch.optim.SGD`; with recomputation it is torch.utils.checkpoint's.
+before them; `seconds` are the processor's on the CPU, which other processes lengthen less than a clock's, and a clock's
+on a GPU. The plain step is `backward` and `torch.optim.SGD`; with recomputation it is torch.utils.checkpoint's.
 """
 
 import argparse
@@ -145,13 +146,14 @@ def child(asked: argparse.Namespace) -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
         before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    clock = time.perf_counter if cuda else time.process_time
     times: list[float] = []
     while not times or (len(times) < 5 and sum(times) + times[-1] < SECONDS):
-        begin = time.perf_counter()
+        begin = clock()
         call()
         if cuda:
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
+        times.append(clock() - begin)
     peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else resident("VmHWM")
     name = torch.cuda.get_device_name(device) if cuda else "cpu"
     print(round(peak), round(peak - before), round(statistics.median(times), 3), len(times), torch.__version__, name)

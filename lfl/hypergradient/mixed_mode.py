@@ -73,7 +73,7 @@ def backward_step(
     """
     whole = meta_batch_size is None or meta_batch_size >= len(batch[1])
     known = base.outputs if base is not None and whole else None
-    if base is not None:
+    if base is not None and base.grads:
         grads = base.grads
     elif problem.updates_linearly:
         grads = map_tree(torch.zeros_like, theta)  # any will do
@@ -182,6 +182,9 @@ def mixed(
         else:
             base = average_pass(together, stages.base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
             theta_k, state_k = stages.update(problem, base.grads, state_k, theta_k, phi)
+        grad_norm = norm(base.grads)
+        if problem.updates_linearly:
+            base = base._replace(grads={})  # as large as theta, and of no more use
         kept = base if len(batches_tr) == 1 else base._replace(outputs=None, buffers={}) if keeps else None
         step = (*before, kept)
         trajectory.append(step if stored is None or not trajectory else lower(stored, step, trajectory[0]))
@@ -190,7 +193,7 @@ def mixed(
     if average is not None:
         outer_loss, theta_bar = average((outer_loss, adjoint.theta))
         adjoint = adjoint._replace(theta=theta_bar)
-    run = InnerRun(theta_k, state_k, buffers_k, base.loss, norm(base.grads), outer_loss)
+    run = InnerRun(theta_k, state_k, buffers_k, base.loss, grad_norm, outer_loss)
     del base, kept, step, before
     while trajectory:
         step = trajectory.pop()
