@@ -76,7 +76,7 @@ def backward_step(
     if base is not None and base.grads:
         grads = base.grads
     elif problem.updates_linearly:
-        grads = map_tree(torch.zeros_like, theta)  # any will do
+        grads = map_tree(lambda t: t.new_zeros(()).expand_as(t), theta)  # any will do
     else:
         grads = base_pass(problem, theta, phi, buffers, batch).grads
     real, rebuild = real_leaves(state)
@@ -85,8 +85,13 @@ def backward_step(
         theta, state = problem.update(grads, rebuild(real), theta, phi)
         return theta, real_leaves(state)[0]
 
-    pull: Any = torch.func.vjp(update, grads, real, theta, phi)[1]
-    w, state_bar, theta_bar, rate_bar = pull((adjoint.theta, adjoint.state))
+    after = adjoint.theta, adjoint.state
+    if first:  # nothing is asked of theta and the state any more
+        pull: Any = torch.func.vjp(lambda grads, phi: update(grads, real, theta, phi), grads, phi)[1]
+        (w, rate_bar), (theta_bar, state_bar) = pull(after), after
+    else:
+        pull = torch.func.vjp(update, grads, real, theta, phi)[1]
+        w, state_bar, theta_bar, rate_bar = pull(after)
     phi_bar = map_tree(torch.add, adjoint.phi, rate_bar)
     del grads, pull  # as large as theta, and of no more use
     batch = batch if whole else map_tree(lambda t: t[:meta_batch_size], batch)
