@@ -14,6 +14,13 @@ BATCH_NORM = {
 }
 """Whose statistics batch norm takes where several processes take a step together."""
 
+LOGS = {
+    "none": "nowhere",
+    "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')",
+    "csv": "the table metrics.csv in the run folder",
+    "wandb": "Weights & Biases (pip install 'lfl[wandb]')",
+    "mlflow": "MLflow (pip install 'lfl[mlflow]')",
+}
 ENGINES = {
     "loky": "processes on this machine, as many as --jobs says (the default)",
     "dask": "a dask cluster, by the address of its scheduler: dask=tcp://127.0.0.1:8786 (pip install 'lfl[dask]')",

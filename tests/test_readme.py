@@ -36,6 +36,8 @@ runpy.run_path(script, run_name="__main__")
         ("docs/cost.md", "gradient_error.py", "--table"),
         ("docs/cost.md", "scaling.py", "--tables"),
         ("docs/cost.md", "cheaper.py", "--table"),
+        ("docs/cost.md", "recomputation.py", "--table"),
+        ("docs/cost.md", "stored_precision.py", "--table"),
         ("docs/cost.md", "augmentation.py", "--table"),
         ("docs/cost.md", "label_smoothing.py", "--table"),
         ("docs/models.md", "zoo.py", "--summary"),
