@@ -27,6 +27,7 @@ QUESTIONS = {
     "optuna": "recipes",
     "own loss": "own-loss",
     "segmentation pixels": "targets",
+    "transformer text": "language",
     "f1 metric": "metrics",
     "wrong labels": "suspects",
     "nan": "diverges",

@@ -16,14 +16,14 @@ import ast
 import json
 import statistics
 import tempfile
-from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from rows import add_row, present_names, refuse_interrupted
+from rows import add_row, present_names, read_rows, refuse_interrupted, spread
+from seeds import run_seeds
 
 RESULTS = Path(__file__).parent / "results" / "loss-choices.json"
 
@@ -37,7 +37,7 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
     settings = resolve(task.defaults, task=task.name, model=model, method=method, **of_run)
     drawn = {settings.loss: partial(REPRESENTATIONS[settings.loss], **options)} if options else {}
     with patch.dict(REPRESENTATIONS, drawn), tempfile.TemporaryDirectory() as scratch:
-        results = run(task, settings, seeds, Path(scratch))
+        results = run_seeds(task, settings, seeds, Path(scratch))
         refuse_interrupted(*results)
         late = [result and late_error(result.folder / "metrics.jsonl", settings.steps) for result in results]
     return {
@@ -45,23 +45,6 @@ def measure(task: Any, model: str, method: str, variant: str, seeds: list[int]) 
         "valid_error": [result and result.valid_error for result in results],
         "late_valid_error": late,
     }
-
-
-def run(task: Any, settings: Any, seeds: list[int], scratch: Path) -> list[Any]:
-    """Returns the result of each seed, None where it diverged. If seeds that run together diverge, each runs alone."""
-    from lfl.errors import Diverged
-    from lfl.run import execute, execute_seeds
-    from lfl.run.load import read_result
-
-    with suppress(Diverged):
-        return execute_seeds(task, settings, seeds, scratch / "runs")
-    results = []
-    for seed in seeds:
-        result = read_result(scratch / "runs" / f"seed-{seed}")  # seeds before the one that diverged are done
-        with suppress(Diverged):
-            result = result or execute(task, replace(settings, seed=seed), scratch / f"seed-{seed}")
-        results.append(result)
-    return results
 
 
 def late_error(metrics: Path, steps: int) -> float:
@@ -85,7 +68,7 @@ def parse(variant: str) -> dict[str, Any]:
 
 def tables() -> str:
     """Returns the committed results as Markdown, a table for each task and model."""
-    rows = json.loads(RESULTS.read_text())["rows"]
+    rows = read_rows(RESULTS)
     blocks = []
     for task, model in dict.fromkeys((row["task"], row["model"]) for row in rows):
         lines = [
@@ -100,14 +83,6 @@ def tables() -> str:
                 lines.append(f"| {' | '.join(cells)} | {len(last)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
-
-
-def spread(values: list[float | None]) -> str:
-    """Returns mean and deviation of the seeds that did not diverge, as text."""
-    ended = [value for value in values if value is not None]
-    if len(ended) > 1:
-        return f"{statistics.mean(ended):.4f} ± {statistics.stdev(ended):.4f}"
-    return f"{ended[0]:.4f}" if ended else ""
 
 
 def highest(values: list[float | None]) -> str:

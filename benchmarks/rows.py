@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,25 @@ def add_row(
     """Adds `key | measure()`, machine and versions to the rows at `path`; returns None where it has `key` already."""
     from lfl.run.schema import environment
 
-    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+    rows = read_rows(path)
     if any(key.items() <= row.items() for row in rows):
         return None
     rows.append(key | measure())
     path.write_text(json.dumps(environment(device) | {"rows": rows}, indent=1) + "\n")
     return rows[-1]
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a results file; none where it is not there."""
+    return json.loads(path.read_text())["rows"] if path.is_file() else []
+
+
+def spread(values: list[float | None]) -> str:
+    """Returns mean and deviation of the seeds that did not diverge, as text."""
+    ended = [value for value in values if value is not None]
+    if len(ended) > 1:
+        return f"{statistics.mean(ended):.4f} ± {statistics.stdev(ended):.4f}"
+    return f"{ended[0]:.4f}" if ended else ""
 
 
 def refuse_interrupted(*results: Any) -> None:

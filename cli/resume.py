@@ -95,7 +95,7 @@ def _resume(
             say=partial(say, error=True),
             named=named,
             draw=draw_learned,
-            ranks=ranks,
+            group=ranks,
         )
     if ranks is None or ranks.rank == 0:
         print_results(results)

@@ -98,7 +98,7 @@ def _train(
         which = f"{seeds} seeds from {settings.seed} {how}"
     shared = "" if ranks is None else f", {ranks.size} ranks"
     with watching(f"{settings.task}, {settings.model}, {settings.method}, {which}, on {where}{shared}") as watch:
-        results = train_prepared(ready, out, watch, chosen, ranks=ranks)
+        results = train_prepared(ready, out, watch, chosen, group=ranks)
     if ranks is None or ranks.rank == 0:
         print_results(results)
     exit_as_interrupted(results)

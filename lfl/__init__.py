@@ -95,7 +95,7 @@ if TYPE_CHECKING:
         compare,
     )
     from .symbolic import Formula, Tree, read_formula
-    from .task import Loaders, Task, task_from_arrays, task_from_loaders
+    from .task import Loaders, Task, task_from_arrays, task_from_loaders, task_from_text
     from .task.encoding import Encoding
     from .training import Progress
     from .types import ApplyFn, LossFn, TaskLoss
@@ -229,6 +229,7 @@ __all__ = [
     "symbolic_loss",
     "task_from_arrays",
     "task_from_loaders",
+    "task_from_text",
     "taylor_loss",
     "train",
     "true_class_loss",

@@ -4,7 +4,7 @@ Each name stands here once. `lfl list`, the flags, their help and their completi
 are made from these tables. Nothing is imported before it is asked for, so that the command line starts without torch.
 """
 
-from .entry import Defaults, Entry, LossEntry, MethodEntry, TaskEntry
+from .entry import Defaults, Entry, LossEntry, MethodEntry, ModelEntry, TaskEntry
 
 CLASSES, REAL_VALUES = ("classification",), ("regression",)
 
@@ -66,35 +66,43 @@ TASKS: dict[str, TaskEntry] = {
 }
 OWN_TASKS = {
     "FILE.npz": "your own arrays x_train, y_train; x_valid, y_valid, x_test, y_test where you have them",
+    "TEXT.txt": "your own text, whose characters are predicted, with --model gpt-mini",
     "TABLE.csv": "your own table, with --target COLUMN, and --valid CLEAN.csv where you have one",
     "FOLDER/": "your own pictures, in train/CLASS/, valid/CLASS/, test/CLASS/; or arrays x_train.npy, y_train.npy, ...",
     "MODULE:FUNCTION": "your own function that returns an lfl.Task, loaders or data sets (docs/own-data.md)",
 }
 
-MODELS: dict[str, Entry] = {
-    "logistic": Entry("one linear layer", "lfl.model.logistic:logistic"),
-    "mlp": Entry("two hidden layers of 1000 ReLU units (the default)", "lfl.model.mlp:mlp"),
-    "lenet5": Entry(
+MODELS: dict[str, ModelEntry] = {
+    "logistic": ModelEntry("one linear layer", "lfl.model.logistic:logistic"),
+    "mlp": ModelEntry("two hidden layers of 1000 ReLU units (the default)", "lfl.model.mlp:mlp"),
+    "lenet5": ModelEntry(
         "LeNet-5 with tanh and average pooling, for images of at least 16x16 pixels", "lfl.model.lenet5:lenet5"
     ),
-    "vgg16": Entry(
+    "vgg16": ModelEntry(
         "VGG-16 with batch norm in its CIFAR form, for images of at least 32x32 pixels", "lfl.model.vgg16:vgg16"
     ),
-    "allcnnc": Entry(
+    "allcnnc": ModelEntry(
         "All-CNN-C with batch norm, nine convolutions, for images of at least 12x12 pixels", "lfl.model.allcnnc:allcnnc"
     ),
-    "resnet18": Entry("ResNet-18 in its CIFAR form, for images", "lfl.model.resnet18:resnet18"),
-    "squeezenet": Entry(
+    "resnet18": ModelEntry("ResNet-18 in its CIFAR form, for images", "lfl.model.resnet18:resnet18"),
+    "squeezenet": ModelEntry(
         "SqueezeNet 1.0 in its CIFAR form, for images of at least 16x16 pixels", "lfl.model.squeezenet:squeezenet"
     ),
-    "wrn28-10": Entry(
+    "wrn28-10": ModelEntry(
         "wide residual network of 28 layers, ten times as wide, for images", "lfl.model.wide_resnet:wrn28_10"
     ),
-    "wrn16-8": Entry(
+    "wrn16-8": ModelEntry(
         "wide residual network of 16 layers, eight times as wide, for images", "lfl.model.wide_resnet:wrn16_8"
     ),
-    "conv4": Entry("four convolutions of stride 2 with batch norm, for few-shot learning", "lfl.model.conv4:conv4"),
-    "conv4-pool": Entry("conv4 with max-pooling, for images of at least 16x16 pixels", "lfl.model.conv4:conv4_pool"),
+    "conv4": ModelEntry(
+        "four convolutions of stride 2 with batch norm, for few-shot learning", "lfl.model.conv4:conv4"
+    ),
+    "conv4-pool": ModelEntry(
+        "conv4 with max-pooling, for images of at least 16x16 pixels", "lfl.model.conv4:conv4_pool"
+    ),
+    "gpt-mini": ModelEntry(
+        "a transformer of 4 blocks of 4 heads, 128 wide, for the text of a .txt", "lfl.model.gpt:gpt_mini", tokens=True
+    ),
 }
 MODEL_LIBRARIES = ("timm", "torchvision")
 OWN_MODELS = {

@@ -1,4 +1,4 @@
-"""Names that commands take beside those of a run: devices, engines, forms of export, reductions, the paper's tables."""
+"""Names beside the catalogue's: devices, engines, batch norm of several processes, exports, reductions, tables."""
 
 from .entry import FormatEntry
 
@@ -7,6 +7,19 @@ DEVICES = {
     "cpu": "the processor",
     "cuda": "an NVIDIA GPU",
     "mps": "an Apple GPU",
+}
+BATCH_NORM = {
+    "local": "statistics of each rank's examples; running ones are the mean of the ranks'",
+    "synchronised": "statistics of all ranks' examples together, as one process has them",
+}
+"""Whose statistics batch norm takes where several processes take a step together."""
+
+LOGS = {
+    "none": "nowhere",
+    "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')",
+    "csv": "the table metrics.csv in the run folder",
+    "wandb": "Weights & Biases (pip install 'lfl[wandb]')",
+    "mlflow": "MLflow (pip install 'lfl[mlflow]')",
 }
 ENGINES = {
     "loky": "processes on this machine, as many as --jobs says (the default)",

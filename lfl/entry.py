@@ -17,7 +17,7 @@ class Defaults:
         offline_steps, restart_every, offline_lr: steps of the offline phase, after how many of them the model starts
             again, and the loss's learning rate there.
         outer_lr: learning rate of the loss, online.
-        momentum, nesterov, weight_decay: of the model's optimiser.
+        optimizer, momentum, nesterov, weight_decay: the model's optimiser.
         theta_init: how the model's parameters are drawn.
         loss: the hand-made loss that the baseline trains on.
     """
@@ -34,6 +34,7 @@ class Defaults:
     weight_decay: float = 0.0
     theta_init: str = "xavier"
     loss: str = "cross-entropy"
+    optimizer: str = "sgd"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ class TaskEntry(Entry):
 
     defaults: Defaults = field(kw_only=True)
     downloads: bool = True
+
+
+@dataclass(frozen=True)
+class ModelEntry(Entry):
+    """A model.
+
+    Args:
+        tokens: whether it reads rows of ids, as of a text, and predicts at each place.
+    """
+
+    tokens: bool = False
 
 
 @dataclass(frozen=True)

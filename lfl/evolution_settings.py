@@ -39,7 +39,7 @@ FEW_FILTER_STEPS = {"digits": 100, "mnist": 100}
 RUN_SETTINGS = [
     name
     for name, each in SETTINGS.items()
-    if each.methods is None and name not in {"method", "loss", "base", "objective", "precision"}
+    if each.methods is None and name not in {"method", "loss", "base", "objective", "precision", "batch_norm"}
 ]
 """Settings of a run that a search takes too: of the data, the model and its training."""
 

@@ -150,6 +150,14 @@ def check_together(settings: Any) -> None:
         raise UserError(
             f"--momentum and --nesterov are sgd's, but --optimizer is {settings.optimizer}; leave them out."
         )
+    if settings.compile == "on" and settings.recompute is not None:
+        raise UserError("--recompute saves nothing in compiled steps; choose --compile off, or leave --recompute out.")
+    one_step = max(settings.horizon, settings.inner_steps) == 1
+    if settings.stored != "float32" and (one_step or settings.hypergradient not in ("auto", "mixed")):
+        raise UserError(
+            f"--stored {settings.stored} is for the steps that --hypergradient mixed keeps of a --horizon or of "
+            f"--inner-steps above 1, got {settings.hypergradient}, {settings.horizon} and {settings.inner_steps}."
+        )
     if settings.base is not None and not uses_base(settings.method, settings.loss):
         with_base = ", ".join(name for name, entry in LEARNED_LOSSES.items() if entry.from_base)
         raise UserError(

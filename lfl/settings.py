@@ -5,6 +5,7 @@ from typing import Any
 
 from . import catalogue
 from .catalogue import HANDMADE_LOSSES, HYPERGRADIENTS, LEARNED_LOSSES, LEARNING, METHODS, OFFLINE, ONLINE, OWN_LOSSES
+from .choices import BATCH_NORM, LOGS
 from .entry import about
 from .schedules import AS_THE_MODEL, SCHEDULES
 from .setting import STATED, Known, Setting, check_together, check_value, of_task, uses_base
@@ -15,14 +16,6 @@ PANELS = (DATA, METHOD, MODEL_OPTIMISER, LOSS_OPTIMISER, SPEED, OUTPUT)
 """The groups of flags, in the order of the help."""
 
 SPLITS = {"train": "the step's own train batch", "valid": "a batch of the clean data"}
-
-LOGS = {
-    "none": "nowhere",
-    "tensorboard": "event files in the run folder (pip install 'lfl[tensorboard]')",
-    "csv": "the table metrics.csv in the run folder",
-    "wandb": "Weights & Biases (pip install 'lfl[wandb]')",
-    "mlflow": "MLflow (pip install 'lfl[mlflow]')",
-}
 
 
 def setting(panel: str, help: str, default: Any = None, **more: Any) -> Any:
@@ -93,6 +86,9 @@ class Settings:
         shown="10 % of train",
         before=None,
     )
+    context: int | None = setting(
+        DATA, "Characters of your own text that a model sees at once.", shown="128", before=None
+    )
     eval_split: bool = setting(DATA, "Hold out a fourth split as well, and show the error on it.", False)
     label_noise: str | None = setting(
         DATA,
@@ -141,7 +137,8 @@ class Settings:
     optimizer: str = setting(
         MODEL_OPTIMISER,
         "The model's optimiser",
-        "sgd",
+        of_task("optimizer"),
+        shown="sgd; of a text adam",
         choices={
             "sgd": "stochastic gradient descent, with --momentum, --nesterov and --weight-decay",
             "adam": "Adam",
@@ -230,6 +227,26 @@ class Settings:
             "tf32": "10-bit inputs of products, on an NVIDIA GPU: phi's gradient off by 0.2 %, with batch norm by 35 %",
             "bfloat16": "products in 8 bits: phi's gradient off by 0.3 to 0.8 %, with batch norm by 70 %",
         },
+    )
+    batch_norm: str = setting(
+        SPEED,
+        "Batch norm under torchrun, on each process's slice of a batch; without effect on one process",
+        "local",
+        choices=BATCH_NORM,
+        before="local",
+    )
+    recompute: str | None = setting(
+        SPEED,
+        "Blocks of the model whose activations are computed again instead of kept, which saves memory: auto, or names.",
+        before=None,
+    )
+    stored: str = setting(
+        SPEED,
+        "Precision in which the steps of a horizon are kept until the way back (docs/cost.md)",
+        "float32",
+        choices={"float32": "full", "bfloat16": "in half the memory: how far each step has moved the model"},
+        before="float32",
+        methods=LEARNING,
     )
     log_every: int = setting(
         OUTPUT, "Steps between two lines of metrics.", lambda known: max(1, known.values["steps"] // 200),

@@ -34,6 +34,13 @@ random numbers from the seed, an int."""
 Average = Callable[[Any], Any]
 """`average(tree) -> tree`, the mean over processes that train together of each real-valued tensor of a tree."""
 
+WithAux = Callable[[Any], tuple[torch.Tensor, Any]]
+"""`function(theta) -> (value, aux)`, the value a scalar tensor."""
+
+AveragedGradient = Callable[[WithAux, Any, Callable[[Any], Any]], tuple[Any, Any, Any]]
+"""`averaged_gradient(function, theta, beside) -> (gradient, aux, averaged beside(aux))`: the mean gradient over
+processes, which is under way while it is computed."""
+
 Group = Any
 """The processes of a step: an `lfl.Ranks`, or a `torch.distributed.ProcessGroup`."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lfl.settings import LOGS
+from lfl.choices import LOGS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "logs.md").read_text()
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)

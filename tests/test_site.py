@@ -93,7 +93,7 @@ def test_links_within_the_site_have_a_target(page: Path) -> None:
 def test_the_kills_that_the_page_reports_are_those_that_were_measured() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "kills.json").read_text())
     text = " ".join((DOCS / "randomness.md").read_text().split())
-    offline, training, writing = (found[f"killed {when}"] for when in ("in offline steps", "in training", "while writing"))
+    offline, training, writing = (found[f"killed {at}"] for at in ("in offline steps", "in training", "while writing"))
     assert f"Of {found['runs']} runs {found['identical']} were identical; {offline} of the kills fell into the" in text
     assert f"offline steps, {training} into the training, and {writing} left a file" in text
 

@@ -13,6 +13,7 @@ from ..fewshot.folder import is_few_shot
 from ..loss import IGNORE_INDEX
 from ..run import Model, Named, Result, load_all_phi, load_data, load_model, read_facts, read_result, read_settings
 from ..run.folder import check_plain
+from ..run.generate import LENGTH, generate
 from ..run.load import check_data, read_encoding
 from ..run.predict import check_inputs, class_names, predict_values, read_inputs, takes_as_given
 from ..run.schema import read_lines
@@ -93,7 +94,8 @@ class Run:
 
         Returns:
             Class probabilities `[n, classes]`, or values in the units of the targets `[n, width]`; in double precision
-            on the CPU.
+            on the CPU. Of a text the inputs are numbers of characters `[n, context]`, places in `classes`, and the
+            result is `[n, context, vocabulary]`, the probabilities of what follows each.
 
         Raises:
             UserError: the model does not take such inputs, or as `lfl.load_run`.
@@ -105,6 +107,23 @@ class Run:
                 x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
             inputs = check_inputs(x, self._encoding, "x")
         return predict_values(self._model, inputs)
+
+    def generate(self, prompt: str, length: int = LENGTH, *, temperature: float = 1.0, seed: int = 0) -> str:
+        """Continues a text with the trained model, as `lfl predict --prompt` does; the run was trained on a `.txt`.
+
+        Args:
+            prompt: at least one character, all of them in the text that the run was trained on.
+            length: characters to draw.
+            temperature: below 1 likelier characters are drawn more often; 0 takes the likeliest each time.
+            seed: of the draws.
+
+        Returns:
+            The characters that follow the prompt.
+
+        Raises:
+            UserError: a run on something else, or a prompt that cannot be continued.
+        """
+        return generate(self._model, prompt, length, temperature=temperature, seed=seed)
 
     def loss(self, *, reduction: str = "mean", ignore_index: int = IGNORE_INDEX) -> FixedLoss:
         """Loads the learned loss as a module, in place of `nn.CrossEntropyLoss()` or `nn.MSELoss()`.

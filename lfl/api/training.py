@@ -17,13 +17,14 @@ from ..run import Logger, Named, Result, allowed_loss_of, data_folder, execute, 
 from ..run.config import check_names
 from ..run.shared import locate
 from ..settings import DEFAULT_METHOD, DEFAULT_MODEL, DEFAULT_TASK, TYPES
-from ..step import Ranks
+from ..step.ranks import ranks_of
 from ..task import Loaders, Task, load_task, task_from_loaders
 from ..training import Progress, Settings, resolve
+from ..types import Group
 from .fewshot import FewShotRun, prepare_few_shot, run_of, train_few_shot
 from .run import Run
 
-OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split")
+OF_DATA = ("target", "kind", "valid", "valid_size", "eval_split", "context")
 """Settings that say how the data of a task are loaded."""
 
 
@@ -53,6 +54,7 @@ def train(
     progress: Callable[[Any], None] | None = ...,
     loggers: Sequence[Logger] = ...,
     trust: bool = ...,
+    group: Group | None = ...,
     **settings: Any,
 ) -> Run: ...
 def train(
@@ -66,6 +68,7 @@ def train(
     progress: Callable[[Any], None] | None = None,
     loggers: Sequence[Logger] = (),
     trust: bool = False,
+    group: Group | None = None,
     **settings: Any,
 ) -> Run | FewShotRun:
     """Trains a model while its loss is learned, and writes a run folder: `lfl train` without terminal output.
@@ -88,6 +91,9 @@ def train(
         loggers: take the metrics too, such as `lfl.WandbLogger(project="mine")`, or your own (docs/logs.md); one that
             fails is left out with a warning.
         trust: whether the run that `loss_from` names may use its own code.
+        group: the processes that train together, a `torch.distributed.ProcessGroup` or an `lfl.Ranks`. Each calls this
+            with the same arguments; the first one writes the folder, on a disk that all see, and calls `progress` and
+            the loggers (docs/distributed.md).
         settings: any other setting of `lfl train`, by the name of its flag: `steps=1000`, `inner_lr=0.1`, `seed=1`.
 
     Returns:
@@ -109,6 +115,8 @@ def train(
     named = {"task": str(task)} if isinstance(task, (str, Path)) else {}
     asked = {**settings, **named, "model": model, "method": method}
     if named and asks_for_episodes(asked):
+        if group is not None:
+            raise UserError("a few-shot run takes one process, got a group; leave group= out.")
         episodes = prepare_few_shot(asked, data_dir or os.environ.get("LFL_DATA"), device)
         return run_of(train_few_shot(episodes, folder, progress, loggers=loggers), episodes, trust)
     ready = prepare(
@@ -120,7 +128,9 @@ def train(
         trust=trust,
         **settings,
     )
-    results = train_prepared(ready, folder, progress, loggers=loggers)
+    results = train_prepared(ready, folder, progress, loggers=loggers, group=group)
+    if (ranks := ranks_of(group)) is not None:
+        ranks.from_first(None)  # the folder is written
     return _runs(ready, results, trust)[0]
 
 
@@ -189,7 +199,7 @@ def prepare(
     settings = {name: value for name, value in settings.items() if value is not None}
     where = device if isinstance(device, torch.device) else resolve_device(device or "auto")
     if isinstance(task, Loaders):
-        for name in ("target", "valid"):
+        for name in ("target", "valid", "context"):
             if name in settings:
                 raise UserError(f"{name} is for files of your own, got it beside loaders; leave it out.")
         held = {name: settings[name] for name in ("kind", "valid_size", "eval_split") if name in settings}
@@ -219,22 +229,22 @@ def train_prepared(
     seeds: Sequence[int] | None = None,
     *,
     loggers: Sequence[Logger] = (),
-    ranks: Ranks | None = None,
+    group: Group | None = None,
 ) -> list[Result]:
     """Trains one run, or one for each of `seeds`; an interrupted one returns its `Result` with its `signal`.
 
     Args:
         ready: of `prepare`.
         out, progress, seeds, loggers: as in `lfl.train` and `train_seeds`; loggers are for one run alone.
-        ranks: the processes that train together, as in `lfl.run.execute`; of one run alone.
+        group: the processes that train together, as in `lfl.run.execute`; of one run alone.
     """
     task, settings, where = ready.task, ready.settings, ready.data_dir
     with _arithmetic(settings.precision, task.device):
         if seeds is None:
             return [
-                execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned, ranks=ranks)
+                execute(task, settings, out, progress, data_dir=where, loggers=loggers, draw=draw_learned, group=group)
             ]
-        if ranks is not None:
+        if group is not None:
             raise UserError("torchrun trains one seed, got several; leave --seeds out, or start it without torchrun.")
         return execute_seeds(task, settings, seeds, out, progress, data_dir=where, draw=draw_learned)
 

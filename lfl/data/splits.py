@@ -10,6 +10,7 @@ import torch
 from ..randomness import generator
 from ..trees import leaves, map_tree
 from .stored import Stored
+from .text import moved
 
 SPLIT_SEED = 0
 """Seed of all splits: runs of different seeds differ in theta_0 and batches, not in data."""
@@ -21,14 +22,17 @@ DIGEST_ROWS = 256
 
 
 class Split(NamedTuple):
-    """Inputs `[n, ...]`, or a tree of them, or `Stored`; and targets: class ids `[n]` or real values `[n, width]`."""
+    """Inputs `[n, ...]`, or a tree of them, or `Stored`; and targets: class ids `[n]` or real values `[n, width]`.
+
+    Of tokens both are ids `[n, length]`.
+    """
 
     x: Any
     y: torch.Tensor
 
     def to(self, device: torch.device) -> "Split":
         """Moves the split to `device`."""
-        return map_tree(lambda t: t.to(device), self)  # type: ignore[no-any-return]
+        return map_tree(lambda t: moved(t, device), self)  # type: ignore[no-any-return]
 
     def pick(self, rows: torch.Tensor | slice) -> "Split":
         """Returns the examples of these rows, in their order."""

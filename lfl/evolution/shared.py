@@ -84,6 +84,8 @@ def share(task: Task, settings: Settings, protocol: Protocol) -> Shared:
     Raises:
         UserError: the model does not fit the task, or fewer train examples than the rejection test has rows.
     """
+    if task.tokens:
+        raise UserError(f"losses are searched for with examples of one class each, but {task.name} is a text.")
     plain = replace(
         settings,
         method="baseline",

@@ -18,7 +18,7 @@ from ..optimiser import Optimiser
 from ..optimiser.optimiser import Linear, apply_update, hide_numbers
 from ..randomness import seeded
 from ..trees import hide_constants, leaves, show_constants
-from ..types import ApplyFn, Average, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
+from ..types import ApplyFn, Average, AveragedGradient, Batch, LossFn, Rate, RateOfPhi, TaskLoss, Tensors, Tree
 
 
 class Bilevel(NamedTuple):
@@ -35,6 +35,7 @@ class Bilevel(NamedTuple):
         inner_lr: its rate: a number, a tensor, `inner_lr(phi)` where phi holds it, or None for the optimiser's own.
         hidden: whether numbers and None in the optimiser's state are wrapped as `lfl.trees.Constant`.
         average: the mean over the processes that take the step together; None where one takes it alone.
+        averaged_gradient: `gradient` with its mean over these processes, where there are several.
     """
 
     apply_fn: ApplyFn
@@ -44,6 +45,7 @@ class Bilevel(NamedTuple):
     inner_lr: Rate | RateOfPhi | None = None
     hidden: bool = False
     average: Average | None = None
+    averaged_gradient: AveragedGradient | None = None
 
     def update(self, grads: Tensors, state: Tree, theta: Tensors, phi: Tree) -> tuple[Tensors, Tree]:
         """Theta and the optimiser's state after an update, at the rate that phi gives."""
@@ -121,14 +123,17 @@ class BasePass(NamedTuple):
 
 def base_pass(problem: Bilevel, theta: Tensors, phi: Tree, buffers: Tensors, batch: Batch) -> BasePass:
     """The gradient g = grad_theta of the mean learned loss on a train batch."""
-
-    def learned_loss(theta: Tensors) -> tuple[torch.Tensor, Any]:
-        outputs, new_buffers = forward(problem.apply_fn, theta, buffers, batch)
-        loss = mean_loss(partial(problem.loss_fn, phi), outputs, batch[1])
-        return loss, (loss, outputs, new_buffers)
-
-    grads, rest = gradient(learned_loss, theta)
+    grads, rest = gradient(partial(learned_loss, problem, phi, buffers, batch), theta)
     return BasePass(grads, *rest)
+
+
+def learned_loss(
+    problem: Bilevel, phi: Tree, buffers: Tensors, batch: Batch, theta: Tensors
+) -> tuple[torch.Tensor, tuple[torch.Tensor, Tree, Tensors]]:
+    """Mean learned loss on a train batch; beside it the loss once more, the outputs and the buffers after it."""
+    outputs, new_buffers = forward(problem.apply_fn, theta, buffers, batch)
+    loss = mean_loss(partial(problem.loss_fn, phi), outputs, batch[1])
+    return loss, (loss, outputs, new_buffers)
 
 
 def validation_loss(problem: Bilevel, theta: Tensors, buffers: Tensors, batch: Batch) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch._C._functorch import TransformType, get_interpreter_stack
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
@@ -99,14 +100,23 @@ class ObeyNoGrad(TorchFunctionMode):
 
 
 class FastBatchNorm(ObeyNoGrad):
-    """`ObeyNoGrad`, and forward mode goes through batch norm by `batch_norm` unless reverse mode goes there too."""
+    """`ObeyNoGrad`, and forward mode goes through batch norm by `batch_norm` unless reverse mode goes there too.
+
+    It must be the innermost transform: within `vmap` a tensor cannot be taken apart into value and tangent.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is F.batch_norm and torch.is_grad_enabled() and not is_differentiated():
+        if func is F.batch_norm and torch.is_grad_enabled() and not is_differentiated() and _is_innermost():
             return batch_norm(*args, **kwargs or {})
         return super().__torch_function__(func, types, args, kwargs)
+
+
+def _is_innermost() -> bool:
+    """Whether forward mode is the innermost transform."""
+    levels = get_interpreter_stack() or []
+    return bool(levels) and levels[-1].key() == TransformType.Jvp
 
 
 class RefuseConstants(TorchFunctionMode):

@@ -10,7 +10,7 @@ import torch
 from ..errors import UserError
 from ..trees import map_tree, norm
 from ..types import Batch, Tensors, Tree
-from .averages import average_pass, average_result
+from .averages import average_result, averaged_base_pass
 from .bilevel import Bilevel, Hypergradient, InnerRun, base_pass, forward
 from .directional import forward_mode
 from .mixed_mode import outer_gradient, through_loss
@@ -73,12 +73,12 @@ def at_minimum(
             "'unroll' or 'mixed'."
         )
     for batch in batches_tr:
-        base = average_pass(problem, base_pass(problem, theta, phi, buffers, batch), buffers)
+        base = averaged_base_pass(problem, theta, phi, buffers, batch)
         theta, inner_state = problem.update(base.grads, inner_state, theta, phi)
         buffers = base.buffers
     outer_loss, adjoint = outer_gradient(problem, theta, phi, inner_state, buffers, batch_val)
     average = problem.average or (lambda tree: tree)
-    v = average(adjoint.theta)
+    v = adjoint.theta
 
     def gradient_of(theta: Tensors) -> Tensors:
         return base_pass(problem, theta, phi, buffers, batch).grads

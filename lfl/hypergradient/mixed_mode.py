@@ -11,9 +11,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..trees import leaves, map_tree, norm
 from ..types import Batch, LossFn, Tensors, Tree
-from .averages import average_pass
-from .bilevel import BasePass, Bilevel, InnerRun, base_pass, forward, gradient, mean_loss, validation_loss
+from .averages import average_pass, averaged_base_pass, averaged_validation_gradient
+from .bilevel import BasePass, Bilevel, InnerRun, base_pass, forward, mean_loss
 from .directional import Directional, forward_mode, one_sided_difference
+from .stored_precision import check_stored, lower, raise_again
 
 
 class Adjoint(NamedTuple):
@@ -41,13 +42,9 @@ def update(problem: Bilevel, grads: Tensors, state: Tree, theta: Tensors, phi: T
 def outer_gradient(
     problem: Bilevel, theta: Tensors, phi: Tree, state: Tree, buffers: Tensors, batch: Batch
 ) -> tuple[torch.Tensor, Adjoint]:
-    """The validation loss after the last step, and its derivative."""
+    """The validation loss after the last step, and its derivative; averages where the problem has them."""
 
-    def loss(theta: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
-        value = validation_loss(problem, theta, buffers, batch)
-        return value, value
-
-    theta_bar, outer_loss = gradient(loss, theta)
+    theta_bar, outer_loss = averaged_validation_gradient(problem, theta, buffers, batch)
     state_bar = [torch.zeros_like(leaf) for leaf in real_leaves(state)[0]]
     return outer_loss, Adjoint(theta_bar, state_bar, map_tree(torch.zeros_like, phi))
 
@@ -72,10 +69,10 @@ def backward_step(
     """
     whole = meta_batch_size is None or meta_batch_size >= len(batch[1])
     known = base.outputs if base is not None and whole else None
-    if base is not None:
+    if base is not None and base.grads:
         grads = base.grads
     elif problem.updates_linearly:
-        grads = map_tree(torch.zeros_like, theta)  # any will do
+        grads = map_tree(lambda t: t.new_zeros(()).expand_as(t), theta)  # any will do
     else:
         grads = base_pass(problem, theta, phi, buffers, batch).grads
     real, rebuild = real_leaves(state)
@@ -84,8 +81,13 @@ def backward_step(
         theta, state = problem.update(grads, rebuild(real), theta, phi)
         return theta, real_leaves(state)[0]
 
-    pull: Any = torch.func.vjp(update, grads, real, theta, phi)[1]
-    w, state_bar, theta_bar, rate_bar = pull((adjoint.theta, adjoint.state))
+    after = adjoint.theta, adjoint.state
+    if first:  # nothing is asked of theta and the state any more
+        pull: Any = torch.func.vjp(lambda grads, phi: update(grads, real, theta, phi), grads, phi)[1]
+        (w, rate_bar), (theta_bar, state_bar) = pull(after), after
+    else:
+        pull = torch.func.vjp(update, grads, real, theta, phi)[1]
+        w, state_bar, theta_bar, rate_bar = pull(after)
     phi_bar = map_tree(torch.add, adjoint.phi, rate_bar)
     del grads, pull  # as large as theta, and of no more use
     batch = batch if whole else map_tree(lambda t: t[:meta_batch_size], batch)
@@ -109,7 +111,8 @@ def backward_step(
 class Stages(NamedTuple):
     """The functions that `mixed` calls, so that each can be compiled by itself.
 
-    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`.
+    Where several processes take the step, `base_pass` and `update` take the place of `inner_step`. Those that are not
+    replaced then average the gradients of both levels while they compute them.
     """
 
     inner_step: Callable[..., Any] = inner_step
@@ -133,6 +136,7 @@ def mixed(
     *,
     directional: Directional = forward_mode,
     meta_batch_size: int | None = None,
+    stored: torch.dtype | None = None,
     stages: Stages = EAGER,
 ) -> tuple[Tree, InnerRun]:
     """Computes the gradient of `unroll` by forward over reverse mode, in the memory of a plain step.
@@ -153,36 +157,56 @@ def mixed(
         directional: how u and H_k w are computed.
         meta_batch_size: examples of each train batch that u and H_k w are taken over, the first ones; all of them when
             omitted. Fewer make the gradient an estimate.
+        stored: the precision in which the steps after the first are kept for the way back, `torch.bfloat16` for half
+            the memory: theta as its difference from the first theta, and the optimiser's state. Each step itself stays
+            in full precision; only where derivatives are taken is rounded (docs/cost.md has the error). None for
+            theta's own. `functools.partial(lfl.mixed, stored=torch.bfloat16)` is a hypergradient for steps.
         stages: the functions of the passes; compiled ones, for instance.
 
     Returns:
         What `unroll` returns, to rounding. The running statistics that a base pass leaves are constants in the passes
         after it, which in training mode do not use them.
+
+    Raises:
+        UserError: `stored` is no lower precision.
     """
+    check_stored(stored)
     together, average = problem, problem.average
     if average is not None:
-        problem = problem._replace(average=None)  # a stage may be compiled; averages fall between them
+        problem = problem._replace(average=None, averaged_gradient=None)  # averages fall between the other passes
+    overlaps = average is not None and stages == EAGER
     keeps = average is not None and not problem.updates_linearly
-    trajectory = []
+    trajectory: list[tuple[Any, ...]] = []
     theta_k, state_k, buffers_k = theta, inner_state, buffers
     for batch in batches_tr:
         before = theta_k, phi, state_k, buffers_k, batch
         if average is None:
             theta_k, state_k, base = stages.inner_step(problem, *before)
         else:
-            base = average_pass(together, stages.base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
+            if overlaps:
+                base = averaged_base_pass(together, theta_k, phi, buffers_k, batch)
+            else:
+                base = average_pass(together, stages.base_pass(problem, theta_k, phi, buffers_k, batch), buffers_k)
             theta_k, state_k = stages.update(problem, base.grads, state_k, theta_k, phi)
+        grad_norm = norm(base.grads)
+        if problem.updates_linearly:
+            base = base._replace(grads={})  # as large as theta, and of no more use
         kept = base if len(batches_tr) == 1 else base._replace(outputs=None, buffers={}) if keeps else None
-        trajectory.append((*before, kept))
+        step = (*before, kept)
+        trajectory.append(step if stored is None or not trajectory else lower(stored, step, trajectory[0]))
         buffers_k = base.buffers
-    outer_loss, adjoint = stages.outer_gradient(problem, theta_k, phi, state_k, buffers_k, batch_val)
-    if average is not None:
+    outer_loss, adjoint = stages.outer_gradient(
+        together if overlaps else problem, theta_k, phi, state_k, buffers_k, batch_val
+    )
+    if average is not None and not overlaps:
         outer_loss, theta_bar = average((outer_loss, adjoint.theta))
         adjoint = adjoint._replace(theta=theta_bar)
-    run = InnerRun(theta_k, state_k, buffers_k, base.loss, norm(base.grads), outer_loss)
-    del base, kept
+    run = InnerRun(theta_k, state_k, buffers_k, base.loss, grad_norm, outer_loss)
+    del base, kept, step, before
     while trajectory:
         step = trajectory.pop()
+        if stored is not None and trajectory:
+            step = raise_again(step, trajectory[0])
         adjoint = stages.backward_step(
             problem, directional, adjoint, *step, first=not trajectory, meta_batch_size=meta_batch_size
         )

@@ -1,6 +1,6 @@
 """`Learner`: the one object of lfl with a state, for loops that train a module in place."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -57,6 +57,8 @@ class Learner:
         hypergradient, meta_batch_size: as in `lfl.meta_step`.
         compile: whether steps are compiled; batches of each further shape compile again.
         precision: of matrix products and convolutions, `"float32"` or `"bfloat16"`; the latter not with batch norm.
+        recompute: blocks whose activations are computed again in a backward pass instead of being kept, `"auto"` or
+            names, as in `lfl.functional`. Without `compile`.
         seed: of the first phi, and of dropout masks and other draws.
         group: the processes that take each step together, as in `lfl.meta_step`; every one makes the same learner, of a
             module with the same first parameters. Without `compile` (docs/distributed.md).
@@ -96,6 +98,7 @@ class Learner:
         meta_batch_size: int | None = None,
         compile: bool = False,
         precision: str = "float32",
+        recompute: str | Sequence[str] | None = None,
         seed: int = 0,
         group: Group | None = None,
     ) -> None:
@@ -107,7 +110,9 @@ class Learner:
         ranks = ranks_of(group)
         if ranks is not None and compile:
             raise UserError("steps of several ranks are eager, got compile=True with a group; leave one of them out.")
-        own = OwnModule(module, AUTOCAST[precision])
+        if recompute is not None and compile:
+            raise UserError("recompute saves nothing in compiled steps; leave compile=True out, or recompute.")
+        own = OwnModule(module, AUTOCAST[precision], recompute)
         if precision == "bfloat16":
             refuse_coarse_batch_norm(module)
         inner = given_optimiser("optimizer", optimizer, [p for p in module.parameters() if p.requires_grad])

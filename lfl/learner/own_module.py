@@ -1,5 +1,6 @@
 """The user's own module: its tensors as trees, and new values written into those very tensors."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -51,14 +52,16 @@ class OwnModule:
 
     Args:
         module: the user's; nothing of it is changed but by `write`.
-        autocast: as in `lfl.functional`.
+        autocast, recompute: as in `lfl.functional`.
 
     Raises:
         UserError: as `lfl.functional`; no trainable parameter, several devices, or a precision below float32.
     """
 
-    def __init__(self, module: nn.Module, autocast: torch.dtype | None) -> None:
-        theta, _, self.apply_fn = functional(module, autocast=autocast)
+    def __init__(
+        self, module: nn.Module, autocast: torch.dtype | None, recompute: str | Sequence[str] | None = None
+    ) -> None:
+        theta, _, self.apply_fn = functional(module, autocast=autocast, recompute=recompute)
         if not theta:
             raise UserError(NO_PARAMETER)
         self.module = module

@@ -83,15 +83,16 @@ Take = Callable[[tuple[int, ...], float, torch.Tensor], torch.Tensor]
 TakeNoise = Callable[[NoiseSpec, torch.device], torch.Tensor]
 
 
-class _Interpose(TorchFunctionMode):
+class Interpose(TorchFunctionMode):
     """Makes dropout calls use masks from `take(noise_shape, p, like)`, and other draws `noise(spec, device)`.
 
-    `unused()` counts masks left over; where none is, draws that are no dropout are left to torch.
+    `unused()` counts the last ones of `masks`, those left over; where none is, draws that are no dropout are left to
+    torch. `skip(n)` passes over n of them.
     """
 
-    def __init__(self, take: Take, noise: TakeNoise, unused: Callable[[], int]) -> None:
+    def __init__(self, take: Take, noise: TakeNoise, unused: Any, skip: Any = None, masks: Masks = ()) -> None:
         super().__init__()
-        self.take, self.noise, self.unused = take, noise, unused
+        self.take, self.noise, self.unused, self.skip, self.masks = take, noise, unused, skip, masks
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -160,7 +161,7 @@ def _bernoulli(take: Take, x: torch.Tensor, p: float = 0.5, generator: None = No
         return mask.to(x.dtype)
 
 
-def record_masks(specs: list[MaskSpec | NoiseSpec]) -> _Interpose:
+def record_masks(specs: list[MaskSpec | NoiseSpec]) -> Interpose:
     """Opens a context in which each dropout call appends its `MaskSpec` to `specs` and drops nothing; noise is 0."""
 
     def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
@@ -171,7 +172,7 @@ def record_masks(specs: list[MaskSpec | NoiseSpec]) -> _Interpose:
         specs.append(spec)
         return torch.zeros(spec.shape, dtype=spec.dtype, device=device)
 
-    return _Interpose(take, noise, lambda: 1)
+    return Interpose(take, noise, lambda: 1)
 
 
 def dropout_layers(module: nn.Module) -> tuple[str, ...]:
@@ -189,9 +190,13 @@ def _drop_probability(module: nn.Module) -> float:
     return float(getattr(module, attribute, None) or 0.0)
 
 
-def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
+def apply_masks(masks: Masks, names: tuple[str, ...]) -> Interpose:
     """Opens a context in which the n-th dropout call uses the n-th mask."""
     used = 0
+
+    def skip(count: int) -> None:
+        nonlocal used
+        used += count
 
     def take(shape: tuple[int, ...], p: float, x: torch.Tensor) -> torch.Tensor:
         nonlocal used
@@ -224,7 +229,7 @@ def apply_masks(masks: Masks, names: tuple[str, ...]) -> _Interpose:
             )
         return drawn.to(device, spec.dtype)
 
-    return _Interpose(take, noise, lambda: len(masks) - used)
+    return Interpose(take, noise, lambda: len(masks) - used, skip, masks)
 
 
 def draw_masks(specs: tuple[MaskSpec | NoiseSpec, ...], generator: torch.Generator) -> Masks:

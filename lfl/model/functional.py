@@ -1,6 +1,7 @@
 """Turns any `nn.Module` into a pure function of its parameters and buffers."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from .custom_gradients import NONE, CustomGradients, custom_gradients
 from .dropout import MaskSpec, apply_masks, dropout_layers, record_masks
 from .noise import NoiseSpec
 from .random_draws import RefuseDraws, refuse_unused
+from .recomputed_blocks import block_names, recompute_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class PureModule:
         dropouts: names of the layers that need masks in training.
         autocast: a lower precision for matrix products and convolutions; outputs keep the precision of theta.
         custom_gradients: where the module's own code changes gradients.
+        recomputed: names of the blocks whose activations are computed again in a backward pass.
     """
 
     buffers: Tensors = field(repr=False)
@@ -36,6 +39,7 @@ class PureModule:
     dropouts: tuple[str, ...]
     autocast: torch.dtype | None = None
     custom_gradients: CustomGradients = NONE
+    recomputed: tuple[str, ...] = ()
 
     def __call__(
         self, theta: Tensors, buffers: Tensors, x: Any, *, training: bool = True, masks: Any = ()
@@ -72,6 +76,11 @@ class PureModule:
         if not training:
             return _call(self.evaluation_code, theta, buffers, x)
         if is_seed(masks):
+            if self.recomputed:
+                raise UserError(
+                    "the batch has a seed, and a recomputed block would draw other numbers each time; give masks, "
+                    "lfl.draw_masks(lfl.mask_specs(apply_fn, theta, x), generator), or leave recompute out."
+                )
             with seeded(masks, (*theta.values(), *buffers.values())):
                 return _call(self.training_code, theta, buffers, x)
         if not isinstance(masks, (tuple, list)):
@@ -108,7 +117,9 @@ def is_seed(masks: Any) -> bool:
     return isinstance(masks, int) and not isinstance(masks, bool)
 
 
-def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tuple[Tensors, Tensors, PureModule]:
+def functional(
+    module: nn.Module, *, autocast: torch.dtype | None = None, recompute: str | Sequence[str] | None = None
+) -> tuple[Tensors, Tensors, PureModule]:
     """Splits a module into parameters, buffers and a pure function.
 
         outputs, buffers = apply_fn(theta, buffers, x, training=True, masks=())
@@ -120,6 +131,9 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
         module: any module; it is copied, not changed.
         autocast: a lower precision for matrix products and convolutions, such as `torch.bfloat16`; parameters and
             outputs keep their own.
+        recompute: blocks whose activations are computed again in a backward pass instead of being kept: their names,
+            or `"auto"` for the repeated blocks of a transformer or ResNet (docs/cost.md). The numbers are the same, in
+            less memory and more time; in eager steps alone.
 
     Returns:
         `theta`, trainable parameters by name; `buffers`; `apply_fn`, which also holds these buffers as
@@ -127,7 +141,7 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
 
     Raises:
         UserError: the module has lazy parameters without a shape; is, or contains, a compiled, scripted or parallel
-            module; or cannot be copied.
+            module; or cannot be copied; `recompute` names no block of it.
 
     Example:
         >>> theta, buffers, apply_fn = functional(nn.Linear(3, 2))
@@ -148,13 +162,17 @@ def functional(module: nn.Module, *, autocast: torch.dtype | None = None) -> tup
     code = copied(module, stand_ins)
     if not module.training:
         code.train()
+    evaluation_code = copy.deepcopy(code).eval()
+    blocks = block_names(module, recompute)
+    recompute_blocks(code, blocks)
     apply_fn = PureModule(
         frozen | buffers,
         code,
-        copy.deepcopy(code).eval(),
+        evaluation_code,
         dropout_layers(code),
         autocast,
         custom_gradients(module),
+        blocks,
     )
     return theta, frozen | buffers, apply_fn
 

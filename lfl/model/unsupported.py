@@ -55,7 +55,8 @@ def explain(
     if "saved tensor hooks" in message:
         return UserError(
             f"{_raised_in(error, apply_fn)} uses activation checkpointing (or other saved-tensor hooks), which "
-            "does not run under torch.func; switch it off for that module."
+            "does not run under torch.func; switch it off for that module, and give its name to lfl: recompute=, "
+            "--recompute."
         )
     if "setup_context" in message:
         return UserError(

@@ -23,7 +23,7 @@ from ..training import (
     objective_of,
     outputs_on,
 )
-from ..training.losses import Learned
+from ..training.losses import Learned, of_task
 from ..trees import map_tree, named, refill
 from ..types import Tensors, Tree
 
@@ -119,6 +119,7 @@ class Evaluator:
         self.task, self.settings, self.apply_fn, self.learned = task, settings, apply_fn, learned
         self.num_seeds = num_seeds
         self.objective = None if settings.objective is None else objective_of(task.kind, settings)
+        self.task_loss = of_task(task, TASK_LOSSES[task.kind])
         self.valid_batch = task.valid.pick(slice(settings.batch_size))
 
     def per_seed(self, tree: Any) -> list[Any]:
@@ -138,7 +139,7 @@ class Evaluator:
     def final_metrics(self, model: Snapshot, split: Split) -> tuple[float, dict[str, float]]:
         """Computes the error of one seed's model on a split, and the metrics that are reported beside it."""
         outputs, targets = outputs_on(self.apply_fn, model.theta, model.buffers, split)
-        numbers = metrics_of(self.task.kind, outputs, targets)
+        numbers = metrics_of(self.task.kind, outputs, targets, tokens=self.task.tokens)
         if self.objective is not None:
             numbers["objective"] = self._mean_objective(outputs, targets)
         return mean_error(outputs, targets, ERRORS[self.task.kind]), numbers
@@ -158,6 +159,9 @@ class Evaluator:
         error = ERRORS[self.task.kind]
         outputs, targets = outputs_on(self.apply_fn, theta, buffers, self.task.valid)
         numbers = {"valid_error": mean_error(outputs, targets, error)}
+        if self.task.tokens:
+            nats = mean_error(outputs, targets, TASK_LOSSES[self.task.kind])
+            numbers["valid_bits_per_character"] = nats / math.log(2)
         if self.task.eval is not None:
             numbers["eval_error"] = evaluate(self.apply_fn, theta, buffers, self.task.eval, error)
         if self.objective is not None:
@@ -166,7 +170,7 @@ class Evaluator:
         if self.learned.learned_rate is not None:
             alpha = numbers["inner_lr"] = float(self.learned.learned_rate(state.phi))
         if self.learned.learned_loss is not None:
-            loss, task_loss = partial(self.learned.loss_fn, state.phi), TASK_LOSSES[self.task.kind]
+            loss, task_loss = partial(self.learned.loss_fn, state.phi), self.task_loss
             moved = effective_rate(self.apply_fn, theta, buffers, self.valid_batch, loss=loss, task_loss=task_loss)
             rate = alpha * schedule_factor(self.settings.schedule, step, self.settings.steps) * float(moved)
             if math.isfinite(rate):  # it has no value where the task loss's gradient is 0

@@ -11,9 +11,10 @@ import torch
 from ..device import resolve_device
 from ..errors import UserError
 from ..method import Programs
-from ..step import Ranks
+from ..step.ranks import ranks_of
 from ..task import Task
 from ..training import Settings, build_programs, compiles, trains_together
+from ..types import Group
 from .folder import check_plain, write_json
 from .load import load_data, read_result
 from .logger import Logger
@@ -21,7 +22,7 @@ from .new_folder import new_folder, writing
 from .record import Result
 from .schema import Facts, environment, read_facts, read_settings, say_changes
 from .session import Draw, Say, Session, Watch, build_session, run_session, silent
-from .together import follow, refuse
+from .together import follow, ranks_for
 from .trust import Named, allow, asked_for, note_made_here
 
 
@@ -34,7 +35,7 @@ def execute(
     data_dir: Path | None = None,
     loggers: Sequence[Logger] = (),
     draw: Draw | None = None,
-    ranks: Ranks | None = None,
+    group: Group | None = None,
 ) -> Result:
     """Trains a run and writes its folder.
 
@@ -49,7 +50,8 @@ def execute(
         data_dir: where the data are, noted for `resume`.
         loggers: take the metrics too, beside those that the settings name.
         draw: draws what a run folder has learned, for loggers, as `lfl.report.draw_losses`.
-        ranks: the processes that train together: all call this with the same arguments, and the first one writes.
+        group: the processes that train together, a process group or an `lfl.Ranks`: all call this with the same
+            arguments, and the first one writes, and calls `watch` and the loggers.
 
     Returns:
         The `Result`, on other ranks than the first without errors. The folder holds `config.json`, `encoding.json`,
@@ -60,12 +62,12 @@ def execute(
         UserError: a name or setting that does not fit the task; the folder exists.
         Failure: the run diverged, or a file cannot be written; the folder is removed, unless a checkpoint is in it.
     """
-    refuse(ranks, settings)
+    ranks = ranks_for(group, settings)
     compiled = compiles(task, settings) if ranks is None else settings.compile == "on"
     steps = build_programs(task, settings, many_seeds=False, compiled=compiled, group=ranks)
     session = build_session(task, settings, steps, None, watch, ranks)._replace(loggers=loggers, draw=draw)
     if ranks is not None and ranks.rank:
-        return follow(ranks, session.plan, settings, task.kind, out or Path())
+        return follow(ranks, session.plan, settings, task.kind)
     with _new_folder(out, settings) as folder:
         _begin_folder(folder, task, settings, _facts(task, data_dir, compiled))
         return run_session(session, folder, [folder])[0]
@@ -157,7 +159,7 @@ def resume(
     task: Task | None = None,
     loggers: Sequence[Logger] = (),
     draw: Draw | None = None,
-    ranks: Ranks | None = None,
+    group: Group | None = None,
 ) -> list[Result]:
     """Continues a run that was interrupted, from its last whole checkpoint, or from the start where there is none.
 
@@ -173,7 +175,7 @@ def resume(
         say: called with a line about each damaged checkpoint, and about each difference to the machine where it began.
         named: what else its settings may use: its own model, loss and data, the run whose loss it trains on.
         task: the data, where the run was given a `Task` or loaders; read from where the run had them when omitted.
-        loggers, draw, ranks: as in `execute`; for one seed alone. Any number of ranks continues a run of any other,
+        loggers, draw, group: as in `execute`; for one seed alone. Any number of ranks continues a run of any other,
             with the same numbers to rounding.
 
     Returns:
@@ -186,7 +188,8 @@ def resume(
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a run folder: there is no such folder; name one that lfl train made.")
-    follows = ranks is not None and ranks.rank > 0
+    several = ranks_of(group)
+    follows = several is not None and several.rank > 0
     work = nullcontext() if follows else writing(folder, "make room, or make the folder writable")
     with work:  # what is read from here on stays as it is
         check_plain(folder)
@@ -194,9 +197,9 @@ def resume(
         folders = _folders(folder, settings, facts)
         if loggers and facts.seeds is not None:
             raise UserError(f"{folder} holds several seeds, and loggers are for one; resume one of its folders.")
-        if ranks is not None and facts.seeds is not None:
+        if several is not None and facts.seeds is not None:
             raise UserError(f"{folder} holds several seeds, and ranks train one; resume one of its folders.")
-        refuse(ranks, settings)
+        ranks = ranks_for(group, settings)
         if all(read_result(own) is not None for own in folders):
             raise UserError(f"{folder} is complete; there is nothing to resume.")
         named = (named or Named())._replace(data_dir=data_dir)
@@ -213,7 +216,7 @@ def resume(
         steps = build_programs(task, settings, many_seeds=together, compiled=compiled, group=ranks)
         session = build_session(task, settings, steps, facts.seeds if together else None, watch, ranks)
         if ranks is not None and follows:
-            return [follow(ranks, session.plan, settings, task.kind, folder)]
+            return [follow(ranks, session.plan, settings, task.kind)]
         session = session._replace(loggers=loggers, draw=draw)
         if facts.seeds is not None and not together:
             return _run_in_turn(session, steps, folders, say)

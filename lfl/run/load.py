@@ -194,6 +194,7 @@ def task_of(settings: Settings, noted: str | None, named: Named) -> Task:
         valid=settings.valid if named.valid is None else named.valid,
         valid_size=settings.valid_size,
         eval_split=settings.eval_split,
+        context=settings.context,
     )
 
 
@@ -232,7 +233,8 @@ def test_error(model: Model, task: Task) -> float:
 def measure_test(model: Model, task: Task) -> tuple[float, dict[str, float]]:
     """Computes the test error of a model, and the metrics of `lfl.training.metrics_of`."""
     outputs, targets = outputs_on(model.apply_fn, model.theta, model.buffers, task.test)
-    return mean_error(outputs, targets, ERRORS[task.kind]), metrics_of(task.kind, outputs, targets)
+    numbers = metrics_of(task.kind, outputs, targets, tokens=task.tokens)
+    return mean_error(outputs, targets, ERRORS[task.kind]), numbers
 
 
 def read_tensors(

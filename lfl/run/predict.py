@@ -54,6 +54,8 @@ def predict(
         raise UserError(f"predictions are written as .csv or .npz, got {out}.")
     check_output(out)
     found = load_model(folder, device, model=model, trust=trust)
+    if found.encoding.tokens:
+        raise UserError(f"{folder} was trained on a text; give --prompt, and it is continued.")
     predictions = predict_values(found, read_inputs(source, found.encoding))
     write_named(out, (_npz if out.suffix == ".npz" else _csv)(_columns(predictions, found.encoding)))
     return len(predictions)
@@ -63,8 +65,8 @@ def predict_values(model: Model, x: Any) -> torch.Tensor:
     """Predicts for raw inputs `[n, ...]`, or a tree of them, as `read_inputs` and `check_inputs` return them.
 
     Returns:
-        Probabilities of the classes `[n, classes]` or of the labels `[n, labels]`, or values in the units of the
-        targets `[n, width]`, in double precision on the CPU.
+        Probabilities of the classes `[n, classes]`, of characters `[n, length, vocabulary]`, of the labels
+        `[n, labels]`, or values in the units of the targets `[n, width]`, in double precision on the CPU.
     """
     outputs = outputs_of(model, x)
     if model.encoding.range is not None:

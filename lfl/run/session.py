@@ -110,7 +110,7 @@ def run_session(session: Session, root: Path, folders: list[Path], say: Say = si
             records.append(Record(folder, what.learned_loss, **continued, loggers=loggers))
             stack.callback(records[-1].close)
         stop = stack.enter_context(stop_on_signals())
-        begin(session.ranks, session.plan, start)
+        begin(session.ranks, session.plan, start, root)
         steps = train(
             session.plan,
             measure=evaluator.metrics,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..catalogue import TASKS
+from ..errors import UserError
 from ..task import Task
 from ..task.load import Places, is_file_task, places_of
 from ..text import to_cell
@@ -63,6 +64,10 @@ def rank_suspects(model: Model, task: Task) -> Ranked:
         UserError: as `lfl.training.suspects`.
     """
     settings = model.settings
+    if task.tokens:
+        raise UserError(
+            f"suspects are examples with a label each, but {task.name} is a text; there is nothing to rank."
+        )
     rows, y, wrong = torch.arange(len(task.train.y)), task.train.y.cpu(), None
     if is_corrupted(settings):
         rows, y, changed = corrupted_train(task, settings, settings.seed)

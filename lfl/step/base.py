@@ -84,10 +84,12 @@ def base_step(
         return value, (value, mean_loss(task_loss, outputs, given[1]), buffers)
 
     with no_writes(theta, [given]) if eager else nullcontext():
-        grads, (value, reported, buffers) = gradient(objective, theta)
-        if ranks is not None:
-            changed = changes(apply_fn, carry.buffers, buffers)
-            grads, value, reported, changed = ranks.average((grads, value, reported, changed))
+        if ranks is None:
+            grads, (value, reported, buffers) = gradient(objective, theta)
+        else:
+            grads, (_, _, buffers), (value, reported, changed) = ranks.averaged_gradient(
+                objective, theta, lambda aux: (*aux[:2], changes(apply_fn, carry.buffers, aux[2]))
+            )
             buffers = moved(carry.buffers, buffers, changed)
         new_theta, state = apply_update(inner, grads, carry.inner, theta, inner_lr)
     info = Info(value, reported, norm(grads), torch.zeros_like(value))

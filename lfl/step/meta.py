@@ -255,7 +255,9 @@ def through_horizon(
     hidden = not all(isinstance(leaf, torch.Tensor) for leaf in leaves(carry.inner))
     state = hide_numbers(carry.inner) if hidden else carry.inner
     apply_fn = apply_fn if ranks is None else ranks.model(apply_fn)
-    problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr, hidden, None if ranks is None else ranks.average)
+    problem = Bilevel(apply_fn, loss_fn, task_loss, inner, inner_lr, hidden)
+    if ranks is not None:
+        problem = problem._replace(average=ranks.average, averaged_gradient=ranks.averaged_gradient)
     computations = [partial(form, problem, theta, phi, batches_tr, batch_val, state, carry.buffers) for form in forms]
     with sdpa_kernel(SDPBackend.MATH):  # no other attention has second derivatives
         if eager:

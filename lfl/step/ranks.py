@@ -2,28 +2,26 @@
 
 from __future__ import annotations  # the compiler cannot trace the annotations of inner functions
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch._C._functorch import get_interpreter_stack
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from ..choices import BATCH_NORM
 from ..errors import RankStopped, UserError, one_of, reason
 from ..trees import leaves
-from ..types import ApplyFn, Batch, Group, Tree
+from ..types import ApplyFn, Batch, Group, Tree, WithAux
+from .buckets import Buckets, averaged_gradient
 from .slices import slice_of
 from .synchronised import synchronised
 
 BATCHES = {
     "whole": "every rank is given the whole batch, and takes its slice",
     "own": "every rank is given examples of its own, equally many",
-}
-
-
-BATCH_NORM = {
-    "local": "statistics of each rank's examples; running ones are the mean of the ranks'",
-    "synchronised": "statistics of all ranks' examples together",
 }
 
 
@@ -41,9 +39,11 @@ class Ranks:
         batch_norm: `"local"`: each rank normalises by the statistics of its own examples, as DistributedDataParallel
             does, and running statistics are the mean of the ranks'. `"synchronised"`: by those of all together, as one
             process, with two collectives for each layer in each pass, and as many for each derivative of it.
+        bucket_mb: megabytes of gradients that are averaged as one, while those of earlier layers are computed.
 
     Raises:
-        UserError: an unknown `batches` or `batch_norm`; no process group, or one that this process is not in.
+        UserError: an unknown `batches` or `batch_norm`; a `bucket_mb` not above 0; no process group, or one that this
+            process is not in.
 
     Example:
         >>> import tempfile, torch.distributed as dist
@@ -55,7 +55,9 @@ class Ranks:
         Ranks(rank 0 of 1, batches='whole')
     """
 
-    def __init__(self, group: Any = None, *, batches: str = "whole", batch_norm: str = "local") -> None:
+    def __init__(
+        self, group: Any = None, *, batches: str = "whole", batch_norm: str = "local", bucket_mb: float = 25.0
+    ) -> None:
         import torch.distributed as dist
 
         one_of("batches", batches, list(BATCHES))
@@ -69,7 +71,9 @@ class Ranks:
             raise UserError(
                 f"group must be a torch.distributed.ProcessGroup or an lfl.Ranks, got a {type(group).__name__}."
             )
-        self.group, self.batches, self.batch_norm = group, batches, batch_norm
+        if not 0.0 < bucket_mb < math.inf:
+            raise UserError(f"bucket_mb must be a number of megabytes above 0, got {bucket_mb}.")
+        self.group, self.batches, self.batch_norm, self.bucket_mb = group, batches, batch_norm, bucket_mb
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
 
     def __repr__(self) -> str:
@@ -95,6 +99,16 @@ class Ranks:
             for i, part, piece in zip(places, parts, pieces, strict=True):
                 flat[i] = piece.view(part.shape)
         return tree_unflatten(flat, structure)
+
+    def averaged_gradient(self, function: WithAux, theta: Tree, beside: Callable[[Any], Tree]) -> tuple[Any, Any, Tree]:
+        """The mean gradient over the ranks, parts of which are on their way while the rest is computed.
+
+        Args:
+            function, theta: `function(theta) -> (value, aux)`, the value a scalar; and where its gradient is taken.
+            beside: `beside(aux)`, a tree that is averaged along; returned after the gradient and aux.
+        """
+        made = partial(Buckets, size=self.size, megabytes=self.bucket_mb, start=self._sum)
+        return averaged_gradient(function, theta, beside, buckets=made, average=self.average)
 
     def model(self, apply_fn: ApplyFn) -> ApplyFn:
         """The model as the ranks run it: with synchronised batch norm where that was asked for."""
@@ -170,9 +184,16 @@ class Ranks:
         self._collect(lambda: dist.all_reduce(flat, group=self.group))
         return flat.div_(self.size)
 
-    def _collect(self, collective: Any) -> None:
+    def _sum(self, flat: torch.Tensor) -> Callable[[], None]:
+        """Starts the sum of a flat tensor in place; returns what waits for it."""
+        import torch.distributed as dist
+
+        work: Any = self._collect(lambda: dist.all_reduce(flat, group=self.group, async_op=True))
+        return lambda: self._collect(work.wait)
+
+    def _collect(self, collective: Any) -> Any:
         try:
-            collective()
+            return collective()
         except RuntimeError as error:
             raise RankStopped(
                 f"rank {self.rank} of {self.size} could not go on: another rank has stopped, or did not come within "

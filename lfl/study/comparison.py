@@ -44,7 +44,7 @@ COLUMNS = [
     "commit",
 ]
 
-OWN = ("target", "kind", "valid", "valid_size")
+OWN = ("target", "kind", "valid", "valid_size", "context")
 """Settings that data are loaded by."""
 
 

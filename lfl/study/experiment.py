@@ -30,7 +30,7 @@ NAMED = {
 
 _SHARED = {
     *["task", "model", "method", "seed", "checkpoint_every", "log"],
-    *["target", "kind", "valid", "valid_size", "eval_split"],
+    *["target", "kind", "valid", "valid_size", "eval_split", "context"],
 }
 """Settings that a variant cannot have of its own: all methods share them, or they do not change the numbers."""
 

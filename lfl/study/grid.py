@@ -37,7 +37,7 @@ class Resources(NamedTuple):
     Args:
         engine: where.
         data_dir: folder of the data sets; None for lfl's own cache.
-        own: target, kind, valid and valid_size of a user's own data.
+        own: target, kind, valid, valid_size and context of a user's own data.
         device: as asked for.
         threads: CPU threads of each worker; None for torch's choice.
     """

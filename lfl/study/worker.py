@@ -44,7 +44,7 @@ class Machine:
         out: folder of the study.
         study: which start of it, as its orders say.
         data_dir: folder of the data sets; None for lfl's own cache.
-        own: target, kind, valid and valid_size of a user's own data, as `load_task` takes them.
+        own: target, kind, valid, valid_size and context of a user's own data, as `load_task` takes them.
         device: as asked for.
         threads: CPU threads; None for torch's choice.
         in_process: whether the work is done in the process that started the study.

@@ -7,6 +7,7 @@ from .encoding import Encoding
 from .load import WITHOUT_DATA_DIR, is_file_task, is_function_task, load_task
 from .loaders import Loaders, task_from_loaders
 from .task import Task
+from .text import task_from_text
 
 __all__ = [
     "DEFAULTS",
@@ -20,4 +21,5 @@ __all__ = [
     "load_task",
     "task_from_arrays",
     "task_from_loaders",
+    "task_from_text",
 ]

@@ -98,6 +98,9 @@ def corrupt(
     Source: symmetric and pair noise as in Han et al. (2018), the long tail as in Cui et al. (2019), section 5.
     """
     classes = task.kind == "classification"
+    asked = {"--label-noise": label_noise, "--outliers": outliers, "--imbalance": imbalance}
+    if task.tokens and (flags := [flag for flag, given in asked.items() if given is not None]):
+        raise UserError(f"{flags[0]} is for examples with one target each, but {task.name} is a text; leave it out.")
     for flag, given, fits in (
         ("--label-noise", label_noise, classes),
         ("--imbalance", imbalance, classes),

@@ -29,6 +29,8 @@ class Encoding:
         range: scaling of real targets; None for others.
         classes: the names of the classes in the order of their ids, or of the labels; None for real targets.
         columns: columns of a table and how they become inputs; None for arrays.
+        tokens: whether an input is a row of class ids, as characters of a text are, and at each of them a class is
+            predicted: outputs are `[batch, length, classes]`.
     """
 
     kind: Kind
@@ -38,6 +40,7 @@ class Encoding:
     range: Range | None = None
     classes: list[Any] | None = None
     columns: list[Column] | None = None
+    tokens: bool = False
 
     def content(self) -> dict[str, Any]:
         """Returns the encoding as JSON values."""
@@ -49,6 +52,7 @@ class Encoding:
             "range": None if self.range is None else [t.tolist() for t in self.range],
             "classes": self.classes,
             "columns": self.columns,
+            "tokens": self.tokens,
         }
 
     @classmethod
@@ -65,6 +69,7 @@ class Encoding:
         fits = fits and (span is None) == (found.kind != "regression")
         fits = fits and all(t.shape == width for t in span or ())
         fits = fits and (found.classes is None or len(found.classes) == found.num_outputs)
+        fits = fits and (not found.tokens or (found.kind == "classification" and len(shape) == 1 and _is_text(found)))
         if not fits or not all(bool(t.isfinite().all()) for t in (mean, deviation, *(span or ()))):
             raise UserError(f"{where} is damaged (its parts do not fit together); the run cannot be used.")
         return cls(
@@ -75,6 +80,7 @@ class Encoding:
             None if span is None else Range(*span),
             found.classes,
             found.columns,
+            found.tokens,
         )
 
 
@@ -88,6 +94,13 @@ class _Content(Struct, frozen=True):
     range: Annotated[list[Any], Meta(min_length=2, max_length=2)] | None
     classes: list[str | int | float | bool] | None
     columns: list[Column] | None
+    tokens: bool = False
+
+
+def _is_text(found: _Content) -> bool:
+    """Whether the classes are different characters, in their order."""
+    names = [name for name in found.classes or [] if isinstance(name, str) and len(name) == 1]
+    return found.classes is not None and found.classes == sorted(set(names))
 
 
 def _shape_of(value: Any, where: str) -> Shape:

@@ -1,4 +1,4 @@
-"""Loads a task by name, or a user's own: arrays in `.npz` or `.npy`, a `.csv`, a folder of pictures, a function."""
+"""Loads a task by name, or a user's own: `.npz`, `.npy`, `.csv`, `.txt`, a folder of pictures, a function."""
 
 import os
 from dataclasses import replace
@@ -17,6 +17,7 @@ from ..user_code import is_own
 from .arrays import task_from_arrays
 from .own_function import task_from_function
 from .task import Held, Task
+from .text import task_from_text_file
 
 WITHOUT_DATA_DIR = {name for name, entry in TASKS.items() if not entry.downloads}
 """Tasks whose data are inside scikit-learn."""
@@ -29,17 +30,19 @@ def load_task(
     target: str | None = None,
     kind: str | None = None,
     valid: str | None = None,
+    context: int | None = None,
     **held: Unpack[Held],
 ) -> Task:
     """Loads the task called `name`, or the user's own in a file or folder of that name, or by a function.
 
     Args:
-        name: name of a task; path of a `.npz`, a `.csv`, or a folder of pictures or `.npy` arrays; or
+        name: name of a task; path of a `.npz`, a `.csv`, a `.txt`, or a folder of pictures or `.npy` arrays; or
             `"module:function"`.
         data_dir: folder with the data of named tasks, or to download them to.
         target: the column of a `.csv` to be predicted; several with commas between them.
         kind: `"classification"`, `"regression"` or `"multilabel"`, for a user's own data; inferred when omitted.
         valid: path of the user's own clean data: a file or folder of the same kind as `name`.
+        context: characters of a window of a `.txt`; 128 when omitted.
         held: `valid_size`, the rows of train that become valid (10 % when omitted), and `eval_split`, whether a fourth
             split is held out of train.
 
@@ -49,11 +52,12 @@ def load_task(
     """
     if name not in TASKS and is_file_task(name):
         own = None if valid is None else Path(valid)
-        return task_from_files(Path(name), target=target, kind=kind, valid=own, **held)
+        return task_from_files(Path(name), target=target, kind=kind, valid=own, context=context, **held)
     own_function = is_function_task(name)
     if not own_function:
         one_of("task", name, [*TASKS, *OWN_TASKS])
-    for flag, value in (("--target", target), ("--kind", None if own_function else kind), ("--valid", valid)):
+    given = {"--target": target, "--kind": None if own_function else kind, "--valid": valid, "--context": context}
+    for flag, value in given.items():
         if value is not None:
             files = "files of your own" if own_function else "your own data"
             raise UserError(f"{flag} is for {files}, but the task is {name}; leave it out.")
@@ -65,7 +69,7 @@ def load_task(
 
 def is_file_task(name: str) -> bool:
     """Whether a task's name is the path of a user's own data."""
-    return Path(name).suffix in {".npz", ".csv"} or name.endswith("/") or os.path.isdir(name)
+    return Path(name).suffix in {".npz", ".csv", ".txt"} or name.endswith("/") or os.path.isdir(name)
 
 
 def is_function_task(name: str) -> bool:
@@ -74,16 +78,22 @@ def is_function_task(name: str) -> bool:
 
 
 def task_from_files(
-    path: Path, *, target: str | None, kind: str | None, valid: Path | None = None, **held: Unpack[Held]
+    path: Path,
+    *,
+    target: str | None,
+    kind: str | None,
+    valid: Path | None = None,
+    context: int | None = None,
+    **held: Unpack[Held],
 ) -> Task:
     """Loads the task in a file or folder.
 
-    What these hold is described in `lfl.data.npz`, `lfl.data.npy_folder`, `lfl.data.csv_table` and
+    What these hold is described in `lfl.data.npz`, `lfl.data.npy_folder`, `lfl.data.csv_table`, `lfl.data.text` and
     `lfl.data.image_folder`.
 
     Args:
         path: the data.
-        target, kind: as in `load_task`.
+        target, kind, context: as in `load_task`.
         valid: the user's own clean data, in the same form as `path`.
         held: as in `task_from_arrays`.
 
@@ -92,10 +102,19 @@ def task_from_files(
     """
     if valid is not None and _form(valid) != _form(path):
         raise UserError(f"--valid needs {_form(path)}, like the task {path}, got {valid}.")
+    if context is not None and path.suffix != ".txt":
+        raise UserError(f"--context is for a .txt, got {path}; leave it out.")
     if path.suffix == ".csv":
         return _from_table(path, valid, target, kind, **held)
     if target is not None:
         raise UserError(f"--target is for a .csv table, got {path}; leave it out.")
+    if path.suffix == ".txt":
+        if kind is not None:
+            raise UserError(
+                f"--kind is for arrays and tables; of the text {path} characters are predicted. Leave it out."
+            )
+        task = task_from_text_file(path, valid, context=context, **held)
+        return replace(task, valid_from=None if valid is None else str(valid))
     if is_npy_folder(path):
         read, inside = open_npy_folder, str(path / "x_valid.npy")
     else:
@@ -123,13 +142,13 @@ def places_of(path: Path) -> Places | None:
     """
     if path.suffix == ".csv":
         return Places("line", read_table(path).lines)
-    if path.suffix == ".npz" or is_npy_folder(path):
+    if path.suffix in {".npz", ".txt"} or is_npy_folder(path):
         return None
     return Places("file", [file.relative_to(path).as_posix() for file in train_files(path)])
 
 
 def _form(path: Path) -> str:
-    return {".npz": "a .npz", ".csv": "a .csv table"}.get(path.suffix, "a folder of pictures")
+    return {".npz": "a .npz", ".csv": "a .csv table", ".txt": "a .txt"}.get(path.suffix, "a folder of pictures")
 
 
 def _from_table(path: Path, valid: Path | None, target: str | None, kind: str | None, **held: Unpack[Held]) -> Task:

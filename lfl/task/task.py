@@ -84,6 +84,11 @@ class Task:
         return self.encoding.input_shape
 
     @property
+    def tokens(self) -> bool:
+        """Whether a class is predicted at each place of an input, as in a text: targets are class ids `[n, length]`."""
+        return self.encoding.tokens
+
+    @property
     def device(self) -> torch.device:
         """The device of the data."""
         return self.train.y.device

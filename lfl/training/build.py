@@ -25,9 +25,9 @@ from ..task import Task
 from ..task.corruption import Corrupted, corrupt
 from ..trees import map_tree
 from ..types import Batch, Group, Shape, TaskLoss, Tensors
-from .check import working_hypergradient
+from .check import check_reads, working_hypergradient
 from .compilation import compile_program, compiled_pieces, compiler_is_there, forward_flops, vmap_pays, worth_compiling
-from .losses import learned, objective_of
+from .losses import learned, objective_of, of_task
 from .stored_inputs import stored_inputs
 
 ERRORS: dict[str, TaskLoss] = {
@@ -54,7 +54,7 @@ class Sizes(Protocol):
 def build_functional(task: Sizes, settings: Settings) -> tuple[Tensors, PureModule]:
     """Returns theta without values, on the device `meta`, and the model as a function."""
     module = build_model(settings.model, task.input_shape, task.num_outputs).to(task.device)
-    theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision])
+    theta, _, apply_fn = functional(module, autocast=AUTOCAST[settings.precision], recompute=settings.recompute)
     return {name: t.to("meta") for name, t in theta.items()}, apply_fn
 
 
@@ -64,12 +64,13 @@ def compiles(task: Task, settings: Settings) -> bool:
     Raises:
         UserError: `compile` is `"on"`, and there is no compiler.
     """
+    check_reads(task, settings)
     if settings.compile == "on" and not compiler_is_there(task.device):
         raise UserError("--compile on needs a C++ compiler (g++ or clang++), and none is found; choose --compile off.")
     if settings.compile != "auto":
         return settings.compile == "on"
     shapes, apply_fn = build_functional(task, settings)
-    if apply_fn.custom_gradients.functions:
+    if apply_fn.custom_gradients.functions or apply_fn.recomputed:
         return False
     steps = settings.steps + (settings.offline_steps if METHODS[settings.method].offline else 0)
     theta = {name: torch.zeros(t.shape) for name, t in shapes.items()}
@@ -118,12 +119,13 @@ def build_programs(
     """
     _, apply_fn = build_functional(task, settings)
     of_run = learned(task, settings, settings.seed)
-    inner, task_loss = inner_optimiser(settings), objective_of(task.kind, settings)
+    inner, task_loss = inner_optimiser(settings), of_task(task, objective_of(task.kind, settings))
     name = working_hypergradient(task, settings, apply_fn, of_run, inner, task_loss, compiled=compiled)
     pieces = compiled and (group is not None or in_pieces(replace(settings, hypergradient=name)))
     if pieces and name not in IN_PIECES:
         raise UserError(f"hypergradient {name} cannot be compiled for several ranks; choose mixed, or --compile off.")
     whole = compiled and group is None
+    form: Hypergradient | None = partial(mixed, stored=torch.bfloat16) if settings.stored == "bfloat16" else None
     return programs(
         apply_fn=apply_fn,
         loss_fn=of_run.loss_fn,
@@ -131,7 +133,7 @@ def build_programs(
         inner=inner,
         outer=adam(settings.outer_lr),
         learned_rate=of_run.learned_rate,
-        hypergradient=compiled_pieces(IN_PIECES[name], task.device) if pieces else name,
+        hypergradient=compiled_pieces(form or IN_PIECES[name], task.device) if pieces else form or name,
         meta_batch_size=settings.meta_batch_size,
         many_seeds=many_seeds,
         compile_program=partial(compile_program, device=task.device) if whole else None,

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..catalogue import METHODS
+from ..catalogue import METHODS, MODELS
 from ..errors import UserError
 from ..hypergradient import forward
 from ..model import PureModule, build_model, draw_masks, initial_theta, mask_specs
@@ -15,6 +15,7 @@ from ..step.trial import refuse_custom_functions, working_form
 from ..task import Task
 from ..trees import map_tree
 from ..types import Batch, TaskLoss, Tensors
+from ..user_code import is_own
 from .losses import Learned
 
 EXAMPLES = 8
@@ -46,6 +47,7 @@ def working_hypergradient(
         UserError: the model has other outputs than the task's, draws random numbers, writes to its parameters or
             inputs, or cannot be differentiated.
     """
+    check_reads(task, settings)
     own = build_model(settings.model, task.input_shape, task.num_outputs, seed=settings.seed)
     theta = map_tree(lambda t: t.to(task.device), initial_theta(own))
     _check_outputs(task, settings, apply_fn, theta)
@@ -82,17 +84,30 @@ def working_hypergradient(
     return form
 
 
+def check_reads(task: Task, settings: Settings) -> None:
+    """Raises `UserError` where a task is a text, and the model is one of lfl's that reads none."""
+    name = settings.model
+    if not task.tokens or is_own(name) or (name in MODELS and MODELS[name].tokens):
+        return
+    known = ", ".join(each for each, entry in MODELS.items() if entry.tokens)
+    raise UserError(f"{task.name} is a text, which --model {name} cannot read; choose {known}, or a model of your own.")
+
+
 @torch.no_grad()
 def _check_outputs(task: Task, settings: Settings, apply_fn: PureModule, theta: Tensors) -> None:
     """Raises `UserError` unless the model has an output for each class or target column, or one for two classes."""
     outputs, _ = apply_fn(theta, apply_fn.buffers, task.train.pick(slice(1)).x, training=False)
-    got, wanted = getattr(outputs, "shape", None), (1, task.num_outputs)
+    places = task.input_shape if task.tokens else ()
+    got, wanted = getattr(outputs, "shape", None), (1, *places, task.num_outputs)
     one_logit = task.kind == "classification" and task.num_outputs == 2
     if got is not None and tuple(got) != wanted and not (one_logit and tuple(got) == (1, 1)):
         of = {"classification": "class", "regression": "target column", "multilabel": "label"}[task.kind]
+        remedy = "build it with the num_outputs that it is given."
+        if task.tokens:
+            of, remedy = "class at each character", "choose --model gpt-mini, or a model of your own with such outputs."
         raise UserError(
             f"model {settings.model} gives outputs {list(got)} for one example, but {task.name} needs {list(wanted)}, "
-            f"one for each {of}; build it with the num_outputs that it is given."
+            f"one for each {of}; {remedy}"
         )
 
 

@@ -15,6 +15,7 @@ from ..loss import (
     AnyLearnedLoss,
     base_loss,
     draw_loss,
+    in_layout,
     is_formula,
     objective_named,
 )
@@ -64,6 +65,8 @@ def learned(task: Task, settings: Settings, seed: int) -> Learned:
             base=settings.base,
             generator=generator(seed, "phi_0"),
         )
+        if task.tokens:
+            learned_loss = in_layout(learned_loss, "last")
     else:
         _check_name(f"--loss of {settings.method} for {task.kind}", settings.loss, HANDCRAFTED[task.kind])
     if method.learns_rate:
@@ -87,7 +90,7 @@ def _check_name(what: str, name: str, known: Mapping[str, object]) -> None:
 
 
 def _handcrafted(task: Task, settings: Settings) -> LossFn:
-    loss = base_loss(task.kind, settings.loss, num_outputs=task.num_outputs)
+    loss = of_task(task, base_loss(task.kind, settings.loss, num_outputs=task.num_outputs))
 
     def loss_fn(phi: Any, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         del phi
@@ -96,8 +99,13 @@ def _handcrafted(task: Task, settings: Settings) -> LossFn:
     return loss_fn
 
 
+def of_task(task: Task, loss: TaskLoss) -> TaskLoss:
+    """Returns a hand-made loss for the outputs of a task: of tokens they are `[batch, length, classes]`."""
+    return in_layout(loss, "last") if task.tokens else loss
+
+
 def objective_of(kind: Kind, settings: Settings) -> TaskLoss:
-    """Returns the objective of a run, `(outputs, targets) -> [batch]`.
+    """Returns the objective of a run, `(outputs, targets) -> [batch]`; each of several tokens is an example.
 
     Args:
         kind: of the targets.

@@ -12,6 +12,9 @@ from ..types import ApplyFn, Kind, TaskLoss, Tensors
 
 CHUNK = 1000
 
+TOKENS_AT_ONCE = 8192
+"""Tokens in a forward pass, whose outputs are as many as the vocabulary times as many."""
+
 
 @torch.no_grad()
 def evaluate(
@@ -44,7 +47,8 @@ def outputs_on(
         apply_fn, theta, buffers, split, chunk: as in `evaluate`.
 
     Returns:
-        Outputs `[n, ...]` and targets `[n, ...]`, on the split's device.
+        Outputs `[n, ...]` and targets `[n, ...]`, on the split's device; of tokens `[n * length, classes]` and
+        `[n * length]`, each an example.
 
     Raises:
         UserError: no example counts.
@@ -55,8 +59,12 @@ def outputs_on(
         raise UserError(
             "an error is a mean over examples, got a split in which no example counts; give it at least one."
         )
-    parts = [apply_fn(theta, buffers, part.x, training=False)[0] for part in split.chunks(chunk)]
-    return torch.cat(parts), split.y
+    if isinstance(split.x, torch.Tensor) and split.x.dim() == 2 and split.x.shape == split.y.shape:
+        chunk = min(chunk, max(1, TOKENS_AT_ONCE // split.y.shape[1]))
+    outputs = torch.cat([apply_fn(theta, buffers, part.x, training=False)[0] for part in split.chunks(chunk)])
+    if outputs.dim() == 3 and outputs.shape[:2] == split.y.shape:
+        return outputs.flatten(0, 1), split.y.flatten()
+    return outputs, split.y
 
 
 @torch.no_grad()
@@ -75,6 +83,7 @@ WORDS = {
     "balanced_error": "balanced error",
     "macro_f1": "macro F1",
     "calibration_error": "calibration error",
+    "bits_per_character": "bits per character",
     "negative_log_likelihood": "negative log-likelihood",
     "r2": "R^2",
     "absolute_error": "mean absolute error",
@@ -85,7 +94,7 @@ WORDS = {
 """Each metric in words, in the order in which they are printed."""
 
 
-def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor, *, tokens: bool = False) -> dict[str, float]:
     """Returns the usual metrics of a model's outputs on a whole split, by name.
 
     For classes:
@@ -93,6 +102,9 @@ def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict
         `macro_f1`: the mean over classes of the harmonic mean of precision and recall; 1 is best.
         `calibration_error`: see `calibration_error`.
         `negative_log_likelihood`: mean cross-entropy, in nats.
+    For the characters of a text, each an example:
+        `bits_per_character`: mean cross-entropy in bits, that in nats over log 2; `negative_log_likelihood` in nats.
+        `calibration_error`: as above.
     For several labels, each 0 or 1:
         `macro_f1`: the mean over labels of the harmonic mean of precision and recall; `micro_f1`: that of all labels
             together.
@@ -107,6 +119,7 @@ def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict
         outputs: logits `[n, classes]`, one logit `[n]` or `[n, 1]`, logits of labels `[n, labels]`, or predictions
             `[n, width]`.
         targets: class ids `[n]`, all in range; or labels or real values of the shape of the outputs.
+        tokens: whether the classes are characters of a text.
 
     Returns:
         Metrics by name; one that has no finite value is left out: all where outputs are not finite, R^2 of fewer than
@@ -122,7 +135,7 @@ def metrics_of(kind: Kind, outputs: torch.Tensor, targets: torch.Tensor) -> dict
         return {}
     outputs, targets = outputs.detach().cpu().double(), targets.cpu()
     of_kind = {"classification": _of_classes, "regression": _of_values, "multilabel": _of_labels}
-    found = of_kind[kind](outputs, targets)
+    found = _of_tokens(outputs, targets) if tokens else of_kind[kind](outputs, targets)
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -165,6 +178,15 @@ def _of_classes(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float
         "calibration_error": calibration_error(torch.softmax(logits, -1), targets),
         # from logits: log_loss of probabilities takes none below the rounding of 1
         "negative_log_likelihood": float(cross_entropy(logits, targets).mean()),
+    }
+
+
+def _of_tokens(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    nats = float(cross_entropy(outputs, targets).mean())
+    return {
+        "bits_per_character": nats / math.log(2),
+        "negative_log_likelihood": nats,
+        "calibration_error": calibration_error(torch.softmax(outputs, -1), targets),
     }
 
 

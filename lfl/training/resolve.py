@@ -42,7 +42,9 @@ def resolve(defaults: Defaults, **asked: Any) -> Settings:
             asked[name] = float(value)
     method = METHODS[asked.get("method", SETTINGS["method"].default)]
     own = dict(method.defaults)
-    if asked.get("optimizer", own.get("optimizer", "sgd")) != "sgd":  # the momentum of tasks and methods is sgd's
+    if (
+        asked.get("optimizer", own.get("optimizer", defaults.optimizer)) != "sgd"
+    ):  # the momentum of tasks and methods is sgd's
         own |= {"momentum": 0.0, "nesterov": False}
     chosen = own | asked
     values: dict[str, Any] = {}

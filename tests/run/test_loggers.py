@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import lfl
+from lfl.choices import LOGS
 from lfl.run import execute, resume
 from lfl.run.loggers import FILES, loggers_of
-from lfl.settings import LOGS
 from lfl.task import load_task
 from lfl.training import Progress, resolve
 

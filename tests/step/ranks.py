@@ -20,17 +20,16 @@ import lfl
 
 from ..hypergradient.cases import Case, make_case
 
-BATCH, WORLDS = 12, (2, 4)
+BATCH, WORLDS, FORMS = 12, (2, 4), ("mixed", "unroll")
 GRID = [
     "-".join(map(str, each))
-    for each in product(
-        ("sgd", "nesterov", "adam"),
-        ("plain", "dropout", "clipping"),
-        (1, 3),
-        ("loss", "rate", "both"),
-        ("mixed", "unroll"),
-    )
+    for each in product(("sgd", "nesterov", "adam"), ("plain", "dropout", "clipping"), (1, 3), ("loss", "rate", "both"))
 ]
+
+
+def cases(size: int) -> list[str]:
+    """Every case of the grid, in one form by two ranks and in the other by four."""
+    return [f"{name}-{FORMS[(i + size // 2) % 2]}" for i, name in enumerate(GRID)]
 
 
 class GhostNorm(nn.BatchNorm1d):
@@ -123,20 +122,20 @@ def other_steps(group: Any) -> dict[str, Any]:
     return found
 
 
-def with_own_batches(rank: int, size: int) -> Any:
+def with_own_batches(rank: int, size: int, group: Any) -> Any:
     """Every rank is given its own rows, in one piece."""
     case = make_case("plain", "adam", "classification", torch.float64, BATCH)
     rows = slice(rank * BATCH // size, (rank + 1) * BATCH // size)
     train, valid = (tuple(part[rows] for part in batch) for batch in (case.batch_tr, case.batch_val))
-    return lfl.meta_step(case.theta, case.phi, train, valid, **case.kwargs, group=lfl.Ranks(batches="own"))
+    return lfl.meta_step(case.theta, case.phi, train, valid, **case.kwargs, group=lfl.Ranks(group, batches="own"))
 
 
-def refusals(rank: int) -> dict[str, str]:
+def refusals(rank: int, world: Any) -> dict[str, str]:
     """What each rank says where ranks do not agree; they go on together after each."""
     case = make_case("plain", "sgd", "classification", torch.float64, BATCH)
-    inputs, world = [case.theta, case.phi, case.batch_tr, case.batch_val], dist.group.WORLD
+    inputs = [case.theta, case.phi, case.batch_tr, case.batch_val]
     x, y = case.batch_tr
-    own = lfl.Ranks(batches="own")
+    own = lfl.Ranks(world, batches="own")
 
     def said(place: int, given: Any, group: Any) -> str:
         changed = [*inputs[:place], given, *inputs[place + 1 :]]
@@ -154,11 +153,11 @@ def refusals(rank: int) -> dict[str, str]:
     }
 
 
-def refused() -> list[str]:
+def refused(group: Any) -> list[str]:
     """What cannot be had under several ranks."""
     case = make_case("plain", "sgd", "classification", torch.float64, BATCH)
     arguments = case.theta, case.phi, case.batch_tr, case.batch_val, case.carry
-    step = partial(lfl.meta_step, **case.kwargs, group=dist.group.WORLD)
+    step = partial(lfl.meta_step, **case.kwargs, group=group)
     attempts = [
         lambda: torch.func.vmap(lambda phi: step(case.theta, phi, *arguments[2:]))(
             {name: t[None] for name, t in case.phi.items()}
@@ -175,30 +174,27 @@ def refused() -> list[str]:
     return said
 
 
-def one_stops(rank: int, size: int) -> str | None:
-    """The last rank is gone before the second step."""
-    step("sgd-plain-1-loss-mixed", dist.group.WORLD)
-    if rank == size - 1:
-        raise SystemExit
-    try:
-        step("sgd-plain-1-loss-mixed", dist.group.WORLD)
-    except lfl.Failure as error:
-        return str(error)
-    return "nothing"
-
-
-def one_hangs(rank: int, size: int) -> tuple[str, float] | None:
-    """The first rank does not come within the time limit of the group."""
-    group = dist.new_group(timeout=timedelta(seconds=2))
-    if rank == 0:
-        time.sleep(8)
-        return None
+def said_of_a_step(group: Any) -> tuple[str, float]:
+    """The error of a step, and the seconds that it took."""
     began = time.monotonic()
     try:
         step("sgd-plain-1-loss-mixed", group)
     except lfl.Failure as error:
         return str(error), time.monotonic() - began
     return "nothing", 0.0
+
+
+def one_hangs(rank: int, size: int) -> tuple[str, float] | None:
+    """The first rank does not come within the time limit of the group."""
+    group = lfl.Ranks(dist.new_group(timeout=timedelta(seconds=1)), bucket_mb=2e-4)
+    if rank:
+        said = said_of_a_step(group)
+        Path(f"{rank}.waited").touch()
+        return said
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not all(Path(f"{other}.waited").exists() for other in range(1, size)):
+        time.sleep(0.02)
+    return None
 
 
 @contextmanager
@@ -219,8 +215,9 @@ def counted() -> Iterator[list[int]]:
 
 
 def run(rank: int, size: int, folder: Path, work: Callable[[int, int], Any]) -> None:
-    """Runs `work` as one of `size` ranks, and saves what it returns as `RANK.pt`."""
+    """Runs `work` as one of `size` ranks in a folder, and saves what it returns there as `RANK.pt`."""
     torch.set_num_threads(1)
+    os.chdir(folder)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     meeting = f"file://{folder / 'meeting'}"
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size, timeout=timedelta(seconds=60))
@@ -230,15 +227,59 @@ def run(rank: int, size: int, folder: Path, work: Callable[[int, int], Any]) -> 
     os._exit(0)  # without the others, of which one may be gone
 
 
-def everything(rank: int, size: int) -> dict[str, Any]:
-    world = dist.group.WORLD
+class Unused(nn.Module):
+    """Has a parameter that no output depends on, between two that it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.first, self.unused, self.last = nn.Linear(5, 8), nn.Linear(3, 3), nn.Linear(8, 4)
+        self.double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x).tanh())  # type: ignore[no-any-return]
+
+
+def in_buckets(group: Any) -> tuple[dict[str, Any], list[int]]:
+    """Steps of a model that leaves a parameter out, and how many numbers went in each all-reduce."""
+    case = make_case("plain", "nesterov", "classification", torch.float64, BATCH, module=Unused())
+    arguments = case.theta, case.phi, [case.batch_tr, case.batch_val, case.batch_tr], case.batch_val, case.carry
+    simple = {name: case.kwargs[name] for name in ("apply_fn", "task_loss", "inner")}
+    base = partial(lfl.base_step, batch=case.batch_tr, carry=case.carry, **simple, loss=lfl.cross_entropy, group=group)
+    with counted() as sizes:
+        found = {"mixed": lfl.meta_step(*arguments, **case.kwargs, hypergradient="mixed", group=group)}
+        found["base_step"] = base(case.theta)
+    watched = {name: t.clone().requires_grad_() for name, t in case.theta.items()}
+    moved = base(watched)[0]  # differentiated by the caller's own autograd
+    total = torch.stack([t.square().sum() for t in moved.values()]).sum()
+    share = torch.autograd.grad(total, [*watched.values()], materialize_grads=True)
+    found["by the caller"] = share if group is None else group.average(share)
+    return found, sizes
+
+
+def of_world(rank: int, size: int, group: Any) -> dict[str, Any]:
+    """Every case in a group of so many ranks."""
     found: dict[str, Any] = {"sizes": {}}
-    for name in GRID:
+    for name in cases(size):
         with counted() as found["sizes"][name]:
-            found[name] = step(name, world)
-    found |= {f"batch norm {form}": with_norm(form, world, 1) for form in ("mixed", "unroll")}
-    found |= other_steps(world)
-    found["synchronised"] = synchronised(lfl.Ranks(batch_norm="synchronised"))
-    found["own batches"] = with_own_batches(rank, size)
-    found["refusals"], found["refused"] = refusals(rank), refused()
+            found[name] = step(name, group)
+    found |= {f"batch norm {form}": with_norm(form, group, 1) for form in FORMS}
+    found |= other_steps(group)
+    found["synchronised"] = synchronised(lfl.Ranks(group, batch_norm="synchronised"))
+    found["own batches"] = with_own_batches(rank, size, group)
+    found["refusals"], found["refused"] = refusals(rank, group), refused(group)
+    for name, ranks in {"in buckets": lfl.Ranks(group, bucket_mb=2e-4), "in one bucket": lfl.Ranks(group)}.items():
+        found[name], found["sizes"][name] = in_buckets(ranks)
+    return found
+
+
+def everything(rank: int, size: int) -> dict[Any, Any]:
+    """Two of four ranks, then all four; then one does not come in time, and at last one stops."""
+    pair, found = dist.new_group([0, 1]), {}
+    if rank < 2:
+        found[2] = of_world(rank, 2, pair)
+    dist.barrier()
+    found[4] = of_world(rank, 4, dist.group.WORLD)
+    found["hangs"] = one_hangs(rank, size)
+    found["stops"] = None if rank == size - 1 else said_of_a_step(lfl.Ranks(bucket_mb=2e-4))
     return found

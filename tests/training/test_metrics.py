@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, mean_ab
 
 import lfl
 from lfl.data.splits import Split
-from lfl.training import ERRORS, effective_rate, evaluate, metrics_of
+from lfl.training import ERRORS, effective_rate, evaluate, metrics_of, outputs_on
 from lfl.training.metrics import WORDS, calibration_error
 
 
@@ -165,3 +165,17 @@ def test_metrics_of_labels_are_those_of_scikit_learn() -> None:
     assert found["negative_log_likelihood"] == pytest.approx(likelihood, rel=1e-6)
     error = float(ERRORS["multilabel"](outputs, y).mean())
     assert error == pytest.approx(float((chosen != y.numpy()).mean()), abs=1e-7)
+
+
+def test_characters_are_each_an_example_and_bits_are_nats_over_log_two() -> None:
+    logits = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(6, (5, 4), generator=torch.Generator().manual_seed(1))
+    x = torch.arange(20).view(5, 4)
+    rows, targets = outputs_on(lambda theta, buffers, x, training: (logits[x[:, 0] // 4], {}), {}, {}, Split(x, y), 2)
+    assert torch.equal(rows, logits.flatten(0, 1))
+    assert torch.equal(targets, y.flatten())
+    found = metrics_of("classification", rows, targets, tokens=True)
+    likely = logits.double().softmax(-1).gather(-1, y[..., None])
+    assert found["bits_per_character"] == pytest.approx(-float(likely.log2().mean()))
+    assert found["negative_log_likelihood"] == pytest.approx(-float(likely.log().mean()))
+    assert found.keys() == {"bits_per_character", "negative_log_likelihood", "calibration_error"}

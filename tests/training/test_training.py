@@ -251,11 +251,26 @@ def test_evaluate_does_not_depend_on_the_chunk() -> None:
         ({"meta_batch_size": 0}, "--meta-batch-size"),
         ({"horizon": 2, "meta_every": 3}, "multiples of --horizon, got 6, 3 and 2"),
         ({"horizon": 4}, "multiples of --horizon, got 6, 4 and 4"),
+        ({"recompute": "auto", "compile": "on"}, "--recompute saves nothing in compiled steps"),
+        ({"stored": "bfloat16"}, "--stored bfloat16 is for the steps .* got auto, 1 and 1"),
+        ({"stored": "bfloat16", "horizon": 2, "hypergradient": "unroll"}, "--stored bfloat16 .* got unroll, 2 and 1"),
     ],
 )
 def test_settings_out_of_range_are_named(asked, words: str) -> None:
     with pytest.raises(lfl.UserError, match=words):
         settings(**asked)
+
+
+@pytest.mark.slow
+def test_recomputed_blocks_change_no_number_of_a_run_and_stored_steps_hardly_any() -> None:
+    """The gradient of phi is the only one that looks at stored steps."""
+    asked = {"model": "mlp-8", "horizon": 2, "method": "adalfl", "offline_steps": 1, "steps": 2}
+    plain, again, rounded = (
+        states(**asked, **more)[-1].state for more in ({}, {"recompute": "1, 3"}, {"stored": "bfloat16"})
+    )
+    assert max(float((a - b).abs().max()) for a, b in zip(leaves(plain), leaves(again), strict=True)) < 1e-6
+    moved = max(float((plain.phi[name] - rounded.phi[name]).abs().max()) for name in plain.phi)
+    assert 0.0 < moved < 1e-3
 
 
 def test_defaults_fill_what_was_not_asked_for() -> None:
