@@ -217,7 +217,7 @@ def test_the_losses_of_your_own_by_name_train(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "losses_of_the_page.py").write_text(blocks("own-loss.md")[1])
-    size: dict[str, Any] = {"steps": 20, "device": "cpu"}
+    size: dict[str, Any] = {"steps": 20, "device": "cpu", "offline_steps": 20}
     run = lfl.train("digits", "logistic", loss="losses_of_the_page:temperature", out="temperature", **size)
     assert run.phi["temperature"] != 1.0
     lfl.train("digits", "logistic", "baseline", loss="losses_of_the_page:generalised", out="by-hand", **size)
@@ -230,7 +230,7 @@ def test_methods_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pyte
     """With fewer and shorter runs, in one process."""
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("studies.md")
-    smaller = code.replace('"mlp"', '"logistic"').replace("seeds=5, jobs=2, steps=500", "seeds=2, steps=20")
+    smaller = code.replace('"mlp"', '"logistic"').replace("seeds=5, jobs=2, steps=500", "seeds=2, steps=20, offline_steps=20")
     assert smaller.count("logistic") == smaller.count("seeds=2") == 1
     exec(smaller, {})
 
