@@ -230,7 +230,9 @@ def test_methods_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pyte
     """With fewer and shorter runs, in one process."""
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("studies.md")
-    smaller = code.replace('"mlp"', '"logistic"').replace("seeds=5, jobs=2, steps=500", "seeds=2, steps=20, offline_steps=20")
+    smaller = code.replace('"mlp"', '"logistic"').replace(
+        "seeds=5, jobs=2, steps=500", "seeds=2, steps=20, offline_steps=20"
+    )
     assert smaller.count("logistic") == smaller.count("seeds=2") == 1
     exec(smaller, {})
 
