@@ -30,9 +30,11 @@ extensions = [
     "commands",
     "docstrings",
     "mathml",
+    "tables",
 ]
 exclude_patterns = ["_build", "_ext", "jupyter_execute", ".jupyter_cache"]  # the last two come from executed pages
 highlight_language = "text"
+smartquotes_action = "qe"  # two hyphens begin a flag
 html_math_renderer = "mathml"
 
 # Pages in Markdown; those that start as a notebook are executed, in a folder of their own, and an error ends the build.
@@ -67,6 +69,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "lfl"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_search_scorer = str(HERE / "_ext" / "scorer.js")
 html_extra_path = ["report.html"]
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}

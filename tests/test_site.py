@@ -1,6 +1,7 @@
 """The documentation site holds together, as far as its sources show: names, pages, links, code."""
 
 import ast
+import json
 import re
 import sys
 from collections import Counter
@@ -89,6 +90,14 @@ def test_links_within_the_site_have_a_target(page: Path) -> None:
             assert anchor in anchors(there), target
 
 
+def test_the_kills_that_the_page_reports_are_those_that_were_measured() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "kills.json").read_text())
+    text = " ".join((DOCS / "randomness.md").read_text().split())
+    offline, training, writing = (found[f"killed {at}"] for at in ("in offline steps", "in training", "while writing"))
+    assert f"Of {found['runs']} runs {found['identical']} were identical; {offline} of the kills fell into the" in text
+    assert f"offline steps, {training} into the training, and {writing} left a file" in text
+
+
 def test_code_that_is_shown_beside_equations_is_there() -> None:
     shown = re.findall(r"```\{literalinclude\} (\S+)\n:pyobject: (\w+)", (DOCS / "hypergradient.md").read_text())
     assert len(shown) > 5
@@ -173,6 +182,59 @@ def test_the_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     for block in blocks(page):
         exec(compile(block, page, "exec"), {})
+
+
+@pytest.mark.slow
+def test_the_data_of_your_own_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    g = torch.Generator().manual_seed(0)
+    y = torch.arange(200) % 2
+    torch.save((torch.randint(500, (200, 20), generator=g), torch.randn(200, 1, generator=g), y), "reviews.pt")
+    reviews, photographs = blocks("own-data.md")
+    names: dict[str, Any] = {}
+    exec(reviews, names)
+    task = lfl.task_from_loaders(**{part: getattr(names["reviews"](), part) for part in ("train", "test")})
+    assert task.kind == "classification"
+    assert task.splits["test"].x["words"].shape == (100, 20)
+    assert task.splits["test"].y.tolist() == y[-100:].tolist()
+
+    for part in ("train", "test"):
+        for row in range(20):
+            folder = tmp_path / "photographs" / part / ("dark", "light")[row % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (80, 70), (200 * (row % 2), 20, 20)).save(folder / f"{row}.jpg")
+    exec(photographs, names)
+    run = lfl.train(names["photographs"](), "logistic", "baseline", out="run", steps=30, batch_size=8, device="cpu")
+    assert run.result is not None
+    assert run.result.test_error == 0.0
+
+
+@pytest.mark.slow
+def test_the_losses_of_your_own_by_name_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "losses_of_the_page.py").write_text(blocks("own-loss.md")[1])
+    size: dict[str, Any] = {"steps": 20, "device": "cpu", "offline_steps": 20}
+    run = lfl.train("digits", "logistic", loss="losses_of_the_page:temperature", out="temperature", **size)
+    assert run.phi["temperature"] != 1.0
+    lfl.train("digits", "logistic", "baseline", loss="losses_of_the_page:generalised", out="by-hand", **size)
+    based = {"loss": "residual", "base": "losses_of_the_page:generalised"}
+    lfl.train("digits", "logistic", out="on-top", **based, **size)
+
+
+@pytest.mark.slow
+def test_methods_are_compared_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer and shorter runs, in one process."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("studies.md")
+    smaller = code.replace('"mlp"', '"logistic"').replace(
+        "seeds=5, jobs=2, steps=500", "seeds=2, steps=20, offline_steps=20"
+    )
+    assert smaller.count("logistic") == smaller.count("seeds=2") == 1
+    exec(smaller, {})
 
 
 @pytest.mark.slow

@@ -134,7 +134,17 @@ def _signature(
     return signature and re.sub(r"<[^<>]*(<[^<>]*>)?[^<>]*>", "...", signature), returns
 
 
+def _dash(app: "Sphinx", document: Any) -> None:
+    """Sets a dash between an argument and what it is: two hyphens in a text stay, since they begin a flag."""
+    from docutils import nodes
+
+    for text in list(document.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
+    app.connect("doctree-read", _dash)
     app.connect("autodoc-process-docstring", _process, priority=400)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
