@@ -114,7 +114,7 @@ def test_an_experiment_that_fails_leaves_the_others_alone(jobs: int, tmp_path: P
     failed = run(tmp_path, experiments, [0], jobs=jobs)
     assert [each.experiment for each in failed] == experiments[:2]
     assert "lenet5 needs images" in str(failed[0].error)
-    assert "ZeroDivisionError: division by zero (mine.py, line 24)" in str(failed[1].error)
+    assert "ZeroDivisionError: division by zero (mine.py, line 23)" in str(failed[1].error)
     assert not experiments[0].folder.exists()
     assert read_outcome(experiments[2], 0) is not None
 
