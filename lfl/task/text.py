@@ -69,7 +69,7 @@ def task_from_text(
     Example:
         >>> task = task_from_text("to be, or not to be: " * 100, context=8)
         >>> task.input_shape, task.num_outputs, "".join(task.encoding.classes)
-        ((8,), 10, ' ,:benort')
+        ((8,), 9, ' ,:benort')
         >>> task.train.pick(slice(1))
         Split(x=tensor([[8, 6, 0, 3, 4, 1, 0, 6]]), y=tensor([[6, 0, 3, 4, 1, 0, 6, 7]]))
     """
