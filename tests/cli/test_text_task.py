@@ -8,10 +8,21 @@ import pytest
 @pytest.mark.slow
 def test_a_text_from_the_command_line(lfl_command, tmp_path: Path) -> None:
     Path("my.txt").write_text("to be, or not to be: that is\nthe question. " * 60)
-    Path("text_models.py").write_text(
+    Path("tiny_gpt.py").write_text(
         "from lfl.model.gpt import gpt\ndef tiny(shape, n): return gpt(shape, n, layers=1, heads=1, width=4)\n"
     )
-    asked = ["--model", "text_models:tiny", "--method", "residual", "--loss", "true-class", "--context", "8", "--steps", "4"]
+    asked = [
+        "--model",
+        "tiny_gpt:tiny",
+        "--method",
+        "residual",
+        "--loss",
+        "true-class",
+        "--context",
+        "8",
+        "--steps",
+        "4",
+    ]
     status, out, err = lfl_command("train", "--task", "my.txt", *asked, "--compile", "off", "--out", "run")
     assert (status, err) == (0, "")
     assert "my.txt: classification, 17 classes, inputs [8], rows 2312 train, 16 valid, 16 test" in out
