@@ -59,6 +59,7 @@ CASES = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_code_generation")
 @pytest.mark.parametrize("case", CASES)
 def test_stopped_and_resumed(case: str, tmp_path: Path) -> None:
     settings = settings_of(**CASES[case])
