@@ -58,6 +58,9 @@ QUESTIONS = {
 }
 """What somebody types, and the page of docs/find-the-page.md that answers it."""
 
+FETCHED = re.compile(r'<(script|link|img)[^>\n]*(src|href)="https?:|from "https?:')
+"""What a page would load from elsewhere."""
+
 FIRST = 5
 PHONE = {"width": 390, "height": 844}
 
@@ -123,7 +126,9 @@ def main() -> None:
     site = Path(sys.argv[1]).resolve()
     files = sorted(path for path in site.rglob("*.html") if path.relative_to(site).parts[0] != "_static")
     pages = {path: Page(path) for path in files}
-    faults = list(broken_links(site, pages))
+    fetching = sorted(path for path in site.rglob("*.html") if FETCHED.search(path.read_text()))
+    faults = [f"{path.relative_to(site)}: fetches something from elsewhere" for path in fetching]
+    faults += broken_links(site, pages)
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         print("no browser is installed, so pages and search were not tried: apt-get install chromium")

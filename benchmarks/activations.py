@@ -10,8 +10,6 @@ to 2; nothing is chosen by these results. Writes `results/activations.json` afte
 already holds.
 """
 
-import argparse
-import os
 import tempfile
 from functools import partial
 from itertools import product
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from command_line import parse
 from rows import add_row, read_rows, refuse_interrupted, spread
 from seeds import run_seeds
 
@@ -72,18 +71,12 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("LFL_DATA"))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
-    asked = parser.parse_args()
-    if asked.table:
-        print(table())
+    asked = parse(__doc__, table, data=True)
+    if asked is None:
         return
 
     import torch
 
-    torch.set_num_threads(asked.threads)
     for name, (task, model) in product(NAMES, CASES):
         key = {"task": task, "model": model, "activation": name, "seeds": SEEDS, **STEPS}
         row = add_row(RESULTS, key, partial(measure, task, model, name, asked.data_dir), torch.device("cpu"))

@@ -8,12 +8,12 @@ training rows 120 remain of each of the digits 0 to 4 and 12 of each of 5 to 9; 
 seed has another split. Writes `results/objectives.json` after each fit, and skips fits that it already holds.
 """
 
-import argparse
 import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from command_line import parse
 from rows import add_row
 
 RESULTS = Path(__file__).parent / "results" / "objectives.json"
@@ -77,17 +77,11 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
-    asked = parser.parse_args()
-    if asked.table:
-        print(table())
+    if parse(__doc__, table) is None:
         return
 
     import torch
 
-    torch.set_num_threads(asked.threads)
     for seed in SEEDS:
         for method, objective in VARIANTS:
             key: dict[str, Any] = {"method": method, "objective": objective, "seed": seed}

@@ -10,13 +10,13 @@ offline steps is not there: it has no loss. Writes `results/online-offline.json`
 already holds.
 """
 
-import argparse
 import tempfile
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from command_line import parse
 from rows import add_row, read_rows, refuse_interrupted, spread
 from seeds import run_seeds
 
@@ -58,17 +58,11 @@ def tables() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown tables and exit")
-    asked = parser.parse_args()
-    if asked.table:
-        print(tables())
+    if parse(__doc__, tables) is None:
         return
 
     import torch
 
-    torch.set_num_threads(asked.threads)
     for noise, online, offline in product(NOISE, ONLINE, OFFLINE):
         if (online, offline) == ("none", 0):
             continue

@@ -14,12 +14,12 @@ def add_row(
     """Adds `key | measure()`, machine and versions to the rows at `path`; returns None where it has `key` already."""
     from lfl.run.schema import environment
 
-    rows = read_rows(path)
-    if any(key.items() <= row.items() for row in rows):
+    if any(key.items() <= row.items() for row in read_rows(path)):
         return None
-    rows.append(key | measure())
+    row = key | measure()
+    rows = [*read_rows(path), row]  # another process may have added some meanwhile
     path.write_text(json.dumps(environment(device) | {"rows": rows}, indent=1) + "\n")
-    return rows[-1]
+    return row
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -10,13 +10,13 @@ for. MNIST is its first 6,000 train images, of which a tenth is the clean split,
 `results/shared_losses.csv` after each run, and skips runs that it already holds.
 """
 
-import argparse
 import csv
-import os
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
+
+from command_line import parse
+from part_of_mnist import part_of_mnist
 
 RESULTS = Path(__file__).parent / "results" / "shared_losses.csv"
 FIELDS = ("loss", "task", "model", "damage", "seed", "test_error", "valid_error")
@@ -42,23 +42,11 @@ def measure(loss: str, task: str, model: str, damage: str, seed: int, data: Path
     shared = loss in (CLASSES[0], VALUES[0])
     asked |= {"method": "fixed", "loss_from": loss} if shared else {"method": "baseline", "loss": loss}
     with tempfile.TemporaryDirectory() as folder:
-        given: Any = part_of_mnist(data) if task == "mnist" else task
+        given: Any = part_of_mnist(ROWS, data) if task == "mnist" else task
         run = lfl.train(given, model, out=f"{folder}/run", data_dir=data, device="cpu", **asked)
         result = run.result
     assert result is not None
     return {"test_error": round(result.test_error, 6), "valid_error": round(result.valid_error, 6)}
-
-
-@cache
-def part_of_mnist(data: Path | None) -> Any:
-    import lfl
-    from lfl.run import data_folder
-    from lfl.task import load_task
-
-    whole = load_task("mnist", data_folder("mnist", data))
-    x, y = (t[:ROWS].numpy() for t in whole.train)
-    x_test, y_test = (t.numpy() for t in whole.test)
-    return lfl.task_from_arrays(x, y, x_test, y_test, kind="classification")
 
 
 def read() -> list[dict[str, str]]:
@@ -86,18 +74,9 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("LFL_DATA"))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
-    asked = parser.parse_args()
-    if asked.table:
-        print(table())
+    asked = parse(__doc__, table, data=True)
+    if asked is None:
         return
-
-    import torch
-
-    torch.set_num_threads(asked.threads)
     for seed in SEEDS:
         for losses, task, model, damage in CASES:
             for loss in losses:

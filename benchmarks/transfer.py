@@ -10,13 +10,13 @@ seed s of a source. No rate is searched for, so that a row with a smaller error 
 first 10,000 train images. Writes `results/transfer.json` after each row, and skips rows that it already holds.
 """
 
-import argparse
-import os
 import tempfile
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from command_line import parse
+from part_of_mnist import part_of_mnist
 from rows import add_row, read_rows, spread
 
 RESULTS = Path(__file__).parent / "results" / "transfer.json"
@@ -28,20 +28,6 @@ STEPS: dict[str, Any] = {"steps": 1000, "compile": "off", "device": "cpu", "log_
 LEARNING: dict[str, Any] = {"offline_steps": 1000, "outer_lr": 1e-4}
 
 
-@cache
-def task_of(name: str, data: Path | None) -> Any:
-    import lfl
-    from lfl.run import data_folder
-    from lfl.task import load_task
-
-    if name != "mnist":
-        return name
-    whole = load_task("mnist", data_folder("mnist", data))
-    x, y = (t[:ROWS].numpy() for t in whole.train)
-    x_test, y_test = (t.numpy() for t in whole.test)
-    return lfl.task_from_arrays(x, y, x_test, y_test, kind="classification", name="mnist")
-
-
 def train(cell: tuple[str, str], method: str, folder: Path, data: Path | None, **asked: Any) -> float | None:
     """Returns the test error of a run, None where it diverged."""
     import lfl
@@ -50,7 +36,8 @@ def train(cell: tuple[str, str], method: str, folder: Path, data: Path | None, *
     name, model = cell
     rates = {"inner_lr": 0.01, "batch_size": 128}
     try:
-        run = lfl.train(task_of(name, data), model, method, out=folder, data_dir=data, **STEPS, **rates, **asked)
+        task = part_of_mnist(ROWS, data) if name == "mnist" else name
+        run = lfl.train(task, model, method, out=folder, data_dir=data, **STEPS, **rates, **asked)
     except Diverged:
         return None
     assert run.result is not None
@@ -88,18 +75,12 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("LFL_DATA"))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--table", action="store_true", help="print the Markdown table and exit")
-    asked = parser.parse_args()
-    if asked.table:
-        print(table())
+    asked = parse(__doc__, table, data=True)
+    if asked is None:
         return
 
     import torch
 
-    torch.set_num_threads(asked.threads)
     for source in (None, *SOURCES):
         key = {"source": "cross-entropy" if source is None else " ".join(source), "seeds": SEEDS, "rows": ROWS}
         row = add_row(RESULTS, key, partial(measure, source, asked.data_dir), torch.device("cpu"))

@@ -19,7 +19,7 @@ STATE = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="lfl-tests-")
 def no_code_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile without C++: programs are traced whole and made functional as always, and run by torch's own kernels.
 
-    To generate code takes up to a minute for a program; one test of each family does so.
+    To generate code takes up to a minute for a program; a few tests do so.
     """
     whole = torch.compile
 
